@@ -1,0 +1,12 @@
+# What the engine hands back is a value or a condition (src/rust/src/condition.rs); a condition is signalled here, so
+# that the user reads "Error: text" and not the engine's own long call. The wrappers in extendr-wrappers.R call this.
+engine_value <- function(value) {
+  if (inherits(value, "condition")) {
+    if (inherits(value, "interrupt")) {
+      signalCondition(value)
+      invokeRestart("abort")
+    }
+    stop(value)
+  }
+  value
+}

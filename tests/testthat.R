@@ -1,0 +1,4 @@
+library(testthat)
+library(fastlmer)
+
+test_check("fastlmer")

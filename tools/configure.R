@@ -1,0 +1,52 @@
+# Run by configure: refuses a missing or too old cargo or rustc, and writes src/Makevars from src/Makevars.in.
+
+requirements <- read.dcf("DESCRIPTION", fields = "SystemRequirements")[[1]]
+needed <- sub(".*rustc \\(>= ([0-9.]+)\\).*", "\\1", requirements)
+
+refuse <- function(what) {
+  message(
+    "\nfastlmer: ", what, "\n",
+    "fastlmer compiles Rust code and needs cargo and rustc ", needed, " or newer.\n",
+    " - Debian, Ubuntu: apt-get install cargo-web rustc-web  (Debian 12's plain 'cargo' and 'rustc' are too old)\n",
+    " - Fedora: dnf install cargo    - Homebrew: brew install rust\n",
+    " - anywhere else: install with rustup, see https://www.rust-lang.org/tools/install\n",
+    "Then install fastlmer again. A cargo that is not on the PATH can be named by the environment variable CARGO.\n"
+  )
+  quit(save = "no", status = 1)
+}
+
+version_of <- function(tool) {
+  out <- tryCatch(
+    suppressWarnings(system2(tool, "--version", stdout = TRUE, stderr = TRUE)),
+    error = function(e) character()
+  )
+  found <- grep("^(cargo|rustc) [0-9]+\\.[0-9]+\\.[0-9]+", out, value = TRUE)
+  if (length(found) == 0) NULL else sub("^[a-z]+ ([0-9]+\\.[0-9]+\\.[0-9]+).*", "\\1", found[[1]])
+}
+
+# rustup puts its tools where a PATH set elsewhere (RStudio, a cron job) doesn't look.
+home <- path.expand(if (.Platform$OS.type == "windows") Sys.getenv("USERPROFILE") else "~")
+Sys.setenv(PATH = paste(Sys.getenv("PATH"), file.path(home, ".cargo", "bin"), sep = .Platform$path.sep))
+
+cargo <- Sys.getenv("CARGO", "cargo")
+rustc <- Sys.getenv("RUSTC", "rustc")
+for (tool in c(cargo, rustc)) {
+  version <- version_of(tool)
+  if (is.null(version)) refuse(paste0("no '", tool, "' was found."))
+  if (package_version(version) < needed) refuse(paste0("'", tool, "' is version ", version, ", which is too old."))
+  message("Using ", tool, " ", version)
+}
+
+# A release tarball carries its crates: build offline, on at most two cores as CRAN asks, and leave nothing behind.
+vendored <- file.exists("src/rust/vendor.tar.xz")
+values <- c(
+  CARGO = cargo,
+  CARGO_FLAGS = paste("--release --locked", if (vendored) "--offline -j 2"),
+  AFTER = if (vendored) "rm -rf $(RUST_TARGET) rust/vendor rust/cargo-home" else "@:"
+)
+makevars <- if (.Platform$OS.type == "windows") "src/Makevars.win" else "src/Makevars"
+text <- readLines(paste0(makevars, ".in"))
+for (name in names(values)) text <- gsub(paste0("@", name, "@"), values[[name]], text, fixed = TRUE)
+out <- file(makevars, "wb")
+writeLines(text, out, sep = "\n")
+close(out)
