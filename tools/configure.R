@@ -7,8 +7,10 @@ refuse <- function(what) {
   message(
     "\nfastlmer: ", what, "\n",
     "fastlmer compiles Rust code and needs cargo and rustc ", needed, " or newer.\n",
-    " - Debian, Ubuntu: apt-get install cargo-web rustc-web  (Debian 12's plain 'cargo' and 'rustc' are too old)\n",
-    " - Fedora: dnf install cargo    - Homebrew: brew install rust\n",
+    " - Debian 12: apt-get install cargo-web rustc-web  (its packages 'cargo' and 'rustc' are too old)\n",
+    " - newer Debian or Ubuntu: apt-get install cargo rustc\n",
+    " - Fedora: dnf install cargo\n",
+    " - Homebrew: brew install rust\n",
     " - anywhere else: install with rustup, see https://www.rust-lang.org/tools/install\n",
     "Then install fastlmer again. A cargo that is not on the PATH can be named by the environment variable CARGO.\n"
   )
@@ -24,13 +26,14 @@ version_of <- function(tool) {
   if (length(found) == 0) NULL else sub("^[a-z]+ ([0-9]+\\.[0-9]+\\.[0-9]+).*", "\\1", found[[1]])
 }
 
-# rustup puts its tools where a PATH set elsewhere (RStudio, a cron job) doesn't look.
-home <- path.expand(if (.Platform$OS.type == "windows") Sys.getenv("USERPROFILE") else "~")
-Sys.setenv(PATH = paste(Sys.getenv("PATH"), file.path(home, ".cargo", "bin"), sep = .Platform$path.sep))
+# rustup's folder may be missing from a PATH that was set elsewhere (RStudio, a cron job).
+windows <- .Platform$OS.type == "windows"
+rustup <- file.path(if (windows) Sys.getenv("USERPROFILE") else path.expand("~"), ".cargo", "bin")
+path <- strsplit(Sys.getenv("PATH"), .Platform$path.sep, fixed = TRUE)[[1]]
+if (!rustup %in% path) Sys.setenv(PATH = paste(c(rustup, path), collapse = .Platform$path.sep))
 
-cargo <- Sys.getenv("CARGO", "cargo")
-rustc <- Sys.getenv("RUSTC", "rustc")
-for (tool in c(cargo, rustc)) {
+tools <- c(CARGO = Sys.getenv("CARGO", "cargo"), RUSTC = Sys.getenv("RUSTC", "rustc"))
+for (tool in tools) {
   version <- version_of(tool)
   if (is.null(version)) refuse(paste0("no '", tool, "' was found."))
   if (package_version(version) < needed) refuse(paste0("'", tool, "' is version ", version, ", which is too old."))
@@ -40,11 +43,11 @@ for (tool in c(cargo, rustc)) {
 # A release tarball carries its crates: build offline, on at most two cores as CRAN asks, and leave nothing behind.
 vendored <- file.exists("src/rust/vendor.tar.xz")
 values <- c(
-  CARGO = cargo,
+  gsub("\\", "/", Sys.which(tools), fixed = TRUE) |> setNames(names(tools)),
   CARGO_FLAGS = paste("--release --locked", if (vendored) "--offline -j 2"),
-  AFTER = if (vendored) "rm -rf $(RUST_TARGET) rust/vendor rust/cargo-home" else "@:"
+  AFTER = if (vendored) "rm -rf $(RUST_TARGET) rust/vendor rust/cargo-home" else ":"
 )
-makevars <- if (.Platform$OS.type == "windows") "src/Makevars.win" else "src/Makevars"
+makevars <- if (windows) "src/Makevars.win" else "src/Makevars"
 text <- readLines(paste0(makevars, ".in"))
 for (name in names(values)) text <- gsub(paste0("@", name, "@"), values[[name]], text, fixed = TRUE)
 out <- file(makevars, "wb")

@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 : "${R_HOME:=$(R RHOME)}"
 export R_HOME
-PATH="$PATH:$HOME/.cargo/bin"
+case ":$PATH:" in *":$HOME/.cargo/bin:"*) ;; *) PATH="$HOME/.cargo/bin:$PATH" ;; esac
 # The same profile and target folder as R CMD INSTALL uses, so that nothing is compiled twice.
 cargo build --release --bin document --manifest-path src/rust/Cargo.toml --target-dir src/rust/target
 LD_LIBRARY_PATH="$R_HOME/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" src/rust/target/release/document R/extendr-wrappers.R

@@ -1,0 +1,12 @@
+# Run by tools/test.sh: all of tests/testthat against the installed package, and the totals as the last line.
+
+results <- as.data.frame(testthat::test_dir(
+  "tests/testthat",
+  package = "fastlmer",
+  load_package = "installed",
+  reporter = "summary",
+  stop_on_failure = FALSE
+))
+failed <- sum(results$failed) + sum(results$error)
+cat(sprintf("\n%d passed, %d failed, %d skipped\n", sum(results$passed), failed, sum(results$skipped)))
+quit(status = if (failed > 0 || nrow(results) == 0) 1 else 0)
