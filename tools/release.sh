@@ -1,0 +1,28 @@
+#!/bin/sh
+# Builds the release tarball: the package with its crates inside, so that it installs with no network. Usage: sh tools/release.sh [folder]
+set -eu
+out=$(mkdir -p "${1:-.}" && cd "${1:-.}" && pwd)
+cd "$(dirname "$0")/.."
+[ -z "$(git status --porcelain)" ] || echo "note: there are changes that are not committed; the tarball has the last commit" >&2
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/fastlmer"
+git archive HEAD | tar -x -C "$work/fastlmer"
+
+# Sorted names and a fixed time: the same crates give the same archive.
+rust="$work/fastlmer/src/rust"
+(cd "$rust" && cargo vendor --quiet --locked vendor)
+# Makevars copies this to rust/cargo-home/config.toml; the path in it is relative to rust/.
+cat > "$rust/vendor-config.toml" << 'END'
+[source.crates-io]
+replace-with = "vendored-sources"
+
+[source.vendored-sources]
+directory = "vendor"
+END
+tar -C "$rust" --sort=name --mtime='2000-01-01 00:00Z' --owner=0 --group=0 --numeric-owner -cJf "$rust/vendor.tar.xz" vendor
+rm -rf "$rust/vendor"
+
+cd "$out"
+R CMD build "$work/fastlmer"
