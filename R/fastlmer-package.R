@@ -3,6 +3,56 @@
 #' Load fastlmer instead of lme4 and call [lmer()] as ever: formula, arguments, messages and the object are lme4's own, and the
 #' numerical work is done by an engine written in Rust.
 #'
+#' @section With other packages:
+#' lme4 is attached behind fastlmer, so its data sets, `glmer()`, `nlmer()` and every helper are there, and a later `library(lme4)`
+#' changes nothing. Which `lmer()` a script gets depends on what was attached last:
+#'
+#' | attached, in this order | `lmer()` is | the fit |
+#' |---|---|---|
+#' | fastlmer; fastlmer, lme4; lme4, fastlmer | fastlmer's | `lmerMod`, by the engine |
+#' | tidyverse and fastlmer, in either order | fastlmer's | `lmerMod`, by the engine |
+#' | lmerTest, fastlmer; afex, fastlmer | fastlmer's | `lmerMod`, by the engine: `summary()` has no p-values |
+#' | fastlmer, lmerTest; fastlmer, afex | lmerTest's | `lmerModLmerTest`, fitted by lme4 |
+#'
+#' In the last two rows write `fastlmer::lmer()` for a fit by the engine, and `lmerTest::as_lmerModLmerTest(fit)` to give such a fit
+#' lmerTest's p-values. (`library(afex)` after fastlmer and `library(tidyr)` put their own `lmer()` and `expand()` in front, as they
+#' do with lme4.) [is_fastlmer()] tells whether the engine made a fit. fastlmer's methods also serve linear mixed models that lme4 or
+#' lmerTest fitted.
+#'
+#' A fit can be saved and opened in a session that has lme4 only.
+#'
+#' @seealso [lmer()], [fastlmer-differences]
 #' @keywords internal
+#' @importFrom lme4 lmerControl
+#' @importFrom lme4 ranef
 #' @useDynLib fastlmer, .registration = TRUE
 "_PACKAGE"
+
+#' Where fastlmer and lme4 differ
+#'
+#' `lmer()` has lme4's arguments, and its result lme4's class and contents. This page lists what is different.
+#'
+#' @section The optimum:
+#' * By default the engine's own optimiser runs, with exact first and second derivatives. Its fits agree with lme4's where lme4 is at
+#'   the optimum, to the digits that lme4's optimiser reaches (about four), and have the better criterion where lme4 stops early.
+#' * lme4's convergence warnings are judged by the exact derivatives, and by a Hessian that doesn't depend on the units of the
+#'   predictors. So "Model failed to converge with max|grad|" and "Model is nearly unidentifiable: ... Rescale variables?" appear only
+#'   where they are true; with checks of your own in `lmerControl(check.conv.* = )` lme4's run as they are.
+#' * `fit@@optinfo` names lme4's default optimizer, `"nloptwrap"`, because lme4's functions look it up; `feval` counts the engine's
+#'   evaluations, `message` is the engine's, and `derivs` holds the exact gradient and Hessian at the optimum.
+#' * An optimizer that you name in `lmerControl(optimizer = )`, or any `optCtrl`, is used, on the engine's criterion. Naming has to be
+#'   seen: `lmerControl(optimizer = "nloptwrap")` inside the call counts, the same control object under a variable's name is taken for
+#'   the default.
+#'
+#' @section Checks of the input:
+#' * Infinite values in the random-effects model matrix, and infinite weights or offsets, are an error.
+#' * Starting values that aren't finite are an error.
+#' * Columns of 64-bit integers (package bit64) are an error in the fixed effects and in the columns of random effects, where
+#'   [model.matrix()] would take their bits for something else. They are accepted as grouping factors.
+#' * `weights` and `offset` no longer leave a variable of that name in the formula's environment.
+#'
+#' @section What lme4 does:
+#' `devFunOnly = TRUE`, a formula without a response, columns rescaled by `check.scaleX`, and the structured covariances of lme4 2.x
+#' (`cs()`, `ar1()`, `diag()`) go to `lme4::lmer()` with your call. `glmer()` and `nlmer()` are lme4's.
+#' @name fastlmer-differences
+NULL

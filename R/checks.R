@@ -1,0 +1,71 @@
+# lme4's checks of the input. Each is first asked cheaply whether it could have anything to say; only then lme4's own function
+# runs, with its own words.
+
+# TRUE when none of lFormula()'s checks of the random-effects terms can fire, whatever their level of severity.
+passes_checks <- function(terms, n, control) {
+  levels <- vapply(terms$flist, nlevels, 0L)
+  effects <- levels[attr(terms$flist, "assign")] * lengths(terms$cnms)
+  plain_levels(control) && all(levels > 1L) && all(levels < n) && all(effects < n) &&
+    (control$check.nlev.gtreq.5 == "ignore" || all(levels >= 5L))
+}
+
+plain_levels <- function(control) {
+  names <- c("check.nobs.vs.nlev", "check.nlev.gtreq.5", "check.nlev.gtr.1", "check.nobs.vs.nRE", "check.formula.LHS")
+  identical(control$check.nobs.vs.rankZ, "ignore") && all(lengths(control[names]) == 1L) &&
+    all(unlist(control[names]) %in% c("ignore", "message", "warning", "stop"))
+}
+
+# Drops aliased columns of X and looks at their scales, as lme4 does and says. `design` holds the cross-products of all columns.
+check_fixed <- function(parts, control) {
+  parts$design <- new_design(parts)
+  rank <- control$checkControl$check.rankX %||% "message+drop.cols"
+  scale <- control$checkControl$check.scaleX %||% "warning"
+  if (rank != "ignore" && !all(engine_rank_margin(parts$design) > 1e-5)) {
+    p <- ncol(parts$x)
+    parts$x <- lme4_internal("chkRank.drop.cols")(parts$x, kind = rank, tol = 1e-7)
+    if (ncol(parts$x) < p) parts$design <- NULL
+  }
+  if (scale == "ignore") return(parts)
+  if (scales_are_near(parts$x)) {
+    attr(parts$x, "msgScaleX") <- character()
+    return(parts)
+  }
+  parts$x <- lme4_internal("checkScaleX")(parts$x, kind = scale)
+  # What lme4 does to the columns it rescales is its own affair.
+  if (is.null(attr(parts$x, "scaled:scale"))) parts
+}
+
+# Is it certain that no column's standard deviation, and no ratio of two of them, exceeds 1000 either way? The sums of squares
+# cancel for a column far from zero: then it isn't certain.
+scales_are_near <- function(x) {
+  assign <- attr(x, "assign")
+  columns <- if (is.null(assign)) seq_len(ncol(x)) else which(assign > 0L)
+  if (!length(columns)) return(TRUE)
+  mean <- colMeans(x)[columns]
+  square <- colMeans(x * x)[columns]
+  variance <- square - mean^2
+  if (!all(variance > 1e-8 * square)) return(FALSE)
+  sd <- sqrt(variance)
+  max(sd) < 900 && min(sd) > 1 / 900 && max(sd) < 900 * min(sd)
+}
+
+# A response, weights or offset that aren't simply finite numbers: lme4's mkRespMod() accepts or refuses them.
+checked_response <- function(frame) {
+  made <- lme4::mkRespMod(frame, REML = 0L)
+  if (length(made$y) != nrow(frame)) stop("the response must have one value per observation", call. = FALSE)
+  if (!all(is.finite(made$weights))) stop("NA/NaN/Inf in 'weights'", call. = FALSE)
+  if (!all(is.finite(made$offset))) stop("NA/NaN/Inf in 'offset'", call. = FALSE)
+  list(y = made$y + 0, weights = made$weights + 0, offset = made$offset + 0)
+}
+
+# model.matrix() takes the bits of a 64-bit integer for those of a double.
+has_int64 <- function(frame) any(vapply(frame, inherits, NA, "integer64"))
+
+refuse_int64 <- function(frame, flist) {
+  wide <- names(frame)[vapply(frame, inherits, NA, "integer64")]
+  wide <- setdiff(wide, all.vars(str2lang(paste(c("1", names(flist)), collapse = "+"))))
+  if (length(wide)) {
+    stop("64-bit integers can't enter a model matrix: use as.numeric() on ", paste(sQuote(wide), collapse = ", "), call. = FALSE)
+  }
+}
+

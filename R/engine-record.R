@@ -1,0 +1,62 @@
+# What the engine needs to know of a model. It is never looked up in the user's workspace: a fit carries it.
+
+codes_of <- function(flist) unname(lapply(flist, as.integer))
+
+# The cross-products of a model's columns.
+new_design <- function(parts) {
+  flist <- parts$flist
+  engine_design(
+    parts$x, codes_of(flist), unname(vapply(flist, nlevels, 0L)), attr(flist, "assign"), parts$z, parts$weights
+  )
+}
+
+#' Did the engine make this fit?
+#'
+#' @param object any object.
+#' @return `TRUE` when `object` is a fit whose numbers come from fastlmer's engine: one of [lmer()] here, also after saving and
+#'   loading or after coercion by `lmerTest::as_lmerModLmerTest()`. `FALSE` for fits that lme4 made, among them what lme4's own
+#'   `refitML()` returns, and for everything else.
+#' @examples
+#' is_fastlmer(lmer(Reaction ~ Days + (Days | Subject), sleepstudy))
+#' is_fastlmer(lme4::lmer(Reaction ~ Days + (Days | Subject), sleepstudy))
+#' @export
+is_fastlmer <- function(object) {
+  methods::is(object, "lmerMod") && !is.null(engine_mark(object))
+}
+
+# The engine record of a linear mixed model, whoever fitted it; NULL for any other object. A list of
+#   x, codes, nlev, asgn, z, weights, offset   the design, as engine_design() and engine_fit() take it (weights and offset may be NULL)
+#   y, reml, theta, beta, sigma                the response and the fit, from the object's slots
+#   flist, cnms, lower                         names and bounds, in lme4's order of terms
+#   cache                                      an environment for external pointers, see engine_pointer()
+engine_of <- function(fit) {
+  if (!methods::is(fit, "lmerMod") || !has_plain_terms(fit)) return(NULL)
+  mark <- engine_mark(fit)
+  resp <- fit@resp
+  flist <- fit@flist
+  weights <- resp$weights
+  offset <- resp$offset
+  list(
+    x = fit@pp$X, codes = codes_of(flist), nlev = unname(vapply(flist, nlevels, 0L)), asgn = attr(flist, "assign"),
+    z = if (is.null(mark)) term_columns(fit@pp$Zt, flist, lengths(fit@cnms), fit@Gp) else mark$z,
+    weights = if (any(weights != 1)) weights + 0, offset = if (any(offset != 0)) offset + 0,
+    y = resp$y + 0, reml = fit@devcomp$dims[["REML"]] > 0L, theta = fit@theta, beta = fit@beta, sigma = stats::sigma(fit),
+    flist = flist, cnms = fit@cnms, lower = fit@lower, cache = if (is.null(mark)) new.env(parent = emptyenv()) else mark$cache
+  )
+}
+
+# Unstructured covariances have k (k + 1) / 2 parameters per term; lme4 2.x has others, which are lme4's own affair.
+has_plain_terms <- function(fit) {
+  columns <- lengths(fit@cnms)
+  length(fit@theta) == sum(columns * (columns + 1L) / 2L) && identical(as.numeric(fit@lower), theta_lower(columns))
+}
+
+# The record's external pointer to the cross-products, made anew when there is none (after readRDS it is nil).
+engine_pointer <- function(record) {
+  pointer <- record$cache$design
+  if (is.null(pointer) || engine_is_nil(pointer)) {
+    pointer <- engine_design(record$x, record$codes, record$nlev, record$asgn, record$z, record$weights)
+    record$cache$design <- pointer
+  }
+  pointer
+}

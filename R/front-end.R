@@ -1,0 +1,80 @@
+# From the user's call to the parts of a model, each made once: a list of
+#   frame, formula         the model frame with lme4's attributes, the formula with `||` expanded
+#   x, flist, cnms, z      the columns of the fixed effects and the random-effects terms (see random_terms())
+#   y, weights, offset     the response; weights and offset are NULL where there are none
+#   design                 the cross-products, where they were already needed
+#
+# There are two ways. The fast one makes them itself and gives up (NULL) on anything unusual: an error, a warning, a failed
+# check, an expression it doesn't know. lme4's lFormula() then does the work, so that errors, warnings and messages are its own.
+# NULL for a model that is lme4's altogether.
+model_parts <- function(formula, data, call, caller, control, contrasts) {
+  parts <- tryCatch(
+    fast_parts(formula, data, call, caller, control, contrasts),
+    error = function(e) NULL,
+    warning = function(w) NULL
+  )
+  if (is.null(parts)) parts_of_lformula(call, caller, control) else check_fixed(parts, control)
+}
+
+fast_parts <- function(formula, data, call, caller, control, contrasts) {
+  formula <- split_formula(formula)
+  if (is.null(formula) || !(is.null(data) || is.list(data))) return(NULL)
+  frame <- mixed_model_frame(formula, data, call, caller)
+  if (is.null(frame) || !nrow(frame) || has_int64(frame)) return(NULL)
+  response <- response_of(frame)
+  terms <- random_terms(formula$bars, frame)
+  if (is.null(response) || is.null(terms) || !passes_checks(terms, nrow(frame), control$checkControl)) return(NULL)
+  x <- stats::model.matrix(formula$fixed, frame, contrasts)
+  if (!is.finite(sum(x, unlist(terms$z, use.names = FALSE)))) return(NULL)
+  c(list(frame = frame, formula = formula$formula, x = x), terms, response)
+}
+
+# What lme4's lFormula() makes of the same call.
+parts_of_lformula <- function(call, caller, control) {
+  call$control <- control
+  call[[1L]] <- quote(lme4::lFormula)
+  lmod <- eval(call, caller)
+  frame <- lmod$fr
+  terms <- lmod$reTrms
+  if (is.null(stats::model.response(frame)) || !is.null(attr(lmod$X, "scaled:scale"))) return(NULL)
+  if (!is_plain(lmod$formula, terms)) return(NULL)
+  refuse_int64(frame, terms$flist)
+  z <- term_columns(terms$Zt, terms$flist, lengths(terms$cnms), terms$Gp)
+  if (!all(is.finite(lmod$X))) stop("NA/NaN/Inf in 'X' (fixed-effects model matrix)", call. = FALSE)
+  if (!all(is.finite(unlist(z)))) stop("NA/NaN/Inf in 'Z' (random-effects model matrix)", call. = FALSE)
+  c(
+    list(frame = frame, formula = lmod$formula, x = lmod$X, flist = terms$flist, cnms = terms$cnms, z = z),
+    response_of(frame) %||% checked_response(frame)
+  )
+}
+
+# Has every term an unstructured covariance?
+is_plain <- function(formula, terms) {
+  columns <- lengths(terms$cnms)
+  bars_are_plain(formula[[length(formula)]]) && length(terms$theta) == sum(columns * (columns + 1L) / 2L)
+}
+
+# Per term its columns, read back from lme4's Zt; NULL for a column of ones.
+term_columns <- function(Zt, flist, columns, Gp) {
+  row <- Zt@i
+  observation <- rep.int(seq_len(ncol(Zt)), diff(Zt@p))
+  lapply(seq_along(columns), function(term) {
+    mine <- row >= Gp[term] & row < Gp[term + 1L]
+    z <- matrix(0, ncol(Zt), columns[term])
+    z[cbind(observation[mine], (row[mine] - Gp[term]) %% columns[term] + 1L)] <- Zt@x[mine]
+    if (ncol(z) == 1L && all(z == 1)) NULL else z
+  })
+}
+
+# The response where it, its weights and its offset are simply finite numbers; else NULL.
+response_of <- function(frame) {
+  n <- nrow(frame)
+  y <- stats::model.response(frame)
+  weights <- stats::model.weights(frame)
+  offset <- stats::model.offset(frame)
+  if (!is_vector(y, n) || !is_vector(weights %||% rep(1, n), n) || !is_vector(offset %||% y, n)) return(NULL)
+  if (!is.null(weights) && any(weights <= 0)) return(NULL)
+  list(y = as.numeric(y), weights = if (!is.null(weights)) as.numeric(weights), offset = if (!is.null(offset)) as.numeric(offset))
+}
+
+is_vector <- function(x, n) is.numeric(x) && length(x) == n && is.finite(sum(x))

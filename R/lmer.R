@@ -1,0 +1,57 @@
+#' Fit a linear mixed model
+#'
+#' `lmer()` takes what lme4's `lmer()` takes and returns what it returns: the same arguments, errors, warnings and messages, and a
+#' fit of lme4's own class `lmerMod`. The numerical work is done by an engine written in Rust.
+#'
+#' The engine forms the cross-products of the data in one pass, evaluates the profiled criterion of Bates, Maechler, Bolker and
+#' Walker (2015) with its exact derivatives and certifies the optimum it returns. What it doesn't do (see
+#' [fastlmer-differences]) goes to lme4 with the call as you wrote it.
+#'
+#' @param formula a two-sided formula: the response, fixed effects, and random-effects terms such as `(1 + x | group)`,
+#'   `(x || group)` or `(1 | a/b)`.
+#' @param data a data frame (or list or environment as far as [model.frame()] takes it) with the variables in `formula`; without
+#'   it they are looked up in the formula's environment.
+#' @param REML `TRUE` to optimise the REML criterion, `FALSE` for the log-likelihood.
+#' @param control what [lme4::lmerControl()] returns. All of its checks are honoured. An optimizer that you name (`optimizer =`
+#'   anything, or any `optCtrl`) is the one that runs, on the engine's criterion; otherwise the engine's own optimiser does.
+#' @param start starting values for the covariance parameters theta: a numeric vector, or a list with the element `theta`.
+#' @param verbose `1` or more for a report of the optimisation.
+#' @param subset,weights,na.action,offset as in [lm()]. Weights are prior weights: the residual variance is sigma^2 / weight.
+#' @param contrasts a list as for [model.matrix.default()].
+#' @param devFunOnly `TRUE` for lme4's deviance function instead of a fit.
+#' @return An object of class [lme4::merMod-class] (`lmerMod`). [is_fastlmer()] tells whether the engine made it.
+#' @seealso [is_fastlmer()], [lme4::lmer()] for the model in full, [fastlmer-differences] for where the two differ.
+#' @examples
+#' fit <- lmer(Reaction ~ Days + (Days | Subject), data = sleepstudy)
+#' summary(fit)
+#'
+#' # crossed factors, and terms without correlation
+#' lmer(diameter ~ 1 + (1 | plate) + (1 | sample), data = Penicillin)
+#' lmer(Reaction ~ Days + (Days || Subject), data = sleepstudy)
+#'
+#' # an optimizer of your own choice, on the engine's criterion
+#' lmer(Reaction ~ Days + (Days | Subject), data = sleepstudy, control = lmerControl(optimizer = "bobyqa"))
+#' @export
+lmer <- function(formula, data = NULL, REML = TRUE, control = lmerControl(), start = NULL, verbose = 0L, subset, weights,
+                 na.action, offset, contrasts = NULL, devFunOnly = FALSE) {
+  call <- match.call()
+  caller <- parent.frame()
+  named <- !missing(control) && names_optimizer(substitute(control))
+  control <- if (missing(control)) default_control() else checked_control(control)
+  if (devFunOnly) return(lmer_of_lme4(call, caller))
+
+  parts <- model_parts(formula, data, call, caller, control, contrasts)
+  if (is.null(parts)) return(lmer_of_lme4(call, caller))
+  fit <- find_optimum(parts, REML, control, named, start, as.integer(verbose))
+  call$formula <- parts$formula
+  new_lmermod(fit, parts, call)
+}
+
+# The user's call, by lme4's lmer(), as if the user had called that.
+lmer_of_lme4 <- function(call, caller) {
+  head <- call[[1L]]
+  call[[1L]] <- quote(lme4::lmer)
+  fit <- eval(call, caller)
+  if (isS4(fit)) fit@call[[1L]] <- head
+  fit
+}

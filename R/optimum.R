@@ -1,0 +1,139 @@
+# The optimum of the profiled criterion, found by the engine or by an optimizer that the user named: what engine_fit() returns,
+# and `optinfo` as in lme4's object.
+find_optimum <- function(parts, REML, control, named, start, verbose) {
+  # lme4 keeps p for REML, so that without fixed effects REML is ML.
+  reml <- if (REML && ncol(parts$x)) TRUE else FALSE
+  problem <- list(
+    parts = parts, reml = reml, y = if (is.null(parts$offset)) parts$y else parts$y - parts$offset,
+    design = parts$design %||% new_design(parts), lower = theta_lower(lengths(parts$cnms))
+  )
+  check_start(start, length(problem$lower))
+  if (identical(control$optimizer, "none")) stop("deprecated use of optimizer=='none'; use NULL instead", call. = FALSE)
+  fit <- if (uses_engine(control, named)) {
+    optimise_by_engine(problem, control, start, verbose)
+  } else {
+    optimise_by_user(problem, control, start, verbose)
+  }
+  fit$design <- problem$design
+  fit$lower <- problem$lower
+  fit$reml <- reml
+  fit
+}
+
+fit_at <- function(problem, theta, options = list()) {
+  parts <- problem$parts
+  engine_fit(problem$design, parts$x, codes_of(parts$flist), parts$z, parts$weights, problem$y, problem$reml, theta, options)
+}
+
+optimise_by_engine <- function(problem, control, start, verbose) {
+  if (!is.null(start)) {
+    start <- lme4_start(start, problem)
+    if (any(start < problem$lower)) stop("at least one element in x0 < lb", call. = FALSE)
+  }
+  fit <- fit_at(problem, start)
+  if (verbose > 0L) report_optimum(fit)
+  warnings <- list()
+  if (!fit$converged) {
+    text <- paste0("convergence code 5 from nloptwrap: ", fit$message)
+    warning(text, call. = FALSE)
+    warnings <- list(text)
+  }
+  derivs <- if (control$calc.derivs) list(gradient = fit$gradient, Hessian = fit$hessian)
+  fit$optinfo <- list(
+    optimizer = "nloptwrap", control = list(print_level = min(as.numeric(verbose), 3)), derivs = derivs,
+    conv = list(opt = if (fit$converged) 0 else 5, lme4 = check_optimum(fit, derivs, control, problem)),
+    feval = fit$evaluations, message = fit$message, warnings = warnings, val = fit$theta + 0
+  )
+  fit
+}
+
+report_optimum <- function(fit) {
+  cat(sprintf("%d evaluations: f = %.6g at theta = (%s); %s\n", as.integer(fit$evaluations), fit$criterion,
+    paste(format(fit$theta, digits = 5), collapse = ", "), fit$message))
+}
+
+# Where the engine certifies an optimum in the interior, or on the boundary of it, and the user asked for no checks of their
+# own, there is nothing that lme4's checks could add; else they are made.
+check_optimum <- function(fit, derivs, control, problem) {
+  own_checks <- !identical(control$checkConv, default_control()$checkConv)
+  singular <- any(fit$theta[problem$lower == 0] < control$checkConv$check.conv.singular$tol)
+  certain <- fit$converged && !own_checks && !singular && is_curved(fit$hessian, fit$theta, lengths(problem$parts$cnms))
+  if (certain) return(if (!is.null(derivs)) list())
+  lme4_internal("checkConv")(derivs, fit$theta, ctrl = control$checkConv, lbound = problem$lower)
+}
+
+# Does the criterion rise in every direction? The Hessian's size depends on the units of the predictors; that of its product
+# with the effects' relative standard deviations doesn't.
+is_curved <- function(hessian, theta, columns) {
+  if (anyNA(hessian)) return(FALSE)
+  unit <- relative_sd(theta, columns)
+  min(eigen(hessian * outer(unit, unit), symmetric = TRUE, only.values = TRUE)$values) > 1e-6
+}
+
+# Per element of theta the relative standard deviation of the effect in whose row it stands.
+relative_sd <- function(theta, columns) {
+  row <- unlist(lapply(seq_along(columns), function(term) {
+    position <- diag(columns[[term]])
+    paste(term, row(position)[lower.tri(position, diag = TRUE)])
+  }))
+  unname(sqrt(rowsum(theta^2, row)[row, 1L]))
+}
+
+# lme4's optimizeLmer() on the engine's criterion. It keeps its state in the environment of the function that it optimises.
+optimise_by_user <- function(problem, control, start, verbose) {
+  devfun <- deviance_function(problem)
+  state <- environment(devfun)
+  start <- lme4_start(start, problem)
+  if (length(control$optimizer)) {
+    opt <- lme4::optimizeLmer(
+      devfun,
+      optimizer = control$optimizer, restart_edge = control$restart_edge, boundary.tol = control$boundary.tol,
+      control = control$optCtrl, verbose = verbose, start = start, calc.derivs = control$calc.derivs,
+      use.last.params = control$use.last.params
+    )
+  } else {
+    opt <- list(par = start, fval = devfun(start), conv = 1000, message = "no optimization")
+  }
+  conv <- lme4_internal("checkConv")(attr(opt, "derivs"), opt$par, ctrl = control$checkConv, lbound = problem$lower)
+  fit <- fit_at(problem, state$pp$theta, list(fixed = TRUE))
+  fit$optinfo <- lme4_internal(".optinfo")(opt, conv)
+  fit$optinfo$val <- opt$par + 0
+  fit
+}
+
+deviance_function <- function(problem) {
+  parts <- problem$parts
+  design <- problem$design
+  reml <- problem$reml
+  response <- engine_response(design, parts$x, codes_of(parts$flist), parts$z, parts$weights, problem$y)
+  lower <- problem$lower
+  pp <- list2env(list(theta = as.numeric(lower == 0)), parent = emptyenv())
+  function(theta) {
+    assign("theta", theta + 0, envir = pp)
+    engine_criterion(design, response, as.numeric(theta), reml)
+  }
+}
+
+check_start <- function(start, number) {
+  theta <- if (is.list(start)) start$theta else start
+  if (is.numeric(theta) && length(theta) == number && !all(is.finite(theta))) {
+    stop("'start' must be finite", call. = FALSE)
+  }
+}
+
+# Starting values as lme4 reads them from `start`, with its errors; without any, lme4's own choice.
+lme4_start <- function(start, problem) {
+  theta <- if (is.null(start)) moment_start(problem$parts, problem$lower) else as.numeric(problem$lower == 0)
+  as.numeric(lme4_internal("getStart")(start, list(theta = theta, delb = numeric(ncol(problem$parts$x)))))
+}
+
+# For scalar terms: the variances of the group means over what is left of the response's variance.
+moment_start <- function(parts, lower) {
+  identity <- as.numeric(lower == 0)
+  scalar <- all(unlist(parts$cnms) == "(Intercept)") && length(parts$flist) == length(lower)
+  if (!scalar) return(identity)
+  between <- vapply(parts$flist, function(group) stats::var(stats::ave(parts$y, group)), 0)
+  within <- stats::var(parts$y) - sum(between)
+  if (is.na(within) || within <= 0 || !all(between / within >= lower^2)) return(identity)
+  unname(sqrt(between / within))
+}

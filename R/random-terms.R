@@ -1,0 +1,99 @@
+# The random-effects terms of a model, in lme4's order and with its names: a list of
+#   flist   the grouping factors, with the attribute `assign` (which factor each term has)
+#   cnms    per term the names of its columns
+#   z       per term its columns, n x k, or NULL for a single column of ones
+# NULL when lme4's own mkReTrms() is to look at them.
+random_terms <- function(bars, frame) {
+  groups <- lapply(bars, function(bar) grouping_factor(bar[[3L]], frame))
+  if (any(vapply(groups, is.null, NA))) return(NULL)
+  columns <- lapply(bars, function(bar) effect_columns(bar, frame))
+  if (any(vapply(columns, is.null, NA))) return(NULL)
+  names(groups) <- names(columns) <- vapply(bars, function(bar) deparse1(bar[[3L]]), "")
+  levels <- vapply(groups, nlevels, 0L)
+  if (any(diff(levels) > 0L)) {
+    order <- rev(order(levels))
+    groups <- groups[order]
+    columns <- columns[order]
+  }
+  flist <- groups[!duplicated(names(groups))]
+  attr(flist, "assign") <- match(names(groups), names(flist))
+  list(flist = flist, cnms = lapply(columns, `[[`, "names"), z = unname(lapply(columns, `[[`, "z")))
+}
+
+# A factor with all its levels in use, from a name or an interaction of names; NULL for any other expression.
+grouping_factor <- function(expression, frame) {
+  if (is.name(expression)) return(used_levels(frame[[as.character(expression)]]))
+  if (!is.call(expression) || !identical(expression[[1L]], quote(`:`))) return(NULL)
+  left <- grouping_factor(expression[[2L]], frame)
+  right <- grouping_factor(expression[[3L]], frame)
+  if (is.null(left) || is.null(right)) return(NULL)
+  interaction_factor(left, right)
+}
+
+used_levels <- function(group) {
+  if (is.null(group) || !is.null(dim(group))) return(NULL)
+  if (anyNA(group)) return(NULL)
+  plain <- is.factor(group) && !length(setdiff(names(attributes(group)), c("levels", "class")))
+  if (!plain || anyNA(levels(group)) || !all(tabulate(group, nlevels(group)))) group <- factor(group, exclude = NA)
+  group
+}
+
+# Levels "a:b" that occur, ordered by the left factor and within it by the right one, as in lme4.
+interaction_factor <- function(left, right) {
+  cell <- (as.numeric(left) - 1) * nlevels(right) + as.numeric(right)
+  present <- sort(unique(cell))
+  first <- match(present, cell)
+  levels <- paste(left[first], right[first], sep = ":")
+  if (anyDuplicated(levels)) return(NULL)
+  structure(match(cell, present), levels = levels, class = "factor")
+}
+
+# Names and values of a term's columns. A sum of numeric variables needs no model.matrix().
+effect_columns <- function(bar, frame) {
+  if (identical(bar[[2L]], 1)) return(list(names = "(Intercept)", z = NULL))
+  z <- numeric_columns(bar[[2L]], frame)
+  if (is.null(z)) {
+    if (any(all.vars(bar[[2L]]) %in% all.vars(bar[[3L]]))) return(NULL)
+    z <- stats::model.matrix(eval(call("~", bar[[2L]])), frame)
+    if (!ncol(z)) return(NULL)
+    dimnames(z)[1L] <- list(NULL)
+    attr(z, "assign") <- attr(z, "contrasts") <- NULL
+  }
+  if (ncol(z) == 1L && all(z == 1)) return(list(names = colnames(z), z = NULL))
+  list(names = colnames(z), z = z)
+}
+
+numeric_columns <- function(expression, frame) {
+  parts <- sum_parts(expression)
+  numbers <- vapply(parts, is.numeric, NA)
+  intercept <- 1
+  for (value in parts[numbers]) {
+    if (!value %in% c(0, 1)) return(NULL)
+    intercept <- value
+  }
+  if (sum(numbers) > 1L || !all(numbers | vapply(parts, is.name, NA))) return(NULL)
+  names <- unique(vapply(parts[!numbers], as.character, ""))
+  values <- lapply(names, function(name) frame[[name]])
+  if (!all(vapply(values, function(v) is.numeric(v) && !is.object(v) && is.null(dim(v)), NA))) return(NULL)
+  if (intercept == 1) {
+    names <- c("(Intercept)", names)
+    values <- c(list(rep.int(1, nrow(frame))), values)
+  }
+  if (!length(values)) return(NULL)
+  matrix(as.numeric(unlist(values, use.names = FALSE)), nrow(frame), dimnames = list(NULL, names))
+}
+
+sum_parts <- function(expression) {
+  if (is.call(expression) && identical(expression[[1L]], quote(`+`)) && length(expression) == 3L) {
+    return(c(sum_parts(expression[[2L]]), sum_parts(expression[[3L]])))
+  }
+  list(expression)
+}
+
+# lme4's lower bounds on theta for terms with these numbers of columns.
+theta_lower <- function(columns) {
+  unlist(lapply(unname(columns), function(k) {
+    position <- diag(k)
+    ifelse(position[lower.tri(position, diag = TRUE)] == 1, 0, -Inf)
+  }))
+}
