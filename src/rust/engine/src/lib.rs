@@ -1,1 +1,15 @@
-//! Linear mixed models: the engine behind the R package fastlmer. It knows nothing of R.
+//! Linear mixed models by maximum likelihood or REML: exact, and fast enough to resample.
+//!
+//! A model is given as [`terms::Rows`]; [`design::Design`] reduces it to cross-products in one pass,
+//! [`response::Response`] does so for a response, [`evaluation`] solves at one theta, [`derivatives`]
+//! differentiates, and [`fit`] finds the optimum and says how it knows.
+
+pub mod derivatives;
+pub mod design;
+pub mod evaluation;
+pub mod fit;
+pub mod response;
+pub mod rest;
+pub mod small;
+pub mod terms;
+pub mod trust_region;

@@ -1,0 +1,580 @@
+//! Exact gradient of the profiled criterion in Lambda, and the matrix of second derivatives.
+//!
+//! With P = V^-1 - V^-1 X (X'V^-1X)^-1 X'V^-1, T = Z'V^-1Z, F = Z'V^-1X, g = Z'Py (V in units of sigma^2)
+//! and D = sum over levels of [T - F (X'V^-1X)^-1 F' (REML only) - (nu / r2) g g'], the differential of the
+//! criterion is <D, d(Lambda Lambda')>: D is its derivative in the covariance. All of it comes from M^-1 and
+//! the identities T Lambda = A Lambda M^-1, Lambda'F = C = M^-1 Lambda'Z'WX and Lambda'g = u, none of which
+//! cancels. For the second derivatives in directions S_k = d(Lambda Lambda'), V_k = Z S_k Z':
+//!
+//! d2 = <D, d2(Lambda Lambda')> - tr(P V_k P V_l) + nu (2 y'P V_k P V_l P y / r2 - y'PV_kPy y'PV_lPy / r2^2),
+//!
+//! for maximum likelihood with V^-1 in place of P in the trace. With one grouping factor the trace is computed;
+//! with several it is replaced by its expectation's estimate (nu / r2) y'P V_k P V_l P y, which gives the average
+//! information (Gilmour, Thompson and Cullis 1995, doi:10.2307/2533274; the first-derivative formulas in
+//! Bates et al. 2015, doi:10.18637/jss.v067.i01).
+
+use crate::design::Design;
+use crate::evaluation::{degrees_of_freedom, scale_vector, Factor, Solution};
+use crate::small::*;
+use crate::terms::Lambda;
+
+/// The part of the derivatives that depends on theta alone; responses at the same theta share it.
+#[derive(Debug)]
+pub struct Curvature {
+    /// Per group sum over levels of [A Lambda M^-1]_jj, K x K.
+    pub trace: Vec<Vec<f64>>,
+    /// Per group sum over levels of F_j (X'V^-1X)^-1 F_j' (zero for maximum likelihood), K x K.
+    pub fixed: Vec<Vec<f64>>,
+    /// F = Z'V^-1X, a row of length p per random effect.
+    pub f: Vec<f64>,
+    /// One grouping factor only: T_j of every level, K x K each.
+    pub t: Vec<f64>,
+    /// One grouping factor only: tr(P V_k P V_l), or with V^-1 for maximum likelihood.
+    pub trace2: Option<Vec<f64>>,
+    /// d(Lambda Lambda') per element of theta, K x K.
+    pub directions: Vec<Vec<f64>>,
+    rest_inverse: Vec<f64>,
+    reml: bool,
+}
+
+/// Value and derivatives of the criterion at one theta.
+#[derive(Clone, Debug)]
+pub struct Derivatives {
+    /// Gradient in the free elements of the engine's Lambda.
+    pub gradient: Vec<f64>,
+    /// Second derivatives (exact with one grouping factor, else by the average information), symmetric.
+    pub hessian: Vec<f64>,
+    /// Per group the derivative D in the covariance, K x K symmetric.
+    pub covariance: Vec<Vec<f64>>,
+}
+
+impl Curvature {
+    /// Allocates for a design.
+    pub fn new(design: &Design, factor: &Factor) -> Self {
+        let squares = || design.structure.groups.iter().map(|g| vec![0.0; g.k * g.k]).collect::<Vec<_>>();
+        let single = design.structure.groups.len() == 1;
+        let n_theta = design.structure.entries.len();
+        Curvature {
+            trace: squares(),
+            fixed: squares(),
+            f: vec![0.0; design.structure.q * design.p],
+            t: if single { vec![0.0; design.diagonal[0].len()] } else { Vec::new() },
+            trace2: single.then(|| vec![0.0; n_theta * n_theta]),
+            directions: design.structure.entries.iter().map(|e| vec![0.0; design.structure.groups[e.group].k.pow(2)]).collect(),
+            rest_inverse: vec![0.0; factor.layout.len()],
+            reml: false,
+        }
+    }
+
+    /// Fills everything from a factor; its Lambda must have non-zero diagonals.
+    pub fn compute(&mut self, design: &Design, factor: &mut Factor, reml: bool) {
+        self.reml = reml;
+        self.fill_directions(design, &factor.lambda);
+        self.trace.iter_mut().for_each(|t| t.fill(0.0));
+        factor.invert_rest(&mut self.rest_inverse);
+        self.lead_traces(design, factor);
+        self.rest_traces(design, factor);
+        self.fixed_part(design, factor);
+        if self.trace2.is_some() {
+            self.second_order_trace(design, factor);
+        }
+    }
+
+    fn fill_directions(&mut self, design: &Design, lambda: &Lambda) {
+        for (e, s) in design.structure.entries.iter().zip(&mut self.directions) {
+            let k = design.structure.groups[e.group].k;
+            s.fill(0.0);
+            for r in 0..k {
+                let l = lambda[e.group][e.col * k + r];
+                s[r * k + e.row] += l;
+                s[e.row * k + r] += l;
+            }
+        }
+    }
+
+    /// The traces of the leading group, and what its rows of M^-1 add to those of the others.
+    fn lead_traces(&mut self, design: &Design, factor: &Factor) {
+        let groups = &design.structure.groups;
+        let k = groups[0].k;
+        let widest = factor.adjacency.ptr.windows(2).map(|w| w[1] - w[0]).max().unwrap_or(0);
+        let (mut y, mut w, mut a_lambda) = (vec![0.0; widest * k], vec![0.0; k * k], vec![0.0; k * k]);
+        let mut column = vec![0.0; k];
+        let (lead_trace, rest_traces) = self.trace.split_at_mut(1);
+        let lead_trace = &mut lead_trace[0];
+        for level in 0..groups[0].levels {
+            let s = factor.adjacency.span(level).len();
+            let y = &mut y[..s * k];
+            inverse_rows(factor, &self.rest_inverse, k, level, y, &mut w);
+            let a = &design.diagonal[0][level * k * k..(level + 1) * k * k];
+            times_lower(a, &factor.lambda[0], k, &mut a_lambda);
+            let own = if self.t.is_empty() { None } else { Some(&mut self.t[level * k * k..(level + 1) * k * k]) };
+            if let Some(own) = own {
+                own.fill(0.0);
+                add_product(&a_lambda, &w, k, own);
+                axpy(1.0, own, lead_trace);
+            } else {
+                add_product(&a_lambda, &w, k, lead_trace);
+            }
+            let mut at = 0;
+            for b in design.neighbour_ptr[level]..design.neighbour_ptr[level + 1] {
+                let g = design.neighbours[b].group as usize;
+                let kg = groups[g].k;
+                let block = design.neighbour_block(b);
+                let minus_inverse = &y[at * k..(at + kg) * k];
+                for c in 0..kg {
+                    // [A Lambda_g] column c times row c of M^-1_rest,i
+                    column.fill(0.0);
+                    (c..kg).for_each(|t| axpy(factor.lambda[g][c * kg + t], &block[t * k..(t + 1) * k], &mut column));
+                    for b2 in 0..k {
+                        axpy(-minus_inverse[c * k + b2], &column, &mut lead_trace[b2 * k..(b2 + 1) * k]);
+                    }
+                    // row c of [A' Lambda_1] times M^-1_i,rest
+                    column.copy_from_slice(&block[c * k..(c + 1) * k]);
+                    lower_transpose_times(&factor.lambda[0], k, &mut column);
+                    for c2 in 0..kg {
+                        rest_traces[g - 1][c2 * kg + c] -= dot(&column, &minus_inverse[c2 * k..(c2 + 1) * k]);
+                    }
+                }
+                at += kg;
+            }
+        }
+    }
+
+    /// What the blocks of S^-1 add to the traces of the other groups.
+    fn rest_traces(&mut self, design: &Design, factor: &Factor) {
+        let groups = &design.structure.groups;
+        let begin = groups[0].effects();
+        let inverse = |r: usize, c: usize| self.rest_inverse[factor.layout.position(r, c)];
+        for (g, group) in groups.iter().enumerate().skip(1) {
+            let k = group.k;
+            let (mut a_lambda, mut w) = (vec![0.0; k * k], vec![0.0; k * k]);
+            for level in 0..group.levels {
+                let start = group.offset - begin + level * k;
+                for c in 0..k {
+                    (0..k).for_each(|r| w[c * k + r] = inverse(start + r, start + c));
+                }
+                times_lower(&design.diagonal[g][level * k * k..(level + 1) * k * k], &factor.lambda[g], k, &mut a_lambda);
+                add_product(&a_lambda, &w, k, &mut self.trace[g]);
+            }
+        }
+        for pair in &design.rest_pairs {
+            let (h, g) = (pair.row_group as usize, pair.col_group as usize);
+            let (kh, kg) = (groups[h].k, groups[g].k);
+            let a = &design.rest_pair_values[pair.values..pair.values + kh * kg];
+            let (lh, lg) = (&factor.lambda[h], &factor.lambda[g]);
+            for r in 0..kh {
+                for c in 0..kg {
+                    let al_rc: f64 = (c..kg).map(|t| a[t * kh + r] * lg[c * kg + t]).sum(); // [A Lambda_g]_rc
+                    for r2 in 0..kh {
+                        self.trace[h][r2 * kh + r] += al_rc * inverse(pair.row as usize + r2, pair.col as usize + c);
+                    }
+                    let at_rc: f64 = (r..kh).map(|t| a[c * kh + t] * lh[r * kh + t]).sum(); // [A' Lambda_h]_cr
+                    for c2 in 0..kg {
+                        self.trace[g][c2 * kg + c] += at_rc * inverse(pair.row as usize + r, pair.col as usize + c2);
+                    }
+                }
+            }
+        }
+    }
+
+    /// F = Lambda^-T M^-1 Lambda'Z'WX and the sums of F_j (X'V^-1X)^-1 F_j'.
+    fn fixed_part(&mut self, design: &Design, factor: &mut Factor) {
+        let p = design.p;
+        self.f.copy_from_slice(&factor.half_x);
+        factor.backward(design, &mut self.f, p);
+        self.fixed.iter_mut().for_each(|f| f.fill(0.0));
+        let mut whitened: Vec<f64> = Vec::new();
+        for (g, group) in design.structure.groups.iter().enumerate() {
+            let k = group.k;
+            for level in 0..group.levels {
+                let rows = (group.offset + level * k) * p..(group.offset + (level + 1) * k) * p;
+                solve_lower_transpose_rows(&factor.lambda[g], k, &mut self.f[rows.clone()], p);
+                if self.reml {
+                    whitened.clear();
+                    whitened.extend_from_slice(&self.f[rows]);
+                    (0..k).for_each(|r| solve_lower(&factor.xvx, p, &mut whitened[r * p..(r + 1) * p]));
+                    for c in 0..k {
+                        for r in 0..k {
+                            self.fixed[g][c * k + r] += dot(&whitened[r * p..(r + 1) * p], &whitened[c * p..(c + 1) * p]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// tr(V^-1 V_k V^-1 V_l) - 2 tr(Cx X'V^-1 V_k V^-1 V_l V^-1 X) + tr(Cx B_k Cx B_l) with Cx = (X'V^-1X)^-1
+    /// and B_k = X'V^-1 V_k V^-1 X; the last two only for REML. Also leaves T_j = [A Lambda M^-1]_j Lambda^-1.
+    fn second_order_trace(&mut self, design: &Design, factor: &Factor) {
+        let (k, p, levels) = (design.structure.groups[0].k, design.p, design.structure.groups[0].levels);
+        let n_theta = self.directions.len();
+        let trace2 = self.trace2.as_mut().expect("called for one grouping factor");
+        trace2.fill(0.0);
+        let mut products = vec![0.0; n_theta * k * k];
+        let mut inner = vec![0.0; k * k];
+        let mut b = vec![0.0; n_theta * p * p];
+        let mut whitened = vec![0.0; k * p];
+        for level in 0..levels {
+            let t = &mut self.t[level * k * k..(level + 1) * k * k];
+            solve_right_lower(t, &factor.lambda[0], k);
+            symmetrise(t, k);
+            for (s, out) in self.directions.iter().zip(products.chunks_exact_mut(k * k)) {
+                out.fill(0.0);
+                add_product(t, s, k, out); // T S_k
+            }
+            let reml = self.reml && p > 0;
+            if reml {
+                whitened.copy_from_slice(&self.f[level * k * p..(level + 1) * k * p]);
+                (0..k).for_each(|r| solve_lower(&factor.xvx, p, &mut whitened[r * p..(r + 1) * p]));
+                for c in 0..k {
+                    (0..k).for_each(|r| inner[c * k + r] = dot(&whitened[r * p..(r + 1) * p], &whitened[c * p..(c + 1) * p]));
+                }
+            }
+            for i in 0..n_theta {
+                let ts_i = &products[i * k * k..(i + 1) * k * k];
+                for j in 0..=i {
+                    let ts_j = &products[j * k * k..(j + 1) * k * k];
+                    let mut sum = trace_of_product(ts_i, ts_j, k);
+                    if reml {
+                        // tr(F Cx F' S_i T S_j) = sum of (T S_j W S_i), W = F Cx F'
+                        sum -= 2.0 * trace_with(ts_j, &inner, &self.directions[i], k);
+                    }
+                    trace2[j * n_theta + i] += sum;
+                }
+                if reml {
+                    add_weighted(&whitened, &self.directions[i], k, p, &mut b[i * p * p..(i + 1) * p * p]);
+                }
+            }
+        }
+        for i in 0..n_theta {
+            for j in 0..=i {
+                let bb = dot(&b[i * p * p..(i + 1) * p * p], &b[j * p * p..(j + 1) * p * p]);
+                trace2[j * n_theta + i] += bb;
+                trace2[i * n_theta + j] = trace2[j * n_theta + i];
+            }
+        }
+    }
+}
+
+impl Derivatives {
+    /// Gradient, second derivatives and D for one response, from what its theta shares.
+    pub fn compute(design: &Design, factor: &mut Factor, curvature: &Curvature, solution: &Solution) -> Self {
+        let nu = degrees_of_freedom(design, curvature.reml);
+        let weight = nu / solution.r2;
+        let mut g = solution.u.clone();
+        let mut quadratic: Vec<Vec<f64>> = design.structure.groups.iter().map(|g| vec![0.0; g.k * g.k]).collect();
+        for (index, group) in design.structure.groups.iter().enumerate() {
+            let k = group.k;
+            for level in g[group.offset..group.offset + group.effects()].chunks_exact_mut(k) {
+                solve_lower_transpose(&factor.lambda[index], k, level);
+                (0..k).for_each(|c| axpy(level[c], level, &mut quadratic[index][c * k..(c + 1) * k]));
+            }
+        }
+        let covariance = Self::covariance(design, factor, curvature, &quadratic, weight);
+        let gradient = Self::gradient(design, factor, curvature, &quadratic, weight);
+        let hessian = Self::hessian(design, factor, curvature, &g, &covariance, nu, solution.r2);
+        Derivatives { gradient, hessian, covariance }
+    }
+
+    fn covariance(design: &Design, factor: &Factor, curvature: &Curvature, quadratic: &[Vec<f64>], weight: f64) -> Vec<Vec<f64>> {
+        (0..design.structure.groups.len())
+            .map(|g| {
+                let k = design.structure.groups[g].k;
+                let mut d = curvature.trace[g].clone();
+                if curvature.trace2.is_some() {
+                    d.fill(0.0); // T_j is at hand
+                    curvature.t.chunks_exact(k * k).for_each(|t| axpy(1.0, t, &mut d));
+                } else {
+                    solve_right_lower(&mut d, &factor.lambda[g], k);
+                }
+                symmetrise(&mut d, k);
+                axpy(-1.0, &curvature.fixed[g], &mut d);
+                axpy(-weight, &quadratic[g], &mut d);
+                d
+            })
+            .collect()
+    }
+
+    /// 2 [A Lambda M^-1 - (F Cx F' + (nu / r2) g g') Lambda] at the free elements.
+    fn gradient(design: &Design, factor: &Factor, curvature: &Curvature, quadratic: &[Vec<f64>], weight: f64) -> Vec<f64> {
+        let full: Vec<Vec<f64>> = (0..design.structure.groups.len())
+            .map(|g| {
+                let k = design.structure.groups[g].k;
+                let mut out = curvature.trace[g].clone();
+                let mut rest = curvature.fixed[g].clone();
+                axpy(weight, &quadratic[g], &mut rest);
+                let mut product = vec![0.0; k * k];
+                times_lower(&rest, &factor.lambda[g], k, &mut product);
+                axpy(-1.0, &product, &mut out);
+                out
+            })
+            .collect();
+        design.structure.entries.iter().map(|e| 2.0 * full[e.group][e.col * design.structure.groups[e.group].k + e.row]).collect()
+    }
+
+    fn hessian(
+        design: &Design,
+        factor: &mut Factor,
+        curvature: &Curvature,
+        g: &[f64],
+        covariance: &[Vec<f64>],
+        nu: f64,
+        r2: f64,
+    ) -> Vec<f64> {
+        let n_theta = design.structure.entries.len();
+        let (q2, q1) = quadratic_forms(design, factor, curvature, g);
+        let mut h = vec![0.0; n_theta * n_theta];
+        for (i, a) in design.structure.entries.iter().enumerate() {
+            for (j, b) in design.structure.entries.iter().enumerate().take(i + 1) {
+                let forms = match &curvature.trace2 {
+                    Some(trace) => 2.0 * nu / r2 * q2[j * n_theta + i] - trace[j * n_theta + i],
+                    None => nu / r2 * q2[j * n_theta + i],
+                };
+                let mut value = forms - nu * q1[i] * q1[j] / (r2 * r2);
+                if a.group == b.group && a.col == b.col {
+                    let k = design.structure.groups[a.group].k;
+                    value += 2.0 * covariance[a.group][a.row * k + b.row];
+                }
+                h[j * n_theta + i] = value;
+                h[i * n_theta + j] = value;
+            }
+        }
+        h
+    }
+}
+
+/// Blocks of M^-1 in the rows of one level of the leading group: `w` becomes
+/// M^-1_ii = L_i^-T (I + U S^-1 U') L_i^-1 and `y` the columns of -M^-1_i,rest = L_i^-T U S^-1 next to it.
+fn inverse_rows(factor: &Factor, rest_inverse: &[f64], k: usize, level: usize, y: &mut [f64], w: &mut [f64]) {
+    let l = &factor.lead[level * k * k..(level + 1) * k * k];
+    let span = factor.adjacency.span(level);
+    let u = &factor.cross[span.start * k..span.end * k];
+    y.fill(0.0);
+    factor.adjacency.for_each_pair(level, |c, d, at| {
+        let v = rest_inverse[at];
+        for a in 0..k {
+            y[d * k + a] += v * u[c * k + a];
+        }
+        if c != d {
+            for a in 0..k {
+                y[c * k + a] += v * u[d * k + a];
+            }
+        }
+    });
+    w.fill(0.0);
+    (0..k).for_each(|i| w[i * k + i] = 1.0);
+    for (u, y) in u.chunks_exact(k).zip(y.chunks_exact(k)) {
+        for b in 0..k {
+            axpy(u[b], y, &mut w[b * k..(b + 1) * k]);
+        }
+    }
+    // L^-T w L^-1, first by columns, then (w is symmetric) by rows
+    (0..k).for_each(|c| solve_lower_transpose(l, k, &mut w[c * k..(c + 1) * k]));
+    solve_lower_transpose_rows(l, k, w, k);
+    y.chunks_exact_mut(k).for_each(|column| solve_lower_transpose(l, k, column));
+}
+
+/// Diagonal K x K blocks of M^-1 of every level, per group, from the inverse of S on its pattern.
+pub fn inverse_diagonal_blocks(design: &Design, factor: &Factor, rest_inverse: &[f64]) -> Vec<Vec<f64>> {
+    let groups = &design.structure.groups;
+    let k = groups[0].k;
+    let widest = factor.adjacency.ptr.windows(2).map(|w| w[1] - w[0]).max().unwrap_or(0);
+    let mut y = vec![0.0; widest * k];
+    let mut out: Vec<Vec<f64>> = groups.iter().map(|g| vec![0.0; g.effects() * g.k]).collect();
+    for (level, w) in out[0].chunks_exact_mut(k * k).enumerate() {
+        let s = factor.adjacency.span(level).len();
+        inverse_rows(factor, rest_inverse, k, level, &mut y[..s * k], w);
+    }
+    for (g, group) in groups.iter().enumerate().skip(1) {
+        let k = group.k;
+        for (level, block) in out[g].chunks_exact_mut(k * k).enumerate() {
+            let start = group.offset - groups[0].effects() + level * k;
+            for c in 0..k {
+                (0..k).for_each(|r| block[c * k + r] = rest_inverse[factor.layout.position(start + r, start + c)]);
+            }
+        }
+    }
+    out
+}
+
+/// y'P V_k P V_l P y for all pairs, and y'P V_k P y.
+fn quadratic_forms(design: &Design, factor: &mut Factor, curvature: &Curvature, g: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    let (n_theta, p) = (curvature.directions.len(), design.p);
+    let mut first = vec![0.0; n_theta];
+    let mut fixed = vec![0.0; n_theta * p];
+    let mut second = vec![0.0; n_theta * n_theta];
+    if curvature.trace2.is_some() {
+        single_factor_forms(design, curvature, g, &mut first, &mut fixed, &mut second);
+    } else {
+        crossed_forms(design, factor, curvature, g, &mut first, &mut fixed, &mut second);
+    }
+    fixed.chunks_exact_mut(p.max(1)).for_each(|b| solve_lower(&factor.xvx, p, b));
+    for i in 0..n_theta {
+        for j in 0..=i {
+            second[j * n_theta + i] -= dot(&fixed[i * p..(i + 1) * p], &fixed[j * p..(j + 1) * p]);
+            second[i * n_theta + j] = second[j * n_theta + i];
+        }
+    }
+    (second, first)
+}
+
+/// h'Th level by level, where h_k = S_k g.
+fn single_factor_forms(design: &Design, curvature: &Curvature, g: &[f64], first: &mut [f64], fixed: &mut [f64], second: &mut [f64]) {
+    let (k, p, n_theta) = (design.structure.groups[0].k, design.p, first.len());
+    let mut h = vec![0.0; n_theta * k];
+    let mut th = vec![0.0; k];
+    for (level, gj) in g.chunks_exact(k).enumerate() {
+        let t = &curvature.t[level * k * k..(level + 1) * k * k];
+        for i in 0..n_theta {
+            let s = &curvature.directions[i];
+            (0..k).for_each(|r| h[i * k + r] = dot(&s[r * k..(r + 1) * k], gj));
+            let hi = &h[i * k..(i + 1) * k];
+            first[i] += dot(hi, gj);
+            (0..k).for_each(|r| axpy(hi[r], &curvature.f[(level * k + r) * p..(level * k + r + 1) * p], &mut fixed[i * p..(i + 1) * p]));
+            (0..k).for_each(|r| th[r] = dot(&t[r * k..(r + 1) * k], hi));
+            for j in 0..=i {
+                second[j * n_theta + i] += dot(&th, &h[j * k..(j + 1) * k]);
+            }
+        }
+    }
+}
+
+/// h'Th = h'Ah - |L^-1 Lambda'A h|^2 for h = S_k g, one forward solve per element of theta.
+fn crossed_forms(
+    design: &Design,
+    factor: &mut Factor,
+    curvature: &Curvature,
+    g: &[f64],
+    first: &mut [f64],
+    fixed: &mut [f64],
+    second: &mut [f64],
+) {
+    let (p, n_theta, q) = (design.p, first.len(), design.structure.q);
+    let (mut h, mut ah) = (vec![vec![0.0; q]; n_theta], vec![vec![0.0; q]; n_theta]);
+    let lambda = factor.lambda.clone();
+    for (i, e) in design.structure.entries.iter().enumerate() {
+        let group = &design.structure.groups[e.group];
+        let k = group.k;
+        for level in 0..group.levels {
+            let at = group.offset + level * k;
+            for r in 0..k {
+                h[i][at + r] = dot(&curvature.directions[i][r * k..(r + 1) * k], &g[at..at + k]);
+                first[i] += h[i][at + r] * g[at + r];
+                axpy(h[i][at + r], &curvature.f[(at + r) * p..(at + r + 1) * p], &mut fixed[i * p..(i + 1) * p]);
+            }
+        }
+        multiply(design, &h[i], &mut ah[i]);
+    }
+    for i in 0..n_theta {
+        for j in 0..=i {
+            second[j * n_theta + i] = dot(&h[i], &ah[j]);
+        }
+    }
+    for v in &mut ah {
+        scale_vector(design, &lambda, v);
+        factor.forward(design, v);
+    }
+    for i in 0..n_theta {
+        for j in 0..=i {
+            second[j * n_theta + i] -= dot(&ah[i], &ah[j]);
+        }
+    }
+}
+
+/// out := Z'WZ h.
+fn multiply(design: &Design, h: &[f64], out: &mut [f64]) {
+    let groups = &design.structure.groups;
+    let begin = groups[0].effects();
+    out.fill(0.0);
+    for (g, group) in groups.iter().enumerate() {
+        let k = group.k;
+        for level in 0..group.levels {
+            let at = group.offset + level * k;
+            for c in 0..k {
+                axpy(h[at + c], &design.diagonal[g][(level * k + c) * k..(level * k + c + 1) * k], &mut out[at..at + k]);
+            }
+        }
+    }
+    let k = groups[0].k;
+    for level in 0..groups[0].levels {
+        for b in design.neighbour_ptr[level]..design.neighbour_ptr[level + 1] {
+            let (neighbour, block) = (design.neighbours[b], design.neighbour_block(b));
+            for c in 0..groups[neighbour.group as usize].k {
+                let e = begin + neighbour.start as usize + c;
+                axpy(h[e], &block[c * k..(c + 1) * k], &mut out[level * k..(level + 1) * k]);
+                out[e] += dot(&block[c * k..(c + 1) * k], &h[level * k..(level + 1) * k]);
+            }
+        }
+    }
+    for pair in &design.rest_pairs {
+        let (kr, kc) = (groups[pair.row_group as usize].k, groups[pair.col_group as usize].k);
+        let (row, col) = (begin + pair.row as usize, begin + pair.col as usize);
+        for c in 0..kc {
+            let values = &design.rest_pair_values[pair.values + c * kr..pair.values + (c + 1) * kr];
+            axpy(h[col + c], values, &mut out[row..row + kr]);
+            out[col + c] += dot(values, &h[row..row + kr]);
+        }
+    }
+}
+
+/// out += A B for k x k matrices.
+#[inline]
+fn add_product(a: &[f64], b: &[f64], k: usize, out: &mut [f64]) {
+    for c in 0..k {
+        for s in 0..k {
+            axpy(b[c * k + s], &a[s * k..(s + 1) * k], &mut out[c * k..(c + 1) * k]);
+        }
+    }
+}
+
+/// A := A L^-1 for a lower triangular L.
+#[inline]
+fn solve_right_lower(a: &mut [f64], l: &[f64], k: usize) {
+    for c in (0..k).rev() {
+        for s in c + 1..k {
+            for r in 0..k {
+                a[c * k + r] -= a[s * k + r] * l[c * k + s];
+            }
+        }
+        a[c * k..(c + 1) * k].iter_mut().for_each(|v| *v /= l[c * k + c]);
+    }
+}
+
+/// tr(A B).
+#[inline]
+fn trace_of_product(a: &[f64], b: &[f64], k: usize) -> f64 {
+    let mut sum = 0.0;
+    for c in 0..k {
+        for r in 0..k {
+            sum += a[c * k + r] * b[r * k + c];
+        }
+    }
+    sum
+}
+
+/// tr(A B C) with B and C symmetric.
+#[inline]
+fn trace_with(a: &[f64], b: &[f64], c: &[f64], k: usize) -> f64 {
+    let mut sum = 0.0;
+    for i in 0..k {
+        for j in 0..k {
+            sum += dot(&b[j * k..(j + 1) * k], &c[i * k..(i + 1) * k]) * a[j * k + i];
+        }
+    }
+    sum
+}
+
+/// out += W' S W for k rows W of length p.
+#[inline]
+fn add_weighted(w: &[f64], s: &[f64], k: usize, p: usize, out: &mut [f64]) {
+    for r in 0..k {
+        for c in 0..k {
+            let v = s[c * k + r];
+            if v != 0.0 {
+                for j in 0..p {
+                    axpy(v * w[c * p + j], &w[r * p..(r + 1) * p], &mut out[j * p..(j + 1) * p]);
+                }
+            }
+        }
+    }
+}

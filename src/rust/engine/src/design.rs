@@ -1,0 +1,423 @@
+//! Cross-products of the design: everything about Z, X and the weights that the criterion needs.
+//!
+//! Z is never formed. With W the prior weights, Z'WZ consists of one K x K block per level of each group and
+//! of one block per pair of levels that meet in some row; Z'WX and X'WX are dense. X is centred (where the
+//! model has an intercept) and scaled first, since raw sums of squares cancel; the columns of the random
+//! effects are divided by their root mean square.
+
+use faer::linalg::matmul::triangular::{matmul, BlockStructure};
+use faer::{Accum, MatMut, MatRef, Par};
+
+use crate::small::{axpy, cholesky, solve_lower, solve_lower_transpose};
+use crate::terms::{Rows, Structure};
+
+/// Rows that are gathered before they are added to X'WX.
+const CHUNK: usize = 512;
+
+/// X = (Xs + 1 m') diag(s) where Xs is what the engine works with; m is zero without an intercept.
+#[derive(Clone, Debug)]
+pub struct ColumnTransform {
+    /// Index of the constant column, if X has one.
+    pub intercept: Option<usize>,
+    /// What is subtracted from each column.
+    pub centre: Vec<f64>,
+    /// What each column is divided by after that.
+    pub scale: Vec<f64>,
+}
+
+/// A block of the leading group's level with a level of another group.
+#[derive(Clone, Copy, Debug)]
+pub struct Neighbour {
+    /// Index of the other level's first effect among the effects of all groups but the leading one.
+    pub start: u32,
+    /// The other group.
+    pub group: u32,
+}
+
+/// A block between levels of two groups neither of which leads.
+#[derive(Clone, Copy, Debug)]
+pub struct RestPair {
+    /// First effect of the row block, among the effects of all groups but the leading one.
+    pub row: u32,
+    /// First effect of the column block; lies before `row`.
+    pub col: u32,
+    /// Group of the row block.
+    pub row_group: u32,
+    /// Group of the column block.
+    pub col_group: u32,
+    /// Where its values (row block x column block, column-major) begin in `rest_pair_values`.
+    pub values: usize,
+}
+
+/// The cross-products that do not involve the response.
+#[derive(Clone, Debug)]
+pub struct Design {
+    /// Number of rows.
+    pub n: usize,
+    /// Fixed-effects columns.
+    pub p: usize,
+    /// Groups and the layout of theta.
+    pub structure: Structure,
+    /// How X was centred and scaled.
+    pub transform: ColumnTransform,
+    /// Sum of the logarithms of the prior weights.
+    pub log_weights: f64,
+    /// Diagonal blocks of Z'WZ per group, level after level, each K x K.
+    pub diagonal: Vec<Vec<f64>>,
+    /// Per leading level the range of its neighbours; one element longer than there are levels.
+    pub neighbour_ptr: Vec<usize>,
+    /// The neighbours of all leading levels, ordered by `start` within a level.
+    pub neighbours: Vec<Neighbour>,
+    /// Per neighbour where its values (K x K of the other group, column-major) begin; one element longer.
+    pub neighbour_values_ptr: Vec<usize>,
+    /// The blocks of Z'WZ between the leading group and the others.
+    pub neighbour_values: Vec<f64>,
+    /// Pairs of levels of the other groups that meet.
+    pub rest_pairs: Vec<RestPair>,
+    /// The blocks of Z'WZ of these pairs.
+    pub rest_pair_values: Vec<f64>,
+    /// Z'WX, a row of length p per random effect.
+    pub zx: Vec<f64>,
+    /// X'WX, p x p.
+    pub xx: Vec<f64>,
+    /// Lower Cholesky factor of X'WX.
+    pub xx_cholesky: Vec<f64>,
+}
+
+impl Design {
+    /// Passes over the rows: once for the centres and scales, once for the cross-products, and once more per
+    /// additional group for the pairs of levels. Fails on bad lengths or a rank-deficient X.
+    pub fn new(rows: &Rows) -> Result<Self, String> {
+        rows.check()?;
+        let structure = Structure::new(rows);
+        let transform = ColumnTransform::new(rows);
+        let mut design = Design {
+            n: rows.n,
+            p: rows.p,
+            diagonal: structure.groups.iter().map(|g| vec![0.0; g.effects() * g.k]).collect(),
+            zx: vec![0.0; structure.q * rows.p],
+            xx: vec![0.0; rows.p * rows.p],
+            xx_cholesky: Vec::new(),
+            log_weights: rows.weights.map_or(0.0, |w| w.iter().filter(|&&w| w > 0.0).map(|w| w.ln()).sum()),
+            neighbour_ptr: vec![0; structure.groups[0].levels + 1],
+            neighbours: Vec::new(),
+            neighbour_values_ptr: vec![0],
+            neighbour_values: Vec::new(),
+            rest_pairs: Vec::new(),
+            rest_pair_values: Vec::new(),
+            structure,
+            transform,
+        };
+        design.add_rows(rows);
+        if design.structure.groups.len() > 1 {
+            design.find_neighbours(rows);
+        }
+        if design.structure.groups.len() > 2 {
+            design.find_rest_pairs(rows);
+        }
+        design.xx_cholesky = design.xx.clone();
+        if !cholesky(&mut design.xx_cholesky, rows.p) {
+            return Err("fixed-effect model matrix is rank deficient".into());
+        }
+        Ok(design)
+    }
+
+    /// Effects of all groups but the leading one.
+    pub fn rest(&self) -> usize {
+        self.structure.q - self.structure.groups[0].effects()
+    }
+
+    /// Values of a neighbour's block, K of the leading group x K of the other, column-major.
+    #[inline]
+    pub fn neighbour_block(&self, index: usize) -> &[f64] {
+        &self.neighbour_values[self.neighbour_values_ptr[index]..self.neighbour_values_ptr[index + 1]]
+    }
+
+    /// Per column of X the part that earlier columns leave unexplained, relative to the column's own root
+    /// mean square before centring: R's qr() calls a column aliased where this is below 1e-7.
+    pub fn rank_margin(&self) -> Vec<f64> {
+        (0..self.p)
+            .map(|j| {
+                let raw = (self.xx[j * self.p + j] + self.transform.centred_away(j, self.n)).sqrt();
+                self.xx_cholesky[j * self.p + j] / raw
+            })
+            .collect()
+    }
+
+    /// Coefficients of the weighted least-squares regression on X of a response whose X'Wy is given, in place.
+    pub fn least_squares(&self, xy: &mut [f64]) {
+        solve_lower(&self.xx_cholesky, self.p, xy);
+        solve_lower_transpose(&self.xx_cholesky, self.p, xy);
+    }
+
+    fn add_rows(&mut self, rows: &Rows) {
+        let (n, p) = (rows.n, rows.p);
+        let mut chunk = vec![0.0; CHUNK * p];
+        let mut z = ZRow::new(&self.structure, rows);
+        for begin in (0..n).step_by(CHUNK) {
+            let end = (begin + CHUNK).min(n);
+            self.transform.gather(rows, begin, end, &mut chunk);
+            for i in begin..end {
+                let w = rows.weight(i);
+                let x = &chunk[(i - begin) * p..(i - begin + 1) * p];
+                for g in 0..self.structure.groups.len() {
+                    let group = &self.structure.groups[g];
+                    let (k, level) = (group.k, rows.level(group.factor, i));
+                    let block = &mut self.diagonal[g][level * k * k..(level + 1) * k * k];
+                    let values = z.get(g, i);
+                    for (c, &zc) in values.iter().enumerate() {
+                        axpy(w * zc, values, &mut block[c * k..(c + 1) * k]);
+                        let row = (group.offset + level * k + c) * p;
+                        axpy(w * zc, x, &mut self.zx[row..row + p]);
+                    }
+                }
+            }
+            if rows.weights.is_some() {
+                for i in begin..end {
+                    let root = rows.weight(i).sqrt();
+                    chunk[(i - begin) * p..(i - begin + 1) * p].iter_mut().for_each(|v| *v *= root);
+                }
+            }
+            add_cross_product(&mut self.xx, &chunk[..(end - begin) * p], p, 1.0);
+        }
+        for c in 0..p {
+            for r in c + 1..p {
+                self.xx[r * p + c] = self.xx[c * p + r];
+            }
+        }
+    }
+
+    /// Blocks between the leading group and the others: the rows are visited level by level of the leading
+    /// group, so that one array of marks suffices.
+    fn find_neighbours(&mut self, rows: &Rows) {
+        let lead = &self.structure.groups[0];
+        let rest_offset = lead.effects();
+        let order = rows_by_level(rows.codes[lead.factor], lead.levels);
+        let mut mark = vec![u32::MAX; self.structure.q - rest_offset];
+        let mut z = ZRow::new(&self.structure, rows);
+        let mut found: Vec<Neighbour> = Vec::new();
+        let mut z1 = vec![0.0; lead.k];
+        for level in 0..lead.levels {
+            let members = &order.rows[order.ptr[level]..order.ptr[level + 1]];
+            found.clear();
+            for (g, group) in self.structure.groups.iter().enumerate().skip(1) {
+                for &i in members {
+                    let start = group.offset - rest_offset + rows.level(group.factor, i as usize) * group.k;
+                    if mark[start] == u32::MAX {
+                        mark[start] = 0;
+                        found.push(Neighbour { start: start as u32, group: g as u32 });
+                    }
+                }
+            }
+            found.sort_unstable_by_key(|b| b.start);
+            for b in &found {
+                mark[b.start as usize] = self.neighbours.len() as u32;
+                self.neighbours.push(*b);
+                let size = lead.k * self.structure.groups[b.group as usize].k;
+                let begin = self.neighbour_values.len();
+                self.neighbour_values.resize(begin + size, 0.0);
+                self.neighbour_values_ptr.push(begin + size);
+            }
+            self.neighbour_ptr[level + 1] = self.neighbours.len();
+            for &i in members {
+                let (i, w) = (i as usize, rows.weight(i as usize));
+                z1.copy_from_slice(z.get(0, i));
+                for (g, group) in self.structure.groups.iter().enumerate().skip(1) {
+                    let start = group.offset - rest_offset + rows.level(group.factor, i) * group.k;
+                    let begin = self.neighbour_values_ptr[mark[start] as usize];
+                    for (c, &zc) in z.get(g, i).iter().enumerate() {
+                        axpy(w * zc, &z1, &mut self.neighbour_values[begin + c * lead.k..begin + (c + 1) * lead.k]);
+                    }
+                }
+            }
+            found.iter().for_each(|b| mark[b.start as usize] = u32::MAX);
+        }
+    }
+
+    /// Blocks between two groups neither of which leads.
+    fn find_rest_pairs(&mut self, rows: &Rows) {
+        let rest_offset = self.structure.groups[0].effects();
+        let mut z = ZRow::new(&self.structure, rows);
+        for h in 1..self.structure.groups.len() {
+            let later = &self.structure.groups[h];
+            let mut zh = vec![0.0; later.k];
+            let order = rows_by_level(rows.codes[later.factor], later.levels);
+            for g in 1..h {
+                let earlier = &self.structure.groups[g];
+                let mut mark = vec![usize::MAX; earlier.levels];
+                for level in 0..later.levels {
+                    let members = &order.rows[order.ptr[level]..order.ptr[level + 1]];
+                    let first = self.rest_pairs.len();
+                    for &i in members {
+                        let i = i as usize;
+                        let other = rows.level(earlier.factor, i);
+                        if mark[other] == usize::MAX {
+                            mark[other] = self.rest_pair_values.len();
+                            self.rest_pairs.push(RestPair {
+                                row: (later.offset - rest_offset + level * later.k) as u32,
+                                col: (earlier.offset - rest_offset + other * earlier.k) as u32,
+                                row_group: h as u32,
+                                col_group: g as u32,
+                                values: mark[other],
+                            });
+                            self.rest_pair_values.resize(mark[other] + later.k * earlier.k, 0.0);
+                        }
+                        let (begin, w) = (mark[other], rows.weight(i));
+                        zh.copy_from_slice(z.get(h, i));
+                        for (c, &zc) in z.get(g, i).iter().enumerate() {
+                            axpy(w * zc, &zh, &mut self.rest_pair_values[begin + c * later.k..begin + (c + 1) * later.k]);
+                        }
+                    }
+                    for pair in &self.rest_pairs[first..] {
+                        mark[(pair.col as usize + rest_offset - earlier.offset) / earlier.k] = usize::MAX;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl ColumnTransform {
+    fn new(rows: &Rows) -> Self {
+        let (n, p) = (rows.n, rows.p);
+        let columns: Vec<&[f64]> = (0..p).map(|j| &rows.x[j * n..(j + 1) * n]).collect();
+        let intercept = columns.iter().position(|c| c.first().is_some_and(|&v| v != 0.0 && c.iter().all(|&u| u == v)));
+        let total: f64 = (0..n).map(|i| rows.weight(i)).sum();
+        let (mut centre, mut scale) = (vec![0.0; p], vec![1.0; p]);
+        for (j, column) in columns.iter().enumerate() {
+            if intercept == Some(j) {
+                scale[j] = column[0];
+                continue;
+            }
+            if intercept.is_some() && total > 0.0 {
+                let pivot = column[0]; // sums of differences do not overflow the mantissa on time stamps
+                let sum: f64 = column.iter().enumerate().map(|(i, v)| rows.weight(i) * (v - pivot)).sum();
+                centre[j] = pivot + sum / total;
+            }
+            let sum: f64 = column.iter().enumerate().map(|(i, v)| rows.weight(i) * (v - centre[j]) * (v - centre[j])).sum();
+            let rms = (sum / total.max(f64::MIN_POSITIVE)).sqrt();
+            if rms > 0.0 && rms.is_finite() {
+                scale[j] = rms;
+            }
+        }
+        ColumnTransform { intercept, centre, scale }
+    }
+
+    /// Sum of squares that centring took from a scaled column.
+    fn centred_away(&self, j: usize, n: usize) -> f64 {
+        let m = self.centre[j] / self.scale[j];
+        m * m * n as f64
+    }
+
+    /// Writes the centred and scaled rows `begin..end` of X, each p long, one after the other.
+    pub fn gather(&self, rows: &Rows, begin: usize, end: usize, out: &mut [f64]) {
+        let (n, p) = (rows.n, rows.p);
+        for j in 0..p {
+            let (m, s) = (self.centre[j], 1.0 / self.scale[j]);
+            let column = &rows.x[j * n + begin..j * n + end];
+            if self.intercept == Some(j) {
+                (0..column.len()).for_each(|i| out[i * p + j] = 1.0);
+            } else {
+                column.iter().enumerate().for_each(|(i, v)| out[i * p + j] = (v - m) * s);
+            }
+        }
+    }
+
+    /// Coefficients of the original columns from those of the centred and scaled ones, in place.
+    pub fn to_original(&self, beta: &mut [f64]) {
+        for (b, s) in beta.iter_mut().zip(&self.scale) {
+            *b /= s;
+        }
+        if let Some(j0) = self.intercept {
+            let shift: f64 = beta.iter().zip(&self.centre).map(|(b, m)| b * m).sum();
+            beta[j0] -= shift / self.scale[j0];
+        }
+    }
+
+    /// Sum of the logarithms of the scales: log det of the transformation.
+    pub fn log_determinant(&self) -> f64 {
+        self.scale.iter().map(|s| s.abs().ln()).sum()
+    }
+}
+
+/// Row numbers ordered by level, with the range of each level.
+struct RowOrder {
+    ptr: Vec<usize>,
+    rows: Vec<u32>,
+}
+
+fn rows_by_level(codes: &[i32], levels: usize) -> RowOrder {
+    let mut ptr = vec![0; levels + 1];
+    codes.iter().for_each(|&c| ptr[c as usize] += 1);
+    (0..levels).for_each(|l| ptr[l + 1] += ptr[l]);
+    let mut next = ptr.clone();
+    let mut rows = vec![0; codes.len()];
+    for (i, &c) in codes.iter().enumerate() {
+        let slot = &mut next[c as usize - 1];
+        rows[*slot] = i as u32;
+        *slot += 1;
+    }
+    RowOrder { ptr, rows }
+}
+
+/// The scaled values of a group's columns in one row.
+pub struct ZRow<'a> {
+    columns: Vec<Vec<(Option<&'a [f64]>, f64)>>,
+    buffer: Vec<f64>,
+}
+
+impl<'a> ZRow<'a> {
+    /// Prepares the look-up.
+    pub fn new(structure: &Structure, rows: &Rows<'a>) -> Self {
+        let mut columns = Vec::new();
+        for group in &structure.groups {
+            let mut list = Vec::with_capacity(group.k);
+            for &(index, k, first) in &group.terms {
+                let z = rows.terms[index].z;
+                for c in 0..k {
+                    list.push((z.map(|z| &z[c * rows.n..(c + 1) * rows.n]), 1.0 / group.scale[first + c]));
+                }
+            }
+            columns.push(list);
+        }
+        let widest = structure.groups.iter().map(|g| g.k).max().unwrap_or(0);
+        ZRow { columns, buffer: vec![0.0; widest] }
+    }
+
+    /// The K values of group `g` in row `i`.
+    #[inline]
+    pub fn get(&mut self, g: usize, i: usize) -> &[f64] {
+        let columns = &self.columns[g];
+        for (slot, (column, scale)) in self.buffer.iter_mut().zip(columns) {
+            *slot = column.map_or(1.0, |z| z[i]) * scale;
+        }
+        &self.buffer[..columns.len()]
+    }
+}
+
+/// Adds `sign` times the cross-product of rows of length p (one after the other) to the lower triangle of `out`.
+pub fn add_cross_product(out: &mut [f64], rows: &[f64], p: usize, sign: f64) {
+    if p == 0 || rows.is_empty() {
+        return;
+    }
+    if p < 8 {
+        for row in rows.chunks_exact(p) {
+            for c in 0..p {
+                axpy(sign * row[c], &row[c..], &mut out[c * p + c..(c + 1) * p]);
+            }
+        }
+        return;
+    }
+    let transposed = MatRef::from_column_major_slice(rows, p, rows.len() / p);
+    matmul(
+        MatMut::from_column_major_slice_mut(out, p, p),
+        BlockStructure::TriangularLower,
+        Accum::Add,
+        transposed,
+        BlockStructure::Rectangular,
+        transposed.transpose(),
+        BlockStructure::Rectangular,
+        sign,
+        Par::Seq,
+    );
+}

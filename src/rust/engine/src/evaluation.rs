@@ -1,0 +1,392 @@
+//! The penalised least-squares problem at one theta (Bates et al. 2015, doi:10.18637/jss.v067.i01, section 3).
+//!
+//! With A = Z'WZ the matrix M = Lambda' A Lambda + I is factored by blocks: the leading group's K x K blocks
+//! M_i = L_i L_i' one by one, then their Schur complement S (see [`crate::rest`]). What depends on theta alone
+//! is in [`Factor`]; what a response adds, in [`Solution`]. All memory is allocated once, by `new`.
+
+use crate::design::{add_cross_product, Design};
+use crate::response::Response;
+use crate::rest::{Pattern, RestLayout, Scratch};
+use crate::small::*;
+use crate::terms::Lambda;
+
+/// The factorisation at one theta.
+#[derive(Debug)]
+pub struct Factor {
+    /// Pattern of S.
+    pub layout: RestLayout,
+    /// Lambda at which everything below was computed.
+    pub lambda: Lambda,
+    /// Cholesky factors L_i of the leading group's blocks of M.
+    pub lead: Vec<f64>,
+    /// U_i = L_i^-1 M_i,rest: per leading level K x s_i, column-major, like the design's neighbour values.
+    pub cross: Vec<f64>,
+    /// Which of the rest's effects meet each leading level.
+    pub adjacency: Adjacency,
+    /// Cholesky factor of S.
+    pub rest: Vec<f64>,
+    /// L^-1 Lambda'Z'WX, a row of length p per random effect (the rest in the factor's order).
+    pub half_x: Vec<f64>,
+    /// Lower Cholesky factor of X'V^-1X.
+    pub xvx: Vec<f64>,
+    /// log |M|.
+    pub log_det_m: f64,
+    /// log |X'V^-1X| for the engine's X.
+    pub log_det_x: f64,
+    scratch: Scratch,
+    block: Vec<f64>,
+}
+
+/// The effects of other groups that each level of the leading group meets.
+#[derive(Debug)]
+pub struct Adjacency {
+    /// Range of each leading level in `columns`; `cross` has K values per column.
+    pub ptr: Vec<usize>,
+    /// Adjacent effects of each leading level, ascending.
+    pub columns: Vec<u32>,
+    /// Where each leading level's pairs begin in `positions` (sparse S only).
+    pair_ptr: Vec<usize>,
+    /// Where the element of S for each pair of columns stands, in the order of `for d { for c in d.. }`.
+    positions: Vec<u32>,
+    /// Order of S.
+    order: usize,
+}
+
+impl Adjacency {
+    fn new(design: &Design, layout: &RestLayout) -> Self {
+        let groups = &design.structure.groups;
+        let (mut ptr, mut columns, mut pair_ptr, mut positions) = (vec![0], Vec::new(), Vec::new(), Vec::new());
+        for level in 0..groups[0].levels {
+            for b in &design.neighbours[design.neighbour_ptr[level]..design.neighbour_ptr[level + 1]] {
+                columns.extend((0..groups[b.group as usize].k as u32).map(|c| b.start + c));
+            }
+            if matches!(layout.pattern, Pattern::Sparse(_)) {
+                pair_ptr.push(positions.len());
+                let own = &columns[ptr[level]..];
+                for (i, &d) in own.iter().enumerate() {
+                    positions.extend(own[i..].iter().map(|&c| layout.position(c as usize, d as usize) as u32));
+                }
+            }
+            ptr.push(columns.len());
+        }
+        Adjacency { ptr, columns, pair_ptr, positions, order: layout.order }
+    }
+
+    /// Range of a leading level's columns.
+    #[inline]
+    pub fn span(&self, level: usize) -> std::ops::Range<usize> {
+        self.ptr[level]..self.ptr[level + 1]
+    }
+
+    /// Calls `visit(c, d, position)` for each pair c >= d of a leading level's columns (counted within the
+    /// level) with the place of its element in S.
+    #[inline]
+    pub fn for_each_pair(&self, level: usize, mut visit: impl FnMut(usize, usize, usize)) {
+        let columns = &self.columns[self.span(level)];
+        if self.pair_ptr.is_empty() {
+            for (d, &column) in columns.iter().enumerate() {
+                let begin = column as usize * self.order;
+                for (c, &row) in columns.iter().enumerate().skip(d) {
+                    visit(c, d, begin + row as usize);
+                }
+            }
+        } else {
+            let mut positions = self.positions[self.pair_ptr[level]..].iter();
+            for d in 0..columns.len() {
+                for c in d..columns.len() {
+                    visit(c, d, *positions.next().expect("one position a pair") as usize);
+                }
+            }
+        }
+    }
+}
+
+/// The solution for one response at one theta.
+#[derive(Clone, Debug)]
+pub struct Solution {
+    /// Coefficients of the engine's X for the engine's response.
+    pub beta: Vec<f64>,
+    /// Spherical random effects u.
+    pub u: Vec<f64>,
+    /// Penalised residual sum of squares.
+    pub r2: f64,
+    half: Vec<f64>,
+}
+
+/// Not positive definite: theta is too large for the arithmetic, or not a number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NotPositiveDefinite;
+
+impl Factor {
+    /// Analyses the pattern and allocates for a design.
+    pub fn new(design: &Design) -> Self {
+        let layout = RestLayout::new(design);
+        let adjacency = Adjacency::new(design, &layout);
+        let lead = &design.structure.groups[0];
+        let (k, p, widest) = (lead.k, design.p, design.structure.groups.iter().map(|g| g.k).max().unwrap_or(1));
+        Factor {
+            lambda: design.structure.groups.iter().map(|g| vec![0.0; g.k * g.k]).collect(),
+            lead: vec![0.0; lead.levels * k * k],
+            cross: vec![0.0; adjacency.columns.len() * k],
+            rest: vec![0.0; layout.len()],
+            half_x: vec![0.0; design.structure.q * p],
+            xvx: vec![0.0; p * p],
+            log_det_m: 0.0,
+            log_det_x: 0.0,
+            scratch: Scratch::new(&layout),
+            block: vec![0.0; 4 * widest * widest],
+            adjacency,
+            layout,
+        }
+    }
+
+    /// Factors M and X'V^-1X at a Lambda.
+    pub fn factorize(&mut self, design: &Design, lambda: &Lambda) -> Result<(), NotPositiveDefinite> {
+        self.lambda.clone_from(lambda);
+        self.start_rest(design);
+        self.log_det_m = 0.0;
+        for level in 0..design.structure.groups[0].levels {
+            self.eliminate(design, level)?;
+        }
+        self.log_det_m *= 2.0;
+        if self.layout.order > 0 {
+            if !self.layout.factorize(&mut self.rest, &mut self.scratch) {
+                return Err(NotPositiveDefinite);
+            }
+            self.log_det_m += self.layout.log_determinant(&self.rest);
+            let begin = self.rest_begin(design) * design.p;
+            self.layout.forward(&self.rest, &mut self.half_x[begin..], design.p, &mut self.scratch);
+        }
+        let p = design.p;
+        self.xvx.copy_from_slice(&design.xx);
+        add_cross_product(&mut self.xvx, &self.half_x, p, -1.0);
+        if !cholesky(&mut self.xvx, p) {
+            return Err(NotPositiveDefinite);
+        }
+        self.log_det_x = 2.0 * log_diagonal(&self.xvx, p);
+        if self.log_det_m.is_finite() && self.log_det_x.is_finite() {
+            Ok(())
+        } else {
+            Err(NotPositiveDefinite)
+        }
+    }
+
+    fn rest_begin(&self, design: &Design) -> usize {
+        design.structure.groups[0].effects()
+    }
+
+    /// S := Lambda' A Lambda + I and half_x := Lambda'Z'WX for all groups but the leading one.
+    fn start_rest(&mut self, design: &Design) {
+        if self.layout.order == 0 {
+            return;
+        }
+        self.rest.fill(0.0);
+        let begin = self.rest_begin(design);
+        let p = design.p;
+        for (g, group) in design.structure.groups.iter().enumerate().skip(1) {
+            let k = group.k;
+            for level in 0..group.levels {
+                let start = group.offset - begin + level * k;
+                let (product, _) = self.block.split_at_mut(k * k);
+                congruence(&design.diagonal[g][level * k * k..(level + 1) * k * k], &self.lambda[g], k, product);
+                for c in 0..k {
+                    for r in c..k {
+                        self.rest[self.layout.position(start + r, start + c)] = product[c * k + r] + f64::from(r == c);
+                    }
+                }
+                let rows = (group.offset + level * k) * p..(group.offset + (level + 1) * k) * p;
+                scale_rows(&design.zx[rows.clone()], &self.lambda[g], k, p, &mut self.half_x[rows]);
+            }
+        }
+        for pair in &design.rest_pairs {
+            let (kr, kc) = (design.structure.groups[pair.row_group as usize].k, design.structure.groups[pair.col_group as usize].k);
+            let (lr, lc) = (&self.lambda[pair.row_group as usize], &self.lambda[pair.col_group as usize]);
+            let values = &design.rest_pair_values[pair.values..pair.values + kr * kc];
+            for c in 0..kc {
+                let column = &mut self.block[..kr];
+                column.fill(0.0);
+                (c..kc).for_each(|s| axpy(lc[c * kc + s], &values[s * kr..(s + 1) * kr], column));
+                lower_transpose_times(lr, kr, column);
+                for r in 0..kr {
+                    let at = self.layout.position(pair.row as usize + r, pair.col as usize + c);
+                    self.rest[at] = self.block[r];
+                }
+            }
+        }
+    }
+
+    /// Factors one level's block of the leading group and takes its part out of S and of the rest's half_x.
+    fn eliminate(&mut self, design: &Design, level: usize) -> Result<(), NotPositiveDefinite> {
+        let k = design.structure.groups[0].k;
+        let p = design.p;
+        let lambda = &self.lambda[0];
+        let l = &mut self.lead[level * k * k..(level + 1) * k * k];
+        congruence(&design.diagonal[0][level * k * k..(level + 1) * k * k], lambda, k, l);
+        (0..k).for_each(|i| l[i * k + i] += 1.0);
+        if !cholesky(l, k) {
+            return Err(NotPositiveDefinite);
+        }
+        self.log_det_m += log_diagonal(l, k);
+        let rows = level * k * p..(level + 1) * k * p;
+        scale_rows(&design.zx[rows.clone()], lambda, k, p, &mut self.half_x[rows.clone()]);
+        solve_lower_rows(l, k, &mut self.half_x[rows.clone()], p);
+        if self.layout.order == 0 {
+            return Ok(());
+        }
+        let span = self.adjacency.span(level);
+        let u = &mut self.cross[span.start * k..span.end * k];
+        let mut at = 0;
+        for b in design.neighbour_ptr[level]..design.neighbour_ptr[level + 1] {
+            let g = design.neighbours[b].group as usize;
+            let kg = design.structure.groups[g].k;
+            let values = design.neighbour_block(b);
+            for c in 0..kg {
+                let column = &mut u[at * k..(at + 1) * k];
+                column.fill(0.0);
+                (c..kg).for_each(|s| axpy(self.lambda[g][c * kg + s], &values[s * k..(s + 1) * k], column));
+                lower_transpose_times(lambda, k, column);
+                solve_lower(l, k, column);
+                at += 1;
+            }
+        }
+        let columns = &self.adjacency.columns[span];
+        let (lead_x, rest_x) = self.half_x.split_at_mut(design.structure.groups[0].effects() * p);
+        let x = &lead_x[rows];
+        for (c, &e) in columns.iter().enumerate() {
+            let target = &mut rest_x[e as usize * p..(e as usize + 1) * p];
+            (0..k).for_each(|a| axpy(-u[c * k + a], &x[a * p..(a + 1) * p], target));
+        }
+        let rest = &mut self.rest;
+        self.adjacency.for_each_pair(level, |c, d, at| rest[at] -= dot(&u[c * k..(c + 1) * k], &u[d * k..(d + 1) * k]));
+        Ok(())
+    }
+
+    /// L^-1 v for a vector of all random effects, in place (the rest comes back in the factor's order).
+    pub fn forward(&mut self, design: &Design, v: &mut [f64]) {
+        let k = design.structure.groups[0].k;
+        let (lead, rest) = v.split_at_mut(self.rest_begin(design));
+        for level in 0..design.structure.groups[0].levels {
+            let x = &mut lead[level * k..(level + 1) * k];
+            solve_lower(&self.lead[level * k * k..(level + 1) * k * k], k, x);
+            for t in self.adjacency.span(level) {
+                rest[self.adjacency.columns[t] as usize] -= dot(&self.cross[t * k..(t + 1) * k], x);
+            }
+        }
+        self.layout.forward(&self.rest, rest, 1, &mut self.scratch);
+    }
+
+    /// L'^-1 V for rows of length m, in place.
+    pub fn backward(&mut self, design: &Design, v: &mut [f64], m: usize) {
+        if m == 0 {
+            return;
+        }
+        let k = design.structure.groups[0].k;
+        let (lead, rest) = v.split_at_mut(self.rest_begin(design) * m);
+        self.layout.backward(&self.rest, rest, m, &mut self.scratch);
+        for level in 0..design.structure.groups[0].levels {
+            let x = &mut lead[level * k * m..(level + 1) * k * m];
+            for t in self.adjacency.span(level) {
+                let e = self.adjacency.columns[t] as usize;
+                (0..k).for_each(|a| axpy(-self.cross[t * k + a], &rest[e * m..(e + 1) * m], &mut x[a * m..(a + 1) * m]));
+            }
+            solve_lower_transpose_rows(&self.lead[level * k * k..(level + 1) * k * k], k, x, m);
+        }
+    }
+
+    /// Inverse of S on its pattern.
+    pub fn invert_rest(&mut self, inverse: &mut [f64]) {
+        if self.layout.order > 0 {
+            self.layout.invert(&self.rest, inverse, &mut self.scratch);
+        }
+    }
+
+    /// Criterion for a penalised residual sum of squares in the engine's units: the deviance, or the REML
+    /// criterion, in the units of the data (`scale` is the response's).
+    pub fn criterion(&self, design: &Design, r2: f64, scale: f64, reml: bool) -> f64 {
+        let nu = degrees_of_freedom(design, reml);
+        let fixed = if reml { self.log_det_x + 2.0 * design.transform.log_determinant() } else { 0.0 };
+        self.log_det_m + fixed + nu * (1.0 + (2.0 * std::f64::consts::PI * r2 / nu).ln() + 2.0 * scale.ln()) - design.log_weights
+    }
+}
+
+/// n for maximum likelihood, n - p for REML.
+pub fn degrees_of_freedom(design: &Design, reml: bool) -> f64 {
+    (design.n - if reml { design.p } else { 0 }) as f64
+}
+
+impl Solution {
+    /// Allocates for a design.
+    pub fn new(design: &Design) -> Self {
+        Solution { beta: vec![0.0; design.p], u: vec![0.0; design.structure.q], r2: 0.0, half: vec![0.0; design.structure.q] }
+    }
+
+    /// Solves for beta and u:
+    /// `c = L^-1 Lambda'Z'Wy`, `X'V^-1X beta = X'Wy - half_x'c`, `L'u = c - half_x beta`,
+    /// `r2 = y'Wy - c'c - |L_x^-1 (X'Wy - half_x'c)|^2`.
+    pub fn solve(&mut self, design: &Design, response: &Response, factor: &mut Factor) {
+        let p = design.p;
+        self.half.copy_from_slice(&response.zy);
+        scale_vector(design, &factor.lambda, &mut self.half);
+        factor.forward(design, &mut self.half);
+        self.beta.copy_from_slice(&response.xy);
+        let mut r2 = response.yy;
+        for (c, row) in self.half.iter().zip(factor.half_x.chunks_exact(p.max(1))) {
+            axpy(-c, row, &mut self.beta);
+        }
+        r2 -= dot(&self.half, &self.half);
+        solve_lower(&factor.xvx, p, &mut self.beta);
+        r2 -= dot(&self.beta, &self.beta);
+        solve_lower_transpose(&factor.xvx, p, &mut self.beta);
+        for (i, u) in self.u.iter_mut().enumerate() {
+            *u = self.half[i] - dot(&factor.half_x[i * p..(i + 1) * p], &self.beta);
+        }
+        factor.backward(design, &mut self.u, 1);
+        self.r2 = r2.max(f64::EPSILON * f64::EPSILON * response.yy.max(f64::MIN_POSITIVE));
+    }
+
+    /// Random effects b = Lambda u in the engine's column scale.
+    pub fn effects(&self, design: &Design, lambda: &Lambda) -> Vec<f64> {
+        let mut b = self.u.clone();
+        for (g, group) in design.structure.groups.iter().enumerate() {
+            let k = group.k;
+            for level in b[group.offset..group.offset + group.effects()].chunks_exact_mut(k) {
+                for r in (0..k).rev() {
+                    level[r] = (0..=r).map(|c| lambda[g][c * k + r] * level[c]).sum();
+                }
+            }
+        }
+        b
+    }
+}
+
+/// v := Lambda' v for a vector of all random effects.
+pub fn scale_vector(design: &Design, lambda: &Lambda, v: &mut [f64]) {
+    for (g, group) in design.structure.groups.iter().enumerate() {
+        for level in v[group.offset..group.offset + group.effects()].chunks_exact_mut(group.k) {
+            lower_transpose_times(&lambda[g], group.k, level);
+        }
+    }
+}
+
+/// Lower triangle of L' A L.
+#[inline]
+fn congruence(a: &[f64], l: &[f64], k: usize, out: &mut [f64]) {
+    if k == 1 {
+        out[0] = l[0] * a[0] * l[0];
+        return;
+    }
+    times_lower(a, l, k, out);
+    for c in 0..k {
+        lower_transpose_times(l, k, &mut out[c * k..(c + 1) * k]);
+    }
+}
+
+/// out := L' X for k rows of length p.
+#[inline]
+fn scale_rows(x: &[f64], l: &[f64], k: usize, p: usize, out: &mut [f64]) {
+    for r in 0..k {
+        let row = &mut out[r * p..(r + 1) * p];
+        row.fill(0.0);
+        (r..k).for_each(|s| axpy(l[r * k + s], &x[s * p..(s + 1) * p], row));
+    }
+}

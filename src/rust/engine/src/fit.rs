@@ -1,0 +1,532 @@
+//! From a response to a fitted model: starting values, optimisation, the certificate, and the estimates in the
+//! units and the order of the caller.
+
+use crate::derivatives::{Curvature, Derivatives};
+use crate::design::Design;
+use crate::evaluation::{degrees_of_freedom, Factor, NotPositiveDefinite, Solution};
+use crate::response::{fitted_values, Response};
+use crate::small::{axpy, dot, inverse_from_cholesky, symmetric_eigen};
+use crate::terms::{set_term_block, term_block, term_covariance, Lambda, Rows, Structure};
+use crate::trust_region::{minimise, Objective, Outcome, Point};
+
+/// Least absolute value of a diagonal of Lambda (in the engine's column scale) while optimising: derivatives in
+/// the covariance are obtained through Lambda^-1, and what this adds to the criterion is below its rounding.
+const FLOOR: f64 = 1e-7;
+/// A diagonal below this share of its natural size is tried at exactly zero.
+const NEAR_ZERO: f64 = 1e-2;
+/// Starts that a singular fit is tried from besides the first, as multiples of a random-effects standard
+/// deviation equal to the residual's.
+const OTHER_STARTS: [f64; 2] = [0.1, 5.0];
+
+/// What the caller may ask of a fit.
+#[derive(Clone)]
+pub struct Options<'a> {
+    /// REML instead of maximum likelihood.
+    pub reml: bool,
+    /// Where to start; `None` leaves it to the engine.
+    pub start: Option<Vec<f64>>,
+    /// Only solve at `start`.
+    pub fixed: bool,
+    /// Most evaluations of one optimisation.
+    pub max_evaluations: usize,
+    /// Asked between evaluations.
+    pub interrupted: &'a dyn Fn() -> bool,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Options { reml: true, start: None, fixed: false, max_evaluations: 300, interrupted: &|| false }
+    }
+}
+
+/// A fitted model, in the units of the data and in the caller's order of terms.
+#[derive(Clone, Debug)]
+pub struct Fit {
+    /// Relative covariance parameters.
+    pub theta: Vec<f64>,
+    /// Fixed effects.
+    pub beta: Vec<f64>,
+    /// Spherical random effects, term by term, level by level.
+    pub u: Vec<f64>,
+    /// Random effects Lambda u in the same order.
+    pub b: Vec<f64>,
+    /// Fitted values without the offset.
+    pub fitted: Vec<f64>,
+    /// Deviance or REML criterion.
+    pub criterion: f64,
+    /// log |M|, lme4's `ldL2`.
+    pub log_det_m: f64,
+    /// log |X'V^-1X|, lme4's `ldRX2`.
+    pub log_det_x: f64,
+    /// Weighted residual sum of squares.
+    pub wrss: f64,
+    /// Squared length of u.
+    pub ussq: f64,
+    /// Residual standard deviation.
+    pub sigma: f64,
+    /// (X'V^-1X)^-1 with V in units of sigma^2, p x p.
+    pub unscaled_covariance: Vec<f64>,
+    /// Upper triangular R with R'R = X'V^-1X, p x p.
+    pub rx: Vec<f64>,
+    /// Gradient of the criterion in theta.
+    pub gradient: Vec<f64>,
+    /// Second derivatives of the criterion in theta.
+    pub hessian: Vec<f64>,
+    /// Evaluations with gradient.
+    pub evaluations: usize,
+    /// Whether the certificate holds.
+    pub converged: bool,
+    /// What ended the optimisation.
+    pub message: String,
+}
+
+/// Fits one response.
+pub fn fit(design: &Design, rows: &Rows, y: &[f64], options: &Options) -> Result<Fit, String> {
+    let n_theta = design.structure.entries.len();
+    if let Some(start) = &options.start {
+        if start.len() != n_theta {
+            return Err(format!("start has {} elements, the model has {n_theta} covariance parameters", start.len()));
+        }
+        if start.iter().any(|t| !t.is_finite()) {
+            return Err("start has a value that is not finite".into());
+        }
+    }
+    if degrees_of_freedom(design, options.reml) <= 0.0 {
+        return Err("the model has as many fixed effects as rows".into());
+    }
+    let response = Response::new(design, rows, y)?;
+    let mut search = Search::new(design, &response, options);
+    let found = if options.fixed {
+        let theta = options.start.clone().ok_or("a fixed evaluation needs theta")?;
+        Found { lambda: design.structure.lambda(&theta), outcome: Outcome::Converged, evaluations: 0 }
+    } else {
+        search.run()?
+    };
+    finish(search, rows, y, found)
+}
+
+/// Criterion at one theta; `f64::INFINITY` where it cannot be computed.
+pub fn criterion(design: &Design, response: &Response, factor: &mut Factor, theta: &[f64], reml: bool) -> f64 {
+    let lambda = design.structure.lambda(theta);
+    let mut solution = Solution::new(design);
+    match factor.factorize(design, &lambda) {
+        Err(NotPositiveDefinite) => f64::INFINITY,
+        Ok(()) => {
+            solution.solve(design, response, factor);
+            factor.criterion(design, solution.r2, response.scale, reml)
+        }
+    }
+}
+
+/// Gradient of the criterion in theta.
+pub fn gradient(design: &Design, response: &Response, theta: &[f64], reml: bool) -> Result<Vec<f64>, NotPositiveDefinite> {
+    let options = Options { reml, ..Options::default() };
+    let mut search = Search::new(design, response, &options);
+    let x = free_elements(&design.structure, &design.structure.lambda(theta));
+    let point = search.evaluate(x).ok_or(NotPositiveDefinite)?;
+    Ok(point.gradient.iter().zip(&design.structure.entries).map(|(g, e)| g * e.scale).collect())
+}
+
+/// Diagonal blocks of Lambda M^-1 Lambda' per group of the design, level by level, K x K each, in the
+/// original column scale: times sigma^2 the conditional variances of the random effects.
+pub fn conditional_variances(design: &Design, theta: &[f64]) -> Result<Vec<Vec<f64>>, NotPositiveDefinite> {
+    let mut factor = Factor::new(design);
+    let lambda = design.structure.lambda(theta);
+    factor.factorize(design, &lambda)?;
+    let mut inverse = vec![0.0; factor.layout.len()];
+    factor.invert_rest(&mut inverse);
+    let mut blocks = crate::derivatives::inverse_diagonal_blocks(design, &factor, &inverse);
+    for (g, group) in design.structure.groups.iter().enumerate() {
+        let k = group.k;
+        for block in blocks[g].chunks_exact_mut(k * k) {
+            let m = block.to_vec();
+            for c in 0..k {
+                for r in 0..k {
+                    let mut sum = 0.0;
+                    for j in 0..=c {
+                        for i in 0..=r {
+                            sum += lambda[g][i * k + r] * m[j * k + i] * lambda[g][j * k + c];
+                        }
+                    }
+                    block[c * k + r] = sum / (group.scale[r] * group.scale[c]);
+                }
+            }
+        }
+    }
+    Ok(blocks)
+}
+
+/// Where a search ended.
+struct Found {
+    lambda: Lambda,
+    outcome: Outcome,
+    evaluations: usize,
+}
+
+/// The objective of one response, with all the memory that its evaluation needs.
+struct Search<'a> {
+    design: &'a Design,
+    response: &'a Response,
+    options: &'a Options<'a>,
+    factor: Factor,
+    curvature: Curvature,
+    solution: Solution,
+    lambda: Lambda,
+    covariance: Vec<Vec<f64>>,
+    /// Per element of theta the size of Lambda's row at which a level's data and its prior weigh the same.
+    natural: Vec<f64>,
+}
+
+impl<'a> Search<'a> {
+    fn new(design: &'a Design, response: &'a Response, options: &'a Options<'a>) -> Self {
+        let factor = Factor::new(design);
+        let natural = design
+            .structure
+            .entries
+            .iter()
+            .map(|e| {
+                let group = &design.structure.groups[e.group];
+                let k = group.k;
+                let sum: f64 = design.diagonal[e.group].chunks_exact(k * k).map(|a| a[e.row * k + e.row]).sum();
+                (sum / group.levels as f64).max(1e-300).sqrt().recip()
+            })
+            .collect();
+        Search {
+            design,
+            response,
+            options,
+            curvature: Curvature::new(design, &factor),
+            factor,
+            solution: Solution::new(design),
+            lambda: design.structure.lambda(&vec![0.0; design.structure.entries.len()]),
+            covariance: Vec::new(),
+            natural,
+        }
+    }
+
+    /// Optimises from the first start, from others when the fit is singular, and off any point at which the
+    /// derivative in the covariance has a negative direction.
+    fn run(&mut self) -> Result<Found, String> {
+        let structure = &self.design.structure;
+        let start = match &self.options.start {
+            Some(theta) => free_elements(structure, &structure.lambda(theta)),
+            None => self.uniform_start(1.0),
+        };
+        let mut best = self.descend(start)?;
+        let mut evaluations = best.2;
+        if self.is_singular(&best.0.x) && best.1 != Outcome::Interrupted {
+            for multiple in OTHER_STARTS {
+                let other = self.descend(self.uniform_start(multiple));
+                if let Ok(other) = other {
+                    evaluations += other.2;
+                    if other.0.value < best.0.value - 1e-9 {
+                        best = other;
+                    }
+                }
+            }
+        }
+        let lambda = self.settle(&best.0);
+        Ok(Found { lambda, outcome: best.1, evaluations })
+    }
+
+    /// Diagonals all equal to a multiple of the residual standard deviation, off-diagonals zero.
+    fn uniform_start(&self, multiple: f64) -> Vec<f64> {
+        self.design.structure.entries.iter().map(|e| if e.row == e.col { multiple } else { 0.0 }).collect()
+    }
+
+    fn descend(&mut self, start: Vec<f64>) -> Result<(Point, Outcome, usize), String> {
+        let limit = self.options.max_evaluations;
+        let failure = "the criterion cannot be computed at the starting values";
+        let (mut point, mut outcome, mut evaluations) = minimise(self, start, limit).ok_or(failure)?;
+        for _ in 0..5 {
+            if outcome != Outcome::Converged {
+                break;
+            }
+            let Some(escape) = self.escape(&point) else { break };
+            match minimise(self, escape, limit) {
+                Some((other, how, more)) if other.value < point.value - 1e-9 => {
+                    (point, outcome) = (other, how);
+                    evaluations += more;
+                }
+                _ => break,
+            }
+        }
+        Ok((point, outcome, evaluations))
+    }
+
+    /// First-order condition of the cone of covariances: D must have no negative direction. Where it has one, v,
+    /// the start of a new descent: the factor of Lambda Lambda' + v v' times a natural variance.
+    fn escape(&mut self, point: &Point) -> Option<Vec<f64>> {
+        if !self.is_singular(&point.x) {
+            return None;
+        }
+        self.evaluate(point.x.clone())?;
+        let mut lambda = self.lambda.clone();
+        let mut found = false;
+        for (g, group) in self.design.structure.groups.iter().enumerate() {
+            for &(index, k, first) in &group.terms {
+                let natural: Vec<f64> = (0..k).map(|r| self.natural_of(index, r)).collect();
+                let mut d = term_block(&self.covariance[g], group.k, first, k);
+                (0..k * k).for_each(|i| d[i] *= natural[i / k] * natural[i % k]);
+                let (values, vectors) = symmetric_eigen(&d, k);
+                if values[0] > -1e-6 {
+                    continue;
+                }
+                found = true;
+                let mut sigma = term_covariance(&lambda[g], group.k, first, k);
+                for c in 0..k {
+                    for r in 0..k {
+                        sigma[c * k + r] += natural[r] * natural[c] * vectors[r] * vectors[c];
+                    }
+                }
+                set_term_block(&mut lambda[g], group.k, first, k, &crate::small::semidefinite_cholesky(&sigma, k, 1e-14));
+            }
+        }
+        found.then(|| free_elements(&self.design.structure, &lambda))
+    }
+
+    /// Natural size of row r of a term's Lambda.
+    fn natural_of(&self, term: usize, r: usize) -> f64 {
+        let (g, first) = Structure::locate(&self.design.structure.groups, term);
+        let at = self.design.structure.entries.iter().position(|e| e.group == g && e.row == first + r && e.col == first + r);
+        self.natural[at.expect("every row has a diagonal element")]
+    }
+
+    fn is_singular(&self, x: &[f64]) -> bool {
+        self.near_zero(x).next().is_some()
+    }
+
+    fn near_zero<'b>(&'b self, x: &'b [f64]) -> impl Iterator<Item = usize> + 'b {
+        let entries = &self.design.structure.entries;
+        (0..x.len()).filter(move |&i| entries[i].row == entries[i].col && x[i].abs() < NEAR_ZERO * self.natural[i])
+    }
+
+    /// The canonical Lambda of a point: diagonals that can be exactly zero are.
+    fn settle(&mut self, point: &Point) -> Lambda {
+        let structure = &self.design.structure;
+        let mut x = point.x.clone();
+        let candidates: Vec<usize> = self.near_zero(&point.x).collect();
+        let tolerance = 1e-9_f64.max(10.0 * self.noise(point.value));
+        for i in candidates {
+            let mut trial = x.clone();
+            trial[i] = 0.0;
+            if self.value(&trial).is_some_and(|v| v <= point.value + tolerance) {
+                x = trial;
+            }
+        }
+        let mut lambda = lambda_of(structure, &x);
+        structure.canonical(&mut lambda);
+        lambda
+    }
+
+    /// The criterion alone, without a floor.
+    fn value(&mut self, x: &[f64]) -> Option<f64> {
+        let lambda = lambda_of(&self.design.structure, x);
+        self.factor.factorize(self.design, &lambda).ok()?;
+        self.solution.solve(self.design, self.response, &mut self.factor);
+        Some(self.factor.criterion(self.design, self.solution.r2, self.response.scale, self.options.reml))
+    }
+}
+
+impl Objective for Search<'_> {
+    fn evaluate(&mut self, mut x: Vec<f64>) -> Option<Point> {
+        for (v, e) in x.iter_mut().zip(&self.design.structure.entries) {
+            if e.row == e.col && v.abs() < FLOOR {
+                *v = if *v < 0.0 { -FLOOR } else { FLOOR };
+            }
+        }
+        for (v, e) in x.iter().zip(&self.design.structure.entries) {
+            self.lambda[e.group][e.col * self.design.structure.groups[e.group].k + e.row] = *v;
+        }
+        self.factor.factorize(self.design, &self.lambda).ok()?;
+        self.solution.solve(self.design, self.response, &mut self.factor);
+        let value = self.factor.criterion(self.design, self.solution.r2, self.response.scale, self.options.reml);
+        self.curvature.compute(self.design, &mut self.factor, self.options.reml);
+        let d = Derivatives::compute(self.design, &mut self.factor, &self.curvature, &self.solution);
+        self.covariance = d.covariance;
+        let finite = value.is_finite() && d.gradient.iter().chain(&d.hessian).all(|v| v.is_finite());
+        finite.then_some(Point { x, value, gradient: d.gradient, hessian: d.hessian })
+    }
+
+    fn step_scale(&self, x: &[f64]) -> Vec<f64> {
+        let entries = &self.design.structure.entries;
+        let row_norm = |e: &crate::terms::ThetaEntry| -> f64 {
+            let same = entries.iter().zip(x).filter(|(o, _)| o.group == e.group && o.row == e.row);
+            same.map(|(_, v)| v * v).sum::<f64>().sqrt()
+        };
+        entries.iter().zip(&self.natural).map(|(e, n)| row_norm(e).max(*n)).collect()
+    }
+
+    fn noise(&self, value: f64) -> f64 {
+        1e-15 * (value.abs() + self.design.n as f64)
+    }
+
+    fn exact_hessian(&self) -> bool {
+        self.design.structure.groups.len() == 1
+    }
+
+    fn interrupted(&self) -> bool {
+        (self.options.interrupted)()
+    }
+}
+
+fn lambda_of(structure: &Structure, x: &[f64]) -> Lambda {
+    let mut lambda: Lambda = structure.groups.iter().map(|g| vec![0.0; g.k * g.k]).collect();
+    for (v, e) in x.iter().zip(&structure.entries) {
+        lambda[e.group][e.col * structure.groups[e.group].k + e.row] = *v;
+    }
+    lambda
+}
+
+fn free_elements(structure: &Structure, lambda: &Lambda) -> Vec<f64> {
+    structure.entries.iter().map(|e| lambda[e.group][e.col * structure.groups[e.group].k + e.row]).collect()
+}
+
+/// Everything that the caller gets, at the Lambda that was found.
+fn finish(mut search: Search, rows: &Rows, y: &[f64], found: Found) -> Result<Fit, String> {
+    let (design, response, reml) = (search.design, search.response, search.options.reml);
+    if found.outcome == Outcome::Interrupted {
+        return Err("interrupted".into());
+    }
+    let theta = design.structure.theta(&found.lambda);
+    let x = free_elements(&design.structure, &found.lambda);
+    let (gradient, hessian) = match search.evaluate(x) {
+        Some(point) => in_theta(&design.structure, &point),
+        None => (vec![f64::NAN; theta.len()], vec![f64::NAN; theta.len() * theta.len()]),
+    };
+    let failure = |_| "the criterion cannot be computed at these covariance parameters (theta)".to_string();
+    search.factor.factorize(design, &found.lambda).map_err(failure)?;
+    search.solution.solve(design, response, &mut search.factor);
+    let (factor, solution) = (&search.factor, &search.solution);
+
+    let mut beta = response.beta0.clone();
+    axpy(response.scale, &solution.beta, &mut beta);
+    let mut b = solution.effects(design, &found.lambda);
+    b.iter_mut().for_each(|v| *v *= response.scale);
+    let mut u = solution.u.clone();
+    u.iter_mut().for_each(|v| *v *= response.scale);
+    let fitted = fitted_values(design, rows, &beta, &b);
+    let wrss: f64 = (0..design.n).map(|i| rows.weight(i) * (y[i] - fitted[i]) * (y[i] - fitted[i])).sum();
+    let ussq = dot(&u, &u);
+    let nu = degrees_of_freedom(design, reml);
+    design.transform.to_original(&mut beta);
+    let log_det_x = factor.log_det_x + 2.0 * design.transform.log_determinant();
+    for group in &design.structure.groups {
+        for level in b[group.offset..group.offset + group.effects()].chunks_exact_mut(group.k) {
+            level.iter_mut().zip(&group.scale).for_each(|(v, s)| *v /= s);
+        }
+    }
+    Ok(Fit {
+        unscaled_covariance: unscaled_covariance(design, &factor.xvx),
+        rx: right_factor(design, &factor.xvx),
+        criterion: factor.criterion(design, wrss + ussq, 1.0, reml),
+        log_det_m: factor.log_det_m,
+        log_det_x,
+        sigma: ((wrss + ussq) / nu).sqrt(),
+        u: in_term_order(&design.structure, &u),
+        b: in_term_order(&design.structure, &b),
+        evaluations: found.evaluations,
+        converged: found.outcome == Outcome::Converged,
+        message: message(&found.outcome).into(),
+        theta,
+        beta,
+        fitted,
+        wrss,
+        ussq,
+        gradient,
+        hessian,
+    })
+}
+
+fn message(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Converged => "converged: the gradient vanishes and no direction of decrease is left",
+        Outcome::EvaluationLimit => "the limit of evaluations was reached",
+        Outcome::Stalled => "no step decreases the criterion although its gradient does not vanish",
+        Outcome::Interrupted => "interrupted",
+    }
+}
+
+fn in_theta(structure: &Structure, point: &Point) -> (Vec<f64>, Vec<f64>) {
+    let scale: Vec<f64> = structure.entries.iter().map(|e| e.scale).collect();
+    let n = scale.len();
+    let gradient = point.gradient.iter().zip(&scale).map(|(g, s)| g * s).collect();
+    let hessian = (0..n * n).map(|i| point.hessian[i] * scale[i / n] * scale[i % n]).collect();
+    (gradient, hessian)
+}
+
+/// From group order (all terms of a factor together) to the caller's (term by term).
+pub fn in_term_order(structure: &Structure, v: &[f64]) -> Vec<f64> {
+    let terms: usize = structure.groups.iter().map(|g| g.terms.len()).sum();
+    let mut out = Vec::with_capacity(v.len());
+    for index in 0..terms {
+        let (g, first) = Structure::locate(&structure.groups, index);
+        let group = &structure.groups[g];
+        let k = group.terms.iter().find(|t| t.0 == index).expect("located there").1;
+        for level in v[group.offset..group.offset + group.effects()].chunks_exact(group.k) {
+            out.extend_from_slice(&level[first..first + k]);
+        }
+    }
+    out
+}
+
+/// (X'V^-1X)^-1 for the original columns: T C T' where beta = T beta of the engine's columns.
+fn unscaled_covariance(design: &Design, xvx: &[f64]) -> Vec<f64> {
+    let p = design.p;
+    let mut c = inverse_from_cholesky(xvx, p);
+    for j in 0..p {
+        design.transform.to_original(&mut c[j * p..(j + 1) * p]);
+    }
+    let mut row = vec![0.0; p];
+    for i in 0..p {
+        (0..p).for_each(|j| row[j] = c[j * p + i]);
+        design.transform.to_original(&mut row);
+        (0..p).for_each(|j| c[j * p + i] = row[j]);
+    }
+    crate::small::symmetrise(&mut c, p);
+    c
+}
+
+/// Upper triangular R with R'R = X'V^-1X: the engine's factor times T^-1, made triangular again by Givens
+/// rotations where the intercept is not the first column.
+fn right_factor(design: &Design, xvx: &[f64]) -> Vec<f64> {
+    let p = design.p;
+    let t = &design.transform;
+    let mut r = vec![0.0; p * p];
+    for j in 0..p {
+        for i in 0..=j {
+            r[j * p + i] = xvx[i * p + j] * t.scale[j]; // R = L'
+        }
+    }
+    if let Some(j0) = t.intercept {
+        let own: Vec<f64> = (0..p).map(|i| r[j0 * p + i] / t.scale[j0]).collect();
+        for j in (0..p).filter(|&j| j != j0) {
+            (0..p).for_each(|i| r[j * p + i] += own[i] * t.centre[j]);
+        }
+    }
+    for c in 0..p {
+        for i in (c + 1..p).rev() {
+            givens(&mut r, p, c, i);
+        }
+        if r[c * p + c] < 0.0 {
+            (c..p).for_each(|j| r[j * p + c] = -r[j * p + c]);
+        }
+    }
+    r
+}
+
+/// Rotates rows c and i so that element (i, c) vanishes.
+fn givens(r: &mut [f64], p: usize, c: usize, i: usize) {
+    let (a, b) = (r[c * p + c], r[c * p + i]);
+    if b == 0.0 {
+        return;
+    }
+    let h = a.hypot(b);
+    let (cos, sin) = (a / h, b / h);
+    for j in c..p {
+        let (x, y) = (r[j * p + c], r[j * p + i]);
+        r[j * p + c] = cos * x + sin * y;
+        r[j * p + i] = cos * y - sin * x;
+    }
+    r[c * p + i] = 0.0;
+}

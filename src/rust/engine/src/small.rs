@@ -1,0 +1,286 @@
+//! Kernels for the small dense matrices of a model: k x k blocks of one level, p x p matrices of the
+//! fixed effects, and the Hessian in theta. All are column-major slices; a lower triangle is read only
+//! from its lower half.
+
+/// Cholesky factor in place: overwrites the lower triangle of the k x k matrix `a` by L with A = L L'.
+/// Returns false when a pivot is not positive (or not a number); `a` is then partly overwritten.
+#[inline]
+pub fn cholesky(a: &mut [f64], k: usize) -> bool {
+    for c in 0..k {
+        for s in 0..c {
+            let l = a[s * k + c];
+            for r in c..k {
+                a[c * k + r] -= l * a[s * k + r];
+            }
+        }
+        let pivot = a[c * k + c];
+        if !(pivot > 0.0 && pivot.is_finite()) {
+            return false;
+        }
+        let d = pivot.sqrt();
+        a[c * k + c] = d;
+        for r in c + 1..k {
+            a[c * k + r] /= d;
+        }
+    }
+    true
+}
+
+/// Sum of the logarithms of the diagonal of a k x k matrix.
+#[inline]
+pub fn log_diagonal(l: &[f64], k: usize) -> f64 {
+    (0..k).map(|i| l[i * k + i].ln()).sum()
+}
+
+/// Solves L x = b in place for one vector.
+#[inline]
+pub fn solve_lower(l: &[f64], k: usize, b: &mut [f64]) {
+    for c in 0..k {
+        b[c] /= l[c * k + c];
+        let x = b[c];
+        for r in c + 1..k {
+            b[r] -= l[c * k + r] * x;
+        }
+    }
+}
+
+/// Solves L' x = b in place for one vector.
+#[inline]
+pub fn solve_lower_transpose(l: &[f64], k: usize, b: &mut [f64]) {
+    for c in (0..k).rev() {
+        let mut x = b[c];
+        for r in c + 1..k {
+            x -= l[c * k + r] * b[r];
+        }
+        b[c] = x / l[c * k + c];
+    }
+}
+
+/// Solves L X = B in place, where the rows of B are stored one after the other (k rows of length m).
+#[inline]
+pub fn solve_lower_rows(l: &[f64], k: usize, b: &mut [f64], m: usize) {
+    for r in 0..k {
+        let (above, row) = b.split_at_mut(r * m);
+        let row = &mut row[..m];
+        for c in 0..r {
+            axpy(-l[c * k + r], &above[c * m..(c + 1) * m], row);
+        }
+        let d = 1.0 / l[r * k + r];
+        row.iter_mut().for_each(|v| *v *= d);
+    }
+}
+
+/// Solves L' X = B in place, where the rows of B are stored one after the other (k rows of length m).
+#[inline]
+pub fn solve_lower_transpose_rows(l: &[f64], k: usize, b: &mut [f64], m: usize) {
+    for r in (0..k).rev() {
+        let (head, below) = b.split_at_mut((r + 1) * m);
+        let row = &mut head[r * m..];
+        for c in r + 1..k {
+            axpy(-l[r * k + c], &below[(c - r - 1) * m..(c - r) * m], row);
+        }
+        let d = 1.0 / l[r * k + r];
+        row.iter_mut().for_each(|v| *v *= d);
+    }
+}
+
+/// y += a x.
+#[inline]
+pub fn axpy(a: f64, x: &[f64], y: &mut [f64]) {
+    for (yi, xi) in y.iter_mut().zip(x) {
+        *yi += a * xi;
+    }
+}
+
+/// Inner product.
+#[inline]
+pub fn dot(x: &[f64], y: &[f64]) -> f64 {
+    x.iter().zip(y).map(|(a, b)| a * b).sum()
+}
+
+/// out = A L for a k x k matrix A and a lower triangular L.
+#[inline]
+pub fn times_lower(a: &[f64], l: &[f64], k: usize, out: &mut [f64]) {
+    for c in 0..k {
+        let column = &mut out[c * k..(c + 1) * k];
+        column.fill(0.0);
+        for r in c..k {
+            axpy(l[c * k + r], &a[r * k..(r + 1) * k], column);
+        }
+    }
+}
+
+/// v := L' v for a lower triangular L.
+#[inline]
+pub fn lower_transpose_times(l: &[f64], k: usize, v: &mut [f64]) {
+    for r in 0..k {
+        v[r] = dot(&l[r * k + r..(r + 1) * k], &v[r..k]);
+    }
+}
+
+/// Inverse of the matrix whose lower Cholesky factor is `l`, both triangles filled.
+pub fn inverse_from_cholesky(l: &[f64], k: usize) -> Vec<f64> {
+    let mut out = vec![0.0; k * k];
+    for c in 0..k {
+        let column = &mut out[c * k..(c + 1) * k];
+        column[c] = 1.0;
+        solve_lower(l, k, column);
+        solve_lower_transpose(l, k, column);
+    }
+    symmetrise(&mut out, k);
+    out
+}
+
+/// A := (A + A') / 2.
+pub fn symmetrise(a: &mut [f64], k: usize) {
+    for c in 0..k {
+        for r in c + 1..k {
+            let mean = 0.5 * (a[c * k + r] + a[r * k + c]);
+            a[c * k + r] = mean;
+            a[r * k + c] = mean;
+        }
+    }
+}
+
+/// Eigenvalues (ascending) and eigenvectors (columns) of a symmetric matrix by cyclic Jacobi rotations
+/// (Golub and Van Loan, Matrix Computations, 4th edition, section 8.5).
+pub fn symmetric_eigen(a: &[f64], k: usize) -> (Vec<f64>, Vec<f64>) {
+    let mut a = a.to_vec();
+    let mut v = vec![0.0; k * k];
+    (0..k).for_each(|i| v[i * k + i] = 1.0);
+    for _sweep in 0..60 {
+        let off: f64 = (0..k).flat_map(|c| (c + 1..k).map(move |r| (r, c))).map(|(r, c)| a[c * k + r] * a[c * k + r]).sum();
+        let diagonal: f64 = (0..k).map(|i| a[i * k + i] * a[i * k + i]).sum();
+        if off <= 1e-32 * diagonal || off == 0.0 {
+            break;
+        }
+        for c in 0..k {
+            for r in c + 1..k {
+                rotate(&mut a, &mut v, k, c, r);
+            }
+        }
+    }
+    let mut order: Vec<usize> = (0..k).collect();
+    order.sort_by(|&i, &j| a[i * k + i].total_cmp(&a[j * k + j]));
+    let values = order.iter().map(|&i| a[i * k + i]).collect();
+    let vectors = order.iter().flat_map(|&i| v[i * k..(i + 1) * k].to_vec()).collect();
+    (values, vectors)
+}
+
+/// One Jacobi rotation that makes a[p, q] zero.
+fn rotate(a: &mut [f64], v: &mut [f64], k: usize, p: usize, q: usize) {
+    let apq = a[p * k + q];
+    if apq == 0.0 {
+        return;
+    }
+    let tau = (a[q * k + q] - a[p * k + p]) / (2.0 * apq);
+    let t = tau.signum() / (tau.abs() + (1.0 + tau * tau).sqrt());
+    let t = if tau == 0.0 { 1.0 } else { t };
+    let c = 1.0 / (1.0 + t * t).sqrt();
+    let s = t * c;
+    for i in 0..k {
+        let (x, y) = (a[p * k + i], a[q * k + i]);
+        a[p * k + i] = c * x - s * y;
+        a[q * k + i] = s * x + c * y;
+    }
+    for i in 0..k {
+        let (x, y) = (a[i * k + p], a[i * k + q]);
+        a[i * k + p] = c * x - s * y;
+        a[i * k + q] = s * x + c * y;
+    }
+    for i in 0..k {
+        let (x, y) = (v[p * k + i], v[q * k + i]);
+        v[p * k + i] = c * x - s * y;
+        v[q * k + i] = s * x + c * y;
+    }
+}
+
+/// Lower Cholesky factor of a positive *semi*definite matrix in the canonical form with a non-negative
+/// diagonal and a zero column wherever a pivot vanishes (relative to `tolerance` times the largest diagonal).
+pub fn semidefinite_cholesky(a: &[f64], k: usize, tolerance: f64) -> Vec<f64> {
+    let mut a = a.to_vec();
+    let largest = (0..k).map(|i| a[i * k + i]).fold(0.0, f64::max);
+    for c in 0..k {
+        let pivot = a[c * k + c];
+        let d = if pivot > tolerance * largest { pivot.sqrt() } else { 0.0 };
+        a[c * k + c] = d;
+        for r in c + 1..k {
+            a[c * k + r] = if d > 0.0 { a[c * k + r] / d } else { 0.0 };
+        }
+        for c2 in c + 1..k {
+            let l = a[c * k + c2];
+            for r in c2..k {
+                a[c2 * k + r] -= l * a[c * k + r];
+            }
+        }
+    }
+    for c in 0..k {
+        a[c * k..c * k + c].fill(0.0);
+    }
+    a
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: [f64; 9] = [4.0, 2.0, 0.6, 2.0, 5.0, 1.0, 0.6, 1.0, 3.0];
+
+    #[test]
+    fn cholesky_multiplies_back() {
+        let mut l = A;
+        assert!(cholesky(&mut l, 3));
+        for r in 0..3 {
+            for c in 0..=r {
+                let x: f64 = (0..=c).map(|s| l[s * 3 + r] * l[s * 3 + c]).sum();
+                assert!((x - A[c * 3 + r]).abs() < 1e-14);
+            }
+        }
+        let inverse = inverse_from_cholesky(&l, 3);
+        for r in 0..3 {
+            for c in 0..3 {
+                let x: f64 = (0..3).map(|s| A[s * 3 + r] * inverse[c * 3 + s]).sum();
+                assert!((x - f64::from(r == c)).abs() < 1e-14);
+            }
+        }
+    }
+
+    #[test]
+    fn an_indefinite_matrix_is_refused() {
+        assert!(!cholesky(&mut [1.0, 2.0, 2.0, 1.0], 2));
+        assert!(!cholesky(&mut [f64::NAN], 1));
+    }
+
+    #[test]
+    fn eigenvectors_diagonalise() {
+        let (values, v) = symmetric_eigen(&A, 3);
+        assert!(values.windows(2).all(|w| w[0] <= w[1]));
+        for j in 0..3 {
+            for r in 0..3 {
+                let av: f64 = (0..3).map(|c| A[c * 3 + r] * v[j * 3 + c]).sum();
+                assert!((av - values[j] * v[j * 3 + r]).abs() < 1e-13);
+            }
+        }
+    }
+
+    #[test]
+    fn row_solves_agree_with_vector_solves() {
+        let mut l = A;
+        cholesky(&mut l, 3);
+        let b = [1.0, -2.0, 0.5];
+        let (mut v, mut rows) = (b, [1.0, 1.0, -2.0, -2.0, 0.5, 0.5]);
+        solve_lower(&l, 3, &mut v);
+        solve_lower_rows(&l, 3, &mut rows, 2);
+        (0..3).for_each(|i| assert!((v[i] - rows[2 * i]).abs() < 1e-15));
+        solve_lower_transpose(&l, 3, &mut v);
+        solve_lower_transpose_rows(&l, 3, &mut rows, 2);
+        (0..3).for_each(|i| assert!((v[i] - rows[2 * i + 1]).abs() < 1e-15));
+    }
+
+    #[test]
+    fn semidefinite_factor_has_a_zero_column() {
+        // Sigma = v v' with v = (0, 3, 4): the first column vanishes, the second carries it all.
+        let l = semidefinite_cholesky(&[0.0, 0.0, 0.0, 0.0, 9.0, 12.0, 0.0, 12.0, 16.0], 3, 1e-12);
+        assert_eq!(l, [0.0, 0.0, 0.0, 0.0, 3.0, 4.0, 0.0, 0.0, 0.0]);
+    }
+}

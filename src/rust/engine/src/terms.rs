@@ -1,0 +1,317 @@
+//! Random-effects terms, the grouping factors that they share, and the relative covariance factor.
+//!
+//! A term (z | g) has k columns and one block of k effects per level of g. Terms of one factor merge into one
+//! [`Group`] with K = sum of k columns, so that a level's effects stand together; its relative covariance
+//! factor Lambda is then block diagonal with one lower triangular block per term.
+
+use crate::small::semidefinite_cholesky;
+
+/// The data of one model, row by row, borrowed from the caller: nothing here is copied.
+#[derive(Clone)]
+pub struct Rows<'a> {
+    /// Number of rows.
+    pub n: usize,
+    /// Fixed-effects columns X, column-major n x p.
+    pub x: &'a [f64],
+    /// Number of fixed-effects columns.
+    pub p: usize,
+    /// Per grouping factor the level of each row, counted from 1 as R does.
+    pub codes: Vec<&'a [i32]>,
+    /// Per grouping factor the number of levels.
+    pub levels: Vec<usize>,
+    /// The random-effects terms, in the order of theta.
+    pub terms: Vec<Term<'a>>,
+    /// Prior weights; `None` means that all are one.
+    pub weights: Option<&'a [f64]>,
+}
+
+/// One random-effects term.
+#[derive(Clone)]
+pub struct Term<'a> {
+    /// Which grouping factor.
+    pub factor: usize,
+    /// Columns of the term, column-major n x k; `None` is one column of ones.
+    pub z: Option<&'a [f64]>,
+    /// Number of columns.
+    pub k: usize,
+}
+
+impl Rows<'_> {
+    /// Prior weight of a row.
+    #[inline]
+    pub fn weight(&self, row: usize) -> f64 {
+        self.weights.map_or(1.0, |w| w[row])
+    }
+
+    /// Zero-based level of a row.
+    #[inline]
+    pub fn level(&self, factor: usize, row: usize) -> usize {
+        (self.codes[factor][row] - 1) as usize
+    }
+
+    /// Checks lengths and codes, so that the passes over the data need not.
+    pub fn check(&self) -> Result<(), String> {
+        let n = self.n;
+        if self.x.len() != n * self.p {
+            return Err(format!("X has {} values for {} rows and {} columns", self.x.len(), n, self.p));
+        }
+        if self.weights.is_some_and(|w| w.len() != n) {
+            return Err("weights and response differ in length".into());
+        }
+        if self.codes.len() != self.levels.len() {
+            return Err("as many level counts as grouping factors are needed".into());
+        }
+        for (codes, &levels) in self.codes.iter().zip(&self.levels) {
+            if codes.len() != n {
+                return Err("a grouping factor and the response differ in length".into());
+            }
+            if codes.iter().any(|&c| c < 1 || c as usize > levels) {
+                return Err("a grouping factor has a missing level".into());
+            }
+        }
+        if self.terms.is_empty() {
+            return Err("a model needs at least one random-effects term".into());
+        }
+        for term in &self.terms {
+            if term.factor >= self.codes.len() {
+                return Err("a random-effects term names a grouping factor that is not there".into());
+            }
+            if term.k == 0 || term.z.map_or(term.k != 1, |z| z.len() != n * term.k) {
+                return Err("the columns of a random-effects term and the response differ in length".into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One grouping factor with the columns of all its terms.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Index of the grouping factor among the caller's.
+    pub factor: usize,
+    /// Number of levels.
+    pub levels: usize,
+    /// Columns K of all the factor's terms together.
+    pub k: usize,
+    /// The terms: index, number of columns, and first column within the K.
+    pub terms: Vec<(usize, usize, usize)>,
+    /// Where the group's effects begin in the vector of all random effects.
+    pub offset: usize,
+    /// Root mean square of each column, by which it is divided inside the engine.
+    pub scale: Vec<f64>,
+}
+
+impl Group {
+    /// Number of random effects, levels times K.
+    pub fn effects(&self) -> usize {
+        self.levels * self.k
+    }
+}
+
+/// One element of theta: where it stands in Lambda.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ThetaEntry {
+    /// Group whose Lambda holds the element.
+    pub group: usize,
+    /// Row within the K x K block.
+    pub row: usize,
+    /// Column within the K x K block.
+    pub col: usize,
+    /// Factor from theta to the engine's Lambda (the row's column scale).
+    pub scale: f64,
+}
+
+/// Per group the K x K lower triangular relative covariance factor, in the engine's column scale.
+pub type Lambda = Vec<Vec<f64>>;
+
+/// The groups (the one with most effects first, since it is eliminated first) and the map from theta.
+#[derive(Clone, Debug)]
+pub struct Structure {
+    /// The grouping factors, the leading one first.
+    pub groups: Vec<Group>,
+    /// The elements of theta in the caller's order: term by term, each lower triangle column by column.
+    pub entries: Vec<ThetaEntry>,
+    /// Number of random effects of all groups.
+    pub q: usize,
+}
+
+impl Structure {
+    /// Merges the terms into groups and measures the columns' scales in one pass over each column.
+    pub fn new(rows: &Rows) -> Self {
+        let mut factors: Vec<usize> = Vec::new();
+        for term in &rows.terms {
+            if !factors.contains(&term.factor) {
+                factors.push(term.factor);
+            }
+        }
+        let mut groups: Vec<Group> = factors.iter().map(|&factor| Self::group(rows, factor)).collect();
+        groups.sort_by_key(|g| std::cmp::Reverse(g.effects())); // stable, so ties keep the caller's order
+        let mut q = 0;
+        for g in &mut groups {
+            g.offset = q;
+            q += g.effects();
+        }
+        let mut entries = Vec::new();
+        for (index, term) in rows.terms.iter().enumerate() {
+            let (group, first) = Self::locate(&groups, index);
+            for col in 0..term.k {
+                for row in col..term.k {
+                    entries.push(ThetaEntry { group, row: first + row, col: first + col, scale: groups[group].scale[first + row] });
+                }
+            }
+        }
+        Structure { groups, entries, q }
+    }
+
+    fn group(rows: &Rows, factor: usize) -> Group {
+        let (mut terms, mut scale, mut k) = (Vec::new(), Vec::new(), 0);
+        for (index, term) in rows.terms.iter().enumerate().filter(|(_, t)| t.factor == factor) {
+            terms.push((index, term.k, k));
+            k += term.k;
+            match term.z {
+                None => scale.push(1.0),
+                Some(z) => scale.extend(z.chunks_exact(rows.n).map(root_mean_square)),
+            }
+        }
+        Group { factor, levels: rows.levels[factor], k, terms, offset: 0, scale }
+    }
+
+    /// Group of a term and the term's first column there.
+    pub fn locate(groups: &[Group], term: usize) -> (usize, usize) {
+        for (g, group) in groups.iter().enumerate() {
+            if let Some(&(_, _, first)) = group.terms.iter().find(|t| t.0 == term) {
+                return (g, first);
+            }
+        }
+        unreachable!("every term belongs to a group")
+    }
+
+    /// The engine's Lambda of a theta.
+    pub fn lambda(&self, theta: &[f64]) -> Lambda {
+        let mut lambda = self.groups.iter().map(|g| vec![0.0; g.k * g.k]).collect();
+        self.fill_lambda(theta, &mut lambda);
+        lambda
+    }
+
+    /// Writes the engine's Lambda of a theta over an existing one.
+    pub fn fill_lambda(&self, theta: &[f64], lambda: &mut Lambda) {
+        for (e, t) in self.entries.iter().zip(theta) {
+            lambda[e.group][e.col * self.groups[e.group].k + e.row] = t * e.scale;
+        }
+    }
+
+    /// The theta of an engine's Lambda.
+    pub fn theta(&self, lambda: &Lambda) -> Vec<f64> {
+        self.entries.iter().map(|e| lambda[e.group][e.col * self.groups[e.group].k + e.row] / e.scale).collect()
+    }
+
+    /// Replaces Lambda by the canonical factor of the same covariance Lambda Lambda': diagonals not negative,
+    /// and a zero column where a diagonal is zero, so that a ridge of equivalent thetas has one representative.
+    pub fn canonical(&self, lambda: &mut Lambda) {
+        for (g, group) in self.groups.iter().enumerate() {
+            for &(_, k, first) in &group.terms {
+                let (block, sigma) = (term_block(&lambda[g], group.k, first, k), term_covariance(&lambda[g], group.k, first, k));
+                let singular = (0..k).any(|i| block[i * k + i] == 0.0);
+                let factor = if singular {
+                    semidefinite_cholesky(&sigma, k, 1e-14)
+                } else {
+                    flip_columns(&block, k)
+                };
+                set_term_block(&mut lambda[g], group.k, first, k, &factor);
+            }
+        }
+    }
+}
+
+/// The k x k block of a term in its group's K x K matrix.
+pub fn term_block(matrix: &[f64], big_k: usize, first: usize, k: usize) -> Vec<f64> {
+    let mut out = Vec::with_capacity(k * k);
+    for c in 0..k {
+        out.extend_from_slice(&matrix[(first + c) * big_k + first..(first + c) * big_k + first + k]);
+    }
+    out
+}
+
+/// Overwrites the k x k block of a term in its group's K x K matrix.
+pub fn set_term_block(matrix: &mut [f64], big_k: usize, first: usize, k: usize, block: &[f64]) {
+    for c in 0..k {
+        matrix[(first + c) * big_k + first..(first + c) * big_k + first + k].copy_from_slice(&block[c * k..(c + 1) * k]);
+    }
+}
+
+/// Lambda Lambda' of a term's block.
+pub fn term_covariance(lambda: &[f64], big_k: usize, first: usize, k: usize) -> Vec<f64> {
+    let l = term_block(lambda, big_k, first, k);
+    let mut out = vec![0.0; k * k];
+    for c in 0..k {
+        for r in 0..k {
+            out[c * k + r] = (0..=r.min(c)).map(|s| l[s * k + r] * l[s * k + c]).sum();
+        }
+    }
+    out
+}
+
+fn flip_columns(block: &[f64], k: usize) -> Vec<f64> {
+    let mut out = block.to_vec();
+    for c in (0..k).filter(|c| block[c * k + c] < 0.0) {
+        out[c * k..(c + 1) * k].iter_mut().for_each(|v| *v = -*v);
+    }
+    out
+}
+
+fn root_mean_square(column: &[f64]) -> f64 {
+    let largest = column.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+    if largest == 0.0 || !largest.is_finite() {
+        return 1.0;
+    }
+    let sum: f64 = column.iter().map(|v| (v / largest) * (v / largest)).sum();
+    largest * (sum / column.len() as f64).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows<'a>(codes: Vec<&'a [i32]>, levels: Vec<usize>, terms: Vec<Term<'a>>) -> Rows<'a> {
+        Rows { n: codes[0].len(), x: &[], p: 0, codes, levels, terms, weights: None }
+    }
+
+    #[test]
+    fn terms_of_one_factor_merge() {
+        let z = [2.0, -2.0, 2.0, -2.0];
+        let terms = vec![
+            Term { factor: 1, z: None, k: 1 },
+            Term { factor: 0, z: None, k: 1 },
+            Term { factor: 1, z: Some(&z), k: 1 },
+        ];
+        let s = Structure::new(&rows(vec![&[1, 1, 2, 2], &[1, 2, 3, 4]], vec![2, 4], terms));
+        assert_eq!(s.groups.len(), 2);
+        assert_eq!((s.groups[0].factor, s.groups[0].k, s.groups[1].offset, s.q), (1, 2, 8, 10));
+        let lambda = s.lambda(&[0.5, 3.0, 0.25]);
+        assert_eq!(lambda[0], [0.5, 0.0, 0.0, 0.5]); // the second column's scale is 2
+        assert_eq!(lambda[1], [3.0]);
+        assert_eq!(s.theta(&lambda), [0.5, 3.0, 0.25]);
+    }
+
+    #[test]
+    fn a_ridge_has_one_representative() {
+        // theta (0, .3, .4), (0, .5, 0) and (0, 0, .5) give the same covariance.
+        let z = [1.0, 1.0, 1.0, 1.0];
+        let zz = [z, z].concat();
+        let s = Structure::new(&rows(vec![&[1, 1, 2, 2]], vec![2], vec![Term { factor: 0, z: Some(&zz), k: 2 }]));
+        for theta in [[0.0, 0.3, 0.4], [0.0, 0.5, 0.0], [0.0, 0.0, 0.5], [0.0, -0.5, 0.0]] {
+            let mut lambda = s.lambda(&theta);
+            s.canonical(&mut lambda);
+            let canonical = s.theta(&lambda);
+            assert!((canonical[2] - 0.5).abs() < 1e-15 && canonical[0] == 0.0 && canonical[1] == 0.0, "{canonical:?}");
+        }
+    }
+
+    #[test]
+    fn bad_rows_are_refused() {
+        let terms = vec![Term { factor: 0, z: None, k: 1 }];
+        assert!(rows(vec![&[1, 3]], vec![2], terms.clone()).check().is_err());
+        assert!(rows(vec![&[1, i32::MIN]], vec![2], terms.clone()).check().is_err());
+        assert!(rows(vec![&[1, 2]], vec![2], terms).check().is_ok());
+    }
+}

@@ -1,0 +1,248 @@
+//! Newton's method in a trust region (Nocedal and Wright 2006, Numerical Optimization, chapter 4).
+//!
+//! The criterion is even in each column of a Lambda, so the elements of Lambda need no bounds: a variance of
+//! zero is a stationary point like any other, and the second derivatives say whether it is a minimum. The
+//! subproblem is solved by the eigenvalues of the scaled Hessian, so that a step can leave a saddle point
+//! along its direction of negative curvature.
+
+use crate::small::{dot, symmetric_eigen};
+
+/// The objective with its derivatives at a point.
+#[derive(Clone, Debug)]
+pub struct Point {
+    /// Where.
+    pub x: Vec<f64>,
+    /// Value.
+    pub value: f64,
+    /// Gradient.
+    pub gradient: Vec<f64>,
+    /// Second derivatives or an approximation to them, n x n.
+    pub hessian: Vec<f64>,
+}
+
+/// What a trust region needs to know of its objective.
+pub trait Objective {
+    /// Value and derivatives at `x`; `None` where the objective cannot be computed. May adjust `x` slightly.
+    fn evaluate(&mut self, x: Vec<f64>) -> Option<Point>;
+    /// Length that counts as a step of one in each coordinate.
+    fn step_scale(&self, x: &[f64]) -> Vec<f64>;
+    /// Differences of the value below this are rounding.
+    fn noise(&self, value: f64) -> f64;
+    /// Whether `hessian` is exact; if not, differences of gradients correct it.
+    fn exact_hessian(&self) -> bool;
+    /// Whether the user wants to stop.
+    fn interrupted(&self) -> bool;
+}
+
+/// How an optimisation ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The model promises no further decrease, and no direction of negative curvature is left.
+    Converged,
+    /// The evaluations ran out.
+    EvaluationLimit,
+    /// No step decreased the objective although its derivatives say that one should.
+    Stalled,
+    /// The user stopped it.
+    Interrupted,
+}
+
+/// Decrease of the criterion that a Newton step must promise to be taken.
+pub const TOLERANCE: f64 = 1e-10;
+
+/// Minimises from `start`. Returns the best point (moved by a last step too short to be worth its evaluation), how it ended and the number of evaluations, or `None`
+/// when the objective cannot be computed at the start.
+pub fn minimise(objective: &mut impl Objective, start: Vec<f64>, limit: usize) -> Option<(Point, Outcome, usize)> {
+    let mut best = objective.evaluate(start)?;
+    let n = best.x.len();
+    let mut correction = vec![0.0; n * n];
+    let (mut radius, mut evaluations) = (1.0_f64, 1);
+    loop {
+        if objective.interrupted() {
+            return Some((best, Outcome::Interrupted, evaluations));
+        }
+        let hessian: Vec<f64> = best.hessian.iter().zip(&correction).map(|(h, c)| h + c).collect();
+        let scale = objective.step_scale(&best.x);
+        let step = Step::new(&best.gradient, &hessian, &scale, radius);
+        let tolerance = TOLERANCE.max(objective.noise(best.value));
+        if step.decrease <= tolerance {
+            // Too short to be judged by the value; a Newton step still squares the error that is left.
+            if step.newton {
+                best.x.iter_mut().zip(&step.step).for_each(|(x, s)| *x += s);
+            }
+            return Some((best, Outcome::Converged, evaluations));
+        }
+        if evaluations >= limit {
+            return Some((best, Outcome::EvaluationLimit, evaluations));
+        }
+        let x = best.x.iter().zip(&step.step).map(|(x, s)| x + s).collect();
+        evaluations += 1;
+        let trial = objective.evaluate(x);
+        let ratio = trial.as_ref().map_or(f64::NEG_INFINITY, |t| {
+            let decrease = best.value - t.value;
+            // Where the change drowns in rounding, the gradients along the step tell.
+            if step.decrease < 100.0 * tolerance {
+                let slope: f64 = dot(&best.gradient, &step.step) + dot(&t.gradient, &step.step);
+                (-0.5 * slope / step.decrease).max(decrease / step.decrease)
+            } else {
+                decrease / step.decrease
+            }
+        });
+        if ratio < 0.25 {
+            radius = 0.25 * step.length;
+        } else if ratio > 0.75 && step.length > 0.9 * radius {
+            radius = (3.0 * radius).min(1e3);
+        }
+        if let Some(trial) = trial {
+            if !objective.exact_hessian() {
+                secant_correction(&mut correction, &best, &trial);
+            }
+            if ratio > 1e-4 {
+                best = trial;
+            }
+        }
+        if radius < 1e-10 {
+            return Some((best, Outcome::Stalled, evaluations));
+        }
+    }
+}
+
+/// Solution of the trust-region subproblem.
+struct Step {
+    step: Vec<f64>,
+    /// Decrease that the quadratic model promises.
+    decrease: f64,
+    /// Length in the scaled norm.
+    length: f64,
+    /// Whether it is the unrestricted minimum of a convex model.
+    newton: bool,
+}
+
+impl Step {
+    /// Minimises g's + s'Hs / 2 over |s / scale| <= radius, by eigenvalues (Nocedal and Wright, section 4.3).
+    fn new(gradient: &[f64], hessian: &[f64], scale: &[f64], radius: f64) -> Self {
+        let n = gradient.len();
+        let scaled: Vec<f64> = (0..n * n).map(|i| hessian[i] * scale[i / n] * scale[i % n]).collect();
+        let (values, vectors) = symmetric_eigen(&scaled, n);
+        let g: Vec<f64> = (0..n).map(|j| (0..n).map(|i| vectors[j * n + i] * gradient[i] * scale[i]).sum()).collect();
+        let largest = values.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+        let flat = 1e-11 * largest;
+        let length = |shift: f64| -> f64 {
+            g.iter().zip(&values).map(|(g, v)| if g.abs() == 0.0 { 0.0 } else { (g / (v + shift)).powi(2) }).sum::<f64>().sqrt()
+        };
+        let least = values.first().copied().unwrap_or(0.0);
+        let mut coefficients: Vec<f64>;
+        let newton = least > flat && length(0.0) <= radius;
+        if newton {
+            coefficients = g.iter().zip(&values).map(|(g, v)| -g / v).collect();
+        } else {
+            let mut low = (-least).max(0.0) + flat.max(f64::MIN_POSITIVE);
+            coefficients = g.iter().zip(&values).map(|(g, v)| -g / (v + low)).collect();
+            let norm = dot(&coefficients, &coefficients).sqrt();
+            if norm < radius {
+                // the hard case: the rest of the way along the direction of least curvature
+                if least < -flat {
+                    let rest = (radius * radius - norm * norm).sqrt();
+                    coefficients[0] += if coefficients[0] < 0.0 { -rest } else { rest };
+                }
+            } else {
+                let g_norm = dot(&g, &g).sqrt();
+                let mut high = low + g_norm / radius;
+                for _ in 0..100 {
+                    let shift = 0.5 * (low + high);
+                    if length(shift) > radius {
+                        low = shift;
+                    } else {
+                        high = shift;
+                    }
+                    if high - low <= 1e-3 * high {
+                        break;
+                    }
+                }
+                coefficients = g.iter().zip(&values).map(|(g, v)| -g / (v + high)).collect();
+            }
+        }
+        let decrease = -coefficients.iter().zip(&g).zip(&values).map(|((c, g), v)| c * g + 0.5 * v * c * c).sum::<f64>();
+        let step = (0..n).map(|i| scale[i] * (0..n).map(|j| vectors[j * n + i] * coefficients[j]).sum::<f64>()).collect();
+        Step { step, decrease, length: dot(&coefficients, &coefficients).sqrt(), newton }
+    }
+}
+
+/// Symmetric rank-one update of what the approximate Hessian lacks, from the difference of two gradients
+/// (Nocedal and Wright, section 6.2).
+fn secant_correction(correction: &mut [f64], from: &Point, to: &Point) {
+    let n = from.x.len();
+    let s: Vec<f64> = to.x.iter().zip(&from.x).map(|(a, b)| a - b).collect();
+    let mut r: Vec<f64> = to.gradient.iter().zip(&from.gradient).map(|(a, b)| a - b).collect();
+    for j in 0..n {
+        for i in 0..n {
+            r[i] -= (0.5 * (to.hessian[j * n + i] + from.hessian[j * n + i]) + correction[j * n + i]) * s[j];
+        }
+    }
+    let rs = dot(&r, &s);
+    if rs.abs() <= 1e-8 * (dot(&r, &r) * dot(&s, &s)).sqrt() || !rs.is_finite() {
+        return;
+    }
+    for j in 0..n {
+        for i in 0..n {
+            correction[j * n + i] += r[i] * r[j] / rs;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Function(fn(&[f64]) -> (f64, [f64; 2], [f64; 4]));
+
+    impl Objective for Function {
+        fn evaluate(&mut self, x: Vec<f64>) -> Option<Point> {
+            let (value, gradient, hessian) = (self.0)(&x);
+            Some(Point { x, value, gradient: gradient.to_vec(), hessian: hessian.to_vec() })
+        }
+        fn step_scale(&self, _: &[f64]) -> Vec<f64> {
+            vec![1.0, 1.0]
+        }
+        fn noise(&self, _: f64) -> f64 {
+            0.0
+        }
+        fn exact_hessian(&self) -> bool {
+            true
+        }
+        fn interrupted(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn rosenbrock_is_solved() {
+        let mut f = Function(|x| {
+            let (a, b) = (1.0 - x[0], x[1] - x[0] * x[0]);
+            let h00 = 2.0 - 400.0 * b + 800.0 * x[0] * x[0];
+            (a * a + 100.0 * b * b, [-2.0 * a - 400.0 * x[0] * b, 200.0 * b], [h00, -400.0 * x[0], -400.0 * x[0], 200.0])
+        });
+        let (point, outcome, _) = minimise(&mut f, vec![-1.2, 1.0], 200).unwrap();
+        assert_eq!(outcome, Outcome::Converged);
+        assert!((point.x[0] - 1.0).abs() < 1e-5 && (point.x[1] - 1.0).abs() < 1e-5);
+    }
+
+    #[test]
+    fn a_saddle_is_left() {
+        // minimum at (0, +-1), saddle at the start
+        let mut f = Function(|x| {
+            let b = x[1] * x[1] - 1.0;
+            (x[0] * x[0] + b * b, [2.0 * x[0], 4.0 * x[1] * b], [2.0, 0.0, 0.0, 12.0 * x[1] * x[1] - 4.0])
+        });
+        let (point, outcome, _) = minimise(&mut f, vec![0.0, 0.0], 100).unwrap();
+        assert_eq!(outcome, Outcome::Converged);
+        assert!(point.value < 1e-9 && (point.x[1].abs() - 1.0).abs() < 1e-5);
+    }
+
+    #[test]
+    fn the_limit_is_reported() {
+        let mut f = Function(|x| (x[0].powi(4) + x[1].powi(4), [4.0 * x[0].powi(3), 4.0 * x[1].powi(3)], [12.0 * x[0] * x[0], 0.0, 0.0, 12.0 * x[1] * x[1]]));
+        let (_, outcome, evaluations) = minimise(&mut f, vec![3.0, 5.0], 3).unwrap();
+        assert_eq!((outcome, evaluations), (Outcome::EvaluationLimit, 3));
+    }
+}

@@ -1,0 +1,127 @@
+//! The criterion at a fixed theta, its derivatives and the conditional variances, against a dense reference and
+//! finite differences.
+
+mod common;
+
+use common::{designs, some_theta};
+use engine::derivatives::{Curvature, Derivatives};
+use engine::design::Design;
+use engine::evaluation::{Factor, Solution};
+use engine::fit::{conditional_variances, criterion, gradient};
+use engine::response::Response;
+
+#[test]
+fn criterion_equals_the_dense_reference() {
+    for (name, model) in designs() {
+        let rows = model.rows();
+        let design = Design::new(&rows).unwrap();
+        let response = Response::new(&design, &rows, &model.y).unwrap();
+        let mut factor = Factor::new(&design);
+        let theta = some_theta(&model);
+        let zero = vec![0.0; theta.len()];
+        for (theta, reml) in [(&theta, true), (&theta, false), (&zero, true), (&zero, false)] {
+            let ours = criterion(&design, &response, &mut factor, theta, reml);
+            let reference = model.reference(theta, reml);
+            assert!((ours - reference).abs() < 1e-8 * reference.abs(), "{name}, REML {reml}: {ours} and {reference}");
+        }
+    }
+}
+
+#[test]
+fn gradient_equals_finite_differences() {
+    for (name, model) in designs() {
+        let rows = model.rows();
+        let design = Design::new(&rows).unwrap();
+        let response = Response::new(&design, &rows, &model.y).unwrap();
+        let mut factor = Factor::new(&design);
+        let theta = some_theta(&model);
+        for reml in [true, false] {
+            let exact = gradient(&design, &response, &theta, reml).unwrap();
+            for (i, g) in exact.iter().enumerate() {
+                let at = |h: f64, factor: &mut Factor| {
+                    let mut t = theta.clone();
+                    t[i] += h;
+                    criterion(&design, &response, factor, &t, reml)
+                };
+                let h = 1e-4;
+                let numeric = (8.0 * (at(h, &mut factor) - at(-h, &mut factor)) - at(2.0 * h, &mut factor) + at(-2.0 * h, &mut factor)) / (12.0 * h);
+                assert!((g - numeric).abs() < 1e-6 * (1.0 + g.abs()), "{name}, theta {i}, REML {reml}: {g} and {numeric}");
+            }
+        }
+    }
+}
+
+#[test]
+fn second_derivatives_of_one_factor_equal_differences_of_the_gradient() {
+    for (name, model) in designs().into_iter().filter(|(_, m)| m.levels.len() == 1) {
+        let rows = model.rows();
+        let design = Design::new(&rows).unwrap();
+        let response = Response::new(&design, &rows, &model.y).unwrap();
+        let theta = some_theta(&model);
+        let scale: Vec<f64> = design.structure.entries.iter().map(|e| e.scale).collect();
+        for reml in [true, false] {
+            let mut factor = Factor::new(&design);
+            factor.factorize(&design, &design.structure.lambda(&theta)).unwrap();
+            let mut curvature = Curvature::new(&design, &factor);
+            curvature.compute(&design, &mut factor, reml);
+            let mut solution = Solution::new(&design);
+            solution.solve(&design, &response, &mut factor);
+            let d = Derivatives::compute(&design, &mut factor, &curvature, &solution);
+            let n = theta.len();
+            for i in 0..n {
+                let at = |h: f64| {
+                    let mut t = theta.clone();
+                    t[i] += h;
+                    gradient(&design, &response, &t, reml).unwrap()
+                };
+                let (h, up, down) = (1e-5, at(1e-5), at(-1e-5));
+                for j in 0..n {
+                    let numeric = (up[j] - down[j]) / (2.0 * h);
+                    let exact = d.hessian[j * n + i] * scale[i] * scale[j];
+                    assert!((exact - numeric).abs() < 1e-5 * (1.0 + exact.abs()), "{name} ({i}, {j}), REML {reml}: {exact} and {numeric}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn average_information_has_the_size_of_the_hessian() {
+    // At a typical theta of crossed designs the average information and the exact Hessian differ by chance only.
+    for (name, model) in designs().into_iter().filter(|(_, m)| m.levels.len() > 1) {
+        let rows = model.rows();
+        let design = Design::new(&rows).unwrap();
+        let response = Response::new(&design, &rows, &model.y).unwrap();
+        let options = engine::fit::Options::default();
+        let fit = engine::fit::fit(&design, &rows, &model.y, &options).unwrap();
+        assert!(fit.converged, "{name}: {}", fit.message);
+        let n = fit.theta.len();
+        for i in 0..n {
+            if fit.theta[i] < 1e-6 {
+                continue;
+            }
+            let at = |h: f64| {
+                let mut t = fit.theta.clone();
+                t[i] += h;
+                gradient(&design, &response, &t, true).unwrap()[i]
+            };
+            let numeric = (at(1e-5) - at(-1e-5)) / 2e-5;
+            let ratio = fit.hessian[i * n + i] / numeric;
+            assert!((0.3..3.0).contains(&ratio), "{name}, theta {i}: {} and {numeric}", fit.hessian[i * n + i]);
+        }
+    }
+}
+
+#[test]
+fn conditional_variances_are_diagonal_blocks_of_the_inverse() {
+    // Var(b | y) / sigma^2 = Sigma - Sigma Z' V^-1 Z Sigma for one intercept per level: scalar algebra.
+    let (_, model) = designs().remove(0);
+    let rows = model.rows();
+    let design = Design::new(&rows).unwrap();
+    let blocks = conditional_variances(&design, &[0.7]).unwrap();
+    for level in 0..model.levels[0] {
+        let m = model.codes[0].iter().filter(|&&c| c as usize == level + 1).count() as f64;
+        let expected = 0.49 / (1.0 + 0.49 * m);
+        assert!((blocks[0][level] - expected).abs() < 1e-14);
+    }
+}
