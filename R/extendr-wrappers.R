@@ -1,6 +1,38 @@
 # Written by tools/document.sh from src/rust/src/lib.rs; don't edit by hand.
 # nolint start
 
+#' Cross-products of a design, as an external pointer.
+#' @noRd
+engine_design <- function(x, codes, nlev, asgn, z, weights) engine_value(.Call(wrap__engine_design, x, codes, nlev, asgn, z, weights))
+
+#' Is an external pointer empty, as it is after readRDS()?
+#' @noRd
+engine_is_nil <- function(pointer) engine_value(.Call(wrap__engine_is_nil, pointer))
+
+#' Per column of x what earlier columns leave of it, relative to its own length.
+#' @noRd
+engine_rank_margin <- function(design) engine_value(.Call(wrap__engine_rank_margin, design))
+
+#' The fit of one response, or with the option `fixed` the solution at `start`.
+#' @noRd
+engine_fit <- function(design, x, codes, z, weights, y, reml, start, options) engine_value(.Call(wrap__engine_fit, design, x, codes, z, weights, y, reml, start, options))
+
+#' Cross-products of a response, as an external pointer.
+#' @noRd
+engine_response <- function(design, x, codes, z, weights, y) engine_value(.Call(wrap__engine_response, design, x, codes, z, weights, y))
+
+#' Deviance or REML criterion at theta.
+#' @noRd
+engine_criterion <- function(design, response, theta, reml) engine_value(.Call(wrap__engine_criterion, design, response, theta, reml))
+
+#' Its gradient in theta.
+#' @noRd
+engine_gradient <- function(design, response, theta, reml) engine_value(.Call(wrap__engine_gradient, design, response, theta, reml))
+
+#' Conditional variances of the random effects in units of the residual variance, K x K x levels per grouping factor.
+#' @noRd
+engine_condvar <- function(design, theta) engine_value(.Call(wrap__engine_condvar, design, theta))
+
 #' Fails on purpose, by an error or a panic, so that the tests see what a user would see.
 #' @noRd
 engine_fail <- function(text, panic) engine_value(.Call(wrap__engine_fail, text, panic))

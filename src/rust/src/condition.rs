@@ -13,7 +13,6 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 pub enum Failure {
     Error(String),
     /// The user pressed Ctrl-C.
-    #[allow(dead_code)]
     Interrupt,
 }
 
@@ -58,7 +57,6 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 
 /// Has the user pressed Ctrl-C? To be asked from R's own thread only. R answers by a jump, which must not cross Rust's frames, so
 /// the question is put inside `R_ToplevelExec`, which catches it and says whether it got to the end.
-#[allow(dead_code)]
 pub fn interrupted() -> bool {
     extern "C" {
         fn R_CheckUserInterrupt();

@@ -16,15 +16,163 @@
 //!
 //! and named in `extendr_module!` below; `sh tools/document.sh` then writes its R wrapper. See [`condition`] for errors.
 mod condition;
+mod model;
 
-use condition::answer;
+use condition::{answer, Answer, Failure};
+use engine::evaluation::Factor;
+use engine::fit::{conditional_variances, criterion, fit, gradient, Fit, FitError, Options};
+use engine::response::Response;
 use extendr_api::prelude::*;
+use model::{model_of, real, Columns, Model};
+use std::cell::{Cell, RefCell};
+use std::time::{Duration, Instant};
+
+/// A response's cross-products with the memory that its criterion is evaluated in.
+struct ResponseState {
+    response: Response,
+    factor: RefCell<Factor>,
+}
+
+/// Cross-products of a design, as an external pointer.
+/// @noRd
+#[extendr]
+fn engine_design(x: Robj, codes: List, nlev: Robj, asgn: Robj, z: List, weights: Robj) -> Robj {
+    answer(|| Ok(ExternalPtr::new(Model::new(&Columns::new(x, codes, z, weights)?, &nlev, &asgn)?)))
+}
+
+/// Is an external pointer empty, as it is after readRDS()?
+/// @noRd
+#[extendr]
+fn engine_is_nil(pointer: Robj) -> bool {
+    ExternalPtr::<Model>::try_from(&pointer).is_err()
+}
+
+/// Per column of x what earlier columns leave of it, relative to its own length.
+/// @noRd
+#[extendr]
+fn engine_rank_margin(design: Robj) -> Robj {
+    answer(|| Ok(model_of(&design)?.design.rank_margin()))
+}
+
+/// The fit of one response, or with the option `fixed` the solution at `start`.
+/// @noRd
+#[extendr]
+#[allow(clippy::too_many_arguments)]
+fn engine_fit(design: Robj, x: Robj, codes: List, z: List, weights: Robj, y: Robj, reml: bool, start: Robj, options: List) -> Robj {
+    answer(|| {
+        let model = model_of(&design)?;
+        let columns = Columns::new(x, codes, z, weights)?;
+        let option = |name: &str| options.iter().find(|(key, _)| *key == name).map(|(_, value)| value);
+        let last = Cell::new(Instant::now());
+        let interrupted = || {
+            let due = last.get().elapsed() > Duration::from_millis(100);
+            if due {
+                last.set(Instant::now());
+            }
+            due && condition::interrupted()
+        };
+        let mut request = Options { reml, interrupted: &interrupted, ..Options::default() };
+        if !start.is_null() {
+            request.start = Some(real(&start, "start")?.to_vec());
+        }
+        if let Some(limit) = option("max_eval").and_then(|v| v.as_real()) {
+            request.max_evaluations = limit.max(1.0) as usize;
+        }
+        request.fixed = option("fixed").and_then(|v| v.as_bool()).unwrap_or(false);
+        match fit(&model.design, &model.rows(&columns)?, real(&y, "y")?, &request) {
+            Ok(fit) => Ok(fit_list(fit)),
+            Err(FitError::Interrupted) => Err(Failure::Interrupt),
+            Err(FitError::Invalid(text)) => Err(Failure::Error(text)),
+        }
+    })
+}
+
+fn fit_list(fit: Fit) -> Robj {
+    let (p, k) = (fit.beta.len(), fit.theta.len());
+    let square = |values: &[f64], n: usize| RMatrix::new_matrix(n, n, |r, c| values[c * n + r]);
+    list!(
+        unsc = square(&fit.unscaled_covariance, p),
+        rx = square(&fit.rx, p),
+        hessian = square(&fit.hessian, k),
+        theta = fit.theta,
+        beta = fit.beta,
+        u = fit.u,
+        b = fit.b,
+        fitted = fit.fitted,
+        criterion = fit.criterion,
+        ldL2 = fit.log_det_m,
+        ldRX2 = fit.log_det_x,
+        wrss = fit.wrss,
+        ussq = fit.ussq,
+        pwrss = fit.wrss + fit.ussq,
+        sigma = fit.sigma,
+        gradient = fit.gradient,
+        evaluations = fit.evaluations as f64,
+        converged = fit.converged,
+        message = fit.message
+    )
+    .into()
+}
+
+/// Cross-products of a response, as an external pointer.
+/// @noRd
+#[extendr]
+fn engine_response(design: Robj, x: Robj, codes: List, z: List, weights: Robj, y: Robj) -> Robj {
+    answer(|| {
+        let model = model_of(&design)?;
+        let columns = Columns::new(x, codes, z, weights)?;
+        let response = Response::new(&model.design, &model.rows(&columns)?, real(&y, "y")?)?;
+        let factor = RefCell::new(Factor::new(&model.design));
+        Ok(ExternalPtr::new(ResponseState { response, factor }))
+    })
+}
+
+/// Deviance or REML criterion at theta.
+/// @noRd
+#[extendr]
+fn engine_criterion(design: Robj, response: Robj, theta: Robj, reml: bool) -> Robj {
+    answer(|| {
+        let (model, state) = (model_of(&design)?, <&ExternalPtr<ResponseState>>::try_from(&response)?);
+        let theta = model.theta(&theta)?;
+        Ok(criterion(&model.design, &state.response, &mut state.factor.borrow_mut(), theta, reml))
+    })
+}
+
+/// Its gradient in theta.
+/// @noRd
+#[extendr]
+fn engine_gradient(design: Robj, response: Robj, theta: Robj, reml: bool) -> Robj {
+    answer(|| {
+        let (model, state) = (model_of(&design)?, <&ExternalPtr<ResponseState>>::try_from(&response)?);
+        gradient(&model.design, &state.response, model.theta(&theta)?, reml)
+            .map_err(|_| Failure::Error("the gradient cannot be computed at this theta".into()))
+    })
+}
+
+/// Conditional variances of the random effects in units of the residual variance, K x K x levels per grouping factor.
+/// @noRd
+#[extendr]
+fn engine_condvar(design: Robj, theta: Robj) -> Robj {
+    answer(|| -> Answer<List> {
+        let model = model_of(&design)?;
+        let blocks = conditional_variances(&model.design, model.theta(&theta)?)
+            .map_err(|_| Failure::Error("the conditional variances cannot be computed at this theta".into()))?;
+        let mut out: Vec<(usize, Robj)> = Vec::new();
+        for (group, values) in model.design.structure.groups.iter().zip(blocks) {
+            let mut array: Robj = values.into();
+            array.set_attrib("dim", [group.k as i32, group.k as i32, group.levels as i32])?;
+            out.push((group.factor, array));
+        }
+        out.sort_by_key(|(factor, _)| *factor);
+        Ok(List::from_values(out.into_iter().map(|(_, array)| array)))
+    })
+}
 
 /// Fails on purpose, by an error or a panic, so that the tests see what a user would see.
 /// @noRd
 #[extendr]
 fn engine_fail(text: &str, panic: bool) -> Robj {
-    answer(|| -> condition::Answer<Robj> {
+    answer(|| -> Answer<Robj> {
         if panic {
             panic!("{text}");
         }
@@ -34,5 +182,13 @@ fn engine_fail(text: &str, panic: bool) -> Robj {
 
 extendr_module! {
     mod fastlmer;
+    fn engine_design;
+    fn engine_is_nil;
+    fn engine_rank_margin;
+    fn engine_fit;
+    fn engine_response;
+    fn engine_criterion;
+    fn engine_gradient;
+    fn engine_condvar;
     fn engine_fail;
 }

@@ -80,12 +80,33 @@ pub struct Fit {
     pub message: String,
 }
 
+/// Why there is no fit.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FitError {
+    /// The caller's `interrupted` said so.
+    Interrupted,
+    /// What is wrong with the request, in a sentence for the user.
+    Invalid(String),
+}
+
+impl From<String> for FitError {
+    fn from(text: String) -> Self {
+        FitError::Invalid(text)
+    }
+}
+
+impl From<&str> for FitError {
+    fn from(text: &str) -> Self {
+        FitError::Invalid(text.into())
+    }
+}
+
 /// Fits one response.
-pub fn fit(design: &Design, rows: &Rows, y: &[f64], options: &Options) -> Result<Fit, String> {
+pub fn fit(design: &Design, rows: &Rows, y: &[f64], options: &Options) -> Result<Fit, FitError> {
     let n_theta = design.structure.entries.len();
     if let Some(start) = &options.start {
         if start.len() != n_theta {
-            return Err(format!("start has {} elements, the model has {n_theta} covariance parameters", start.len()));
+            return Err(format!("start has {} elements, the model has {n_theta} covariance parameters", start.len()).into());
         }
         if start.iter().any(|t| !t.is_finite()) {
             return Err("start has a value that is not finite".into());
@@ -383,10 +404,10 @@ fn free_elements(structure: &Structure, lambda: &Lambda) -> Vec<f64> {
 }
 
 /// Everything that the caller gets, at the Lambda that was found.
-fn finish(mut search: Search, rows: &Rows, y: &[f64], found: Found) -> Result<Fit, String> {
+fn finish(mut search: Search, rows: &Rows, y: &[f64], found: Found) -> Result<Fit, FitError> {
     let (design, response, reml) = (search.design, search.response, search.options.reml);
     if found.outcome == Outcome::Interrupted {
-        return Err("interrupted".into());
+        return Err(FitError::Interrupted);
     }
     let theta = design.structure.theta(&found.lambda);
     let x = free_elements(&design.structure, &found.lambda);
@@ -394,7 +415,7 @@ fn finish(mut search: Search, rows: &Rows, y: &[f64], found: Found) -> Result<Fi
         Some(point) => in_theta(&design.structure, &point),
         None => (vec![f64::NAN; theta.len()], vec![f64::NAN; theta.len() * theta.len()]),
     };
-    let failure = |_| "the criterion cannot be computed at these covariance parameters (theta)".to_string();
+    let failure = |_| FitError::from("the criterion cannot be computed at these covariance parameters (theta)");
     search.factor.factorize(design, &found.lambda).map_err(failure)?;
     search.solution.solve(design, response, &mut search.factor);
     let (factor, solution) = (&search.factor, &search.solution);

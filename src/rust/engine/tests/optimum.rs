@@ -4,7 +4,7 @@ mod common;
 
 use common::{designs, simulate};
 use engine::design::Design;
-use engine::fit::{criterion, fit, Options};
+use engine::fit::{criterion, fit, FitError, Options};
 use engine::evaluation::Factor;
 use engine::response::Response;
 use engine::terms::{Rows, Term};
@@ -132,11 +132,16 @@ fn impossible_requests_are_refused() {
     let (ones, codes) = ([1.0; 30], batches());
     let rows = one_way(&ones, &codes);
     let design = Design::new(&rows).unwrap();
-    let refused = |y: &[f64], options: Options| fit(&design, &rows, y, &options).unwrap_err();
+    let refused = |y: &[f64], options: Options| match fit(&design, &rows, y, &options) {
+        Err(FitError::Invalid(text)) => text,
+        other => panic!("{other:?}"),
+    };
     assert!(refused(&DYESTUFF[..29], Options::default()).contains("29 values for 30 rows"));
     assert!(refused(&[f64::NAN; 30], Options::default()).contains("NA/NaN/Inf"));
     assert!(refused(&DYESTUFF, Options { start: Some(vec![1.0, 1.0]), ..Options::default() }).contains("2 elements"));
     assert!(refused(&DYESTUFF, Options { start: Some(vec![f64::NAN]), ..Options::default() }).contains("not finite"));
+    let stopped = fit(&design, &rows, &DYESTUFF, &Options { interrupted: &|| true, ..Options::default() });
+    assert_eq!(stopped.unwrap_err(), FitError::Interrupted);
     let aliased = [1.0; 60];
     let rows = Rows { x: &aliased, p: 2, ..one_way(&ones, &codes) };
     assert!(Design::new(&rows).unwrap_err().contains("rank deficient"));

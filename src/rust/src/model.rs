@@ -1,0 +1,96 @@
+//! R's vectors seen as the engine's model: borrowed, not copied.
+use crate::condition::Answer;
+use engine::design::Design;
+use engine::terms::{Rows, Term};
+use extendr_api::prelude::*;
+
+/// The R objects that hold a model's columns, kept alive while the engine reads them.
+pub struct Columns {
+    x: Robj,
+    codes: Vec<Robj>,
+    z: Vec<Robj>,
+    weights: Robj,
+}
+
+/// What an external pointer to a design holds.
+pub struct Model {
+    pub design: Design,
+    levels: Vec<usize>,
+    /// Grouping factor of each term.
+    factors: Vec<usize>,
+}
+
+impl Columns {
+    pub fn new(x: Robj, codes: List, z: List, weights: Robj) -> Answer<Self> {
+        Ok(Columns { x, codes: codes.values().collect(), z: z.values().collect(), weights })
+    }
+
+    fn rows<'a>(&'a self, levels: &[usize], factors: &[usize]) -> Answer<Rows<'a>> {
+        let (n, p) = shape(&self.x, "x")?;
+        let codes = self.codes.iter().map(|c| integer(c, "codes")).collect::<Answer<Vec<_>>>()?;
+        if self.z.len() != factors.len() {
+            Err("as many sets of columns as random-effects terms are needed")?;
+        }
+        let mut terms = Vec::with_capacity(factors.len());
+        for (z, &factor) in self.z.iter().zip(factors) {
+            terms.push(if z.is_null() {
+                Term { factor, z: None, k: 1 }
+            } else {
+                Term { factor, z: Some(real(z, "z")?), k: shape(z, "z")?.1 }
+            });
+        }
+        let weights = if self.weights.is_null() { None } else { Some(real(&self.weights, "weights")?) };
+        Ok(Rows { n, x: real(&self.x, "x")?, p, codes, levels: levels.to_vec(), terms, weights })
+    }
+}
+
+impl Model {
+    pub fn new(columns: &Columns, nlev: &Robj, asgn: &Robj) -> Answer<Self> {
+        let levels: Vec<usize> = integer(nlev, "nlev")?.iter().map(|&l| l.max(0) as usize).collect();
+        let factors: Vec<usize> = integer(asgn, "asgn")?.iter().map(|&a| (a.max(1) - 1) as usize).collect();
+        let design = Design::new(&columns.rows(&levels, &factors)?)?;
+        Ok(Model { design, levels, factors })
+    }
+
+    /// The rows of the columns that the design was made from.
+    pub fn rows<'a>(&self, columns: &'a Columns) -> Answer<Rows<'a>> {
+        let rows = columns.rows(&self.levels, &self.factors)?;
+        if rows.n != self.design.n || rows.p != self.design.p || rows.codes.iter().any(|c| c.len() != rows.n) {
+            Err("the columns are not those that the cross-products were made from")?;
+        }
+        Ok(rows)
+    }
+
+    /// Theta of the right length.
+    pub fn theta<'a>(&self, theta: &'a Robj) -> Answer<&'a [f64]> {
+        let values = real(theta, "theta")?;
+        let expected = self.design.structure.entries.len();
+        if values.len() != expected {
+            Err(format!("theta has {} elements, the model has {expected}", values.len()))?;
+        }
+        Ok(values)
+    }
+}
+
+/// The model behind an external pointer.
+pub fn model_of(pointer: &Robj) -> Answer<&Model> {
+    let pointer: &ExternalPtr<Model> = pointer.try_into().map_err(|_: Error| "the pointer to the cross-products is empty")?;
+    Ok(pointer.addr())
+}
+
+/// A double vector.
+pub fn real<'a>(object: &'a Robj, name: &str) -> Answer<&'a [f64]> {
+    Ok(object.as_real_slice().ok_or_else(|| format!("'{name}' must be a numeric vector"))?)
+}
+
+fn integer<'a>(object: &'a Robj, name: &str) -> Answer<&'a [i32]> {
+    Ok(object.as_integer_slice().ok_or_else(|| format!("'{name}' must be an integer vector"))?)
+}
+
+fn shape(object: &Robj, name: &str) -> Answer<(usize, usize)> {
+    let dim = object.get_attrib("dim").ok_or_else(|| format!("'{name}' must be a matrix"))?;
+    match dim.as_integer_slice() {
+        Some(&[rows, columns]) => Ok((rows as usize, columns as usize)),
+        _ => Err(format!("'{name}' must be a matrix"))?,
+    }
+}
