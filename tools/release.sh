@@ -15,7 +15,7 @@ mkdir -p "$work/fastlmer/inst"
 {
   echo "src/rust/vendor.tar.xz holds the sources of these Rust crates, each with its authors and the text of its licence:"
   echo
-  cargo tree --manifest-path "$work/fastlmer/src/rust/Cargo.toml" --locked --workspace --target all --edges normal,build,dev --prefix none --format '{p} ({l}) {r}' | grep -v "$work" | sed 's/ (proc-macro)//; s/ (\*)$//' | sort -u
+  cargo tree --manifest-path "$work/fastlmer/src/rust/Cargo.toml" --locked --workspace --target all --edges normal,build,dev --prefix none --format '{p} ({l}) {r}' | grep -v "$work" | sed 's/ (proc-macro)//; s/ (\*)$//' | sed '/^$/d' | sort -u
 } > "$work/fastlmer/inst/COPYRIGHTS"
 
 # Sorted names and a fixed time: the same crates give the same archive.
