@@ -17,10 +17,11 @@ plain_levels <- function(control) {
 
 # Drops aliased columns of X and looks at their scales, as lme4 does and says. `design` holds the cross-products of all columns.
 check_fixed <- function(parts, control) {
-  parts$design <- new_design(parts)
+  # An error says that X hasn't full rank; what that means is for lme4's check to say.
+  parts$design <- tryCatch(new_design(parts), fastlmer_error = function(e) NULL)
   rank <- control$checkControl$check.rankX %||% "message+drop.cols"
   scale <- control$checkControl$check.scaleX %||% "warning"
-  if (rank != "ignore" && !all(engine_rank_margin(parts$design) > 1e-5)) {
+  if (rank != "ignore" && (is.null(parts$design) || !all(engine_rank_margin(parts$design) > 1e-5))) {
     p <- ncol(parts$x)
     parts$x <- lme4_internal("chkRank.drop.cols")(parts$x, kind = rank, tol = 1e-7)
     if (ncol(parts$x) < p) parts$design <- NULL
@@ -53,6 +54,9 @@ scales_are_near <- function(x) {
 checked_response <- function(frame) {
   made <- lme4::mkRespMod(frame, REML = 0L)
   if (length(made$y) != nrow(frame)) stop("the response must have one value per observation", call. = FALSE)
+  if (any(made$weights == 0)) {
+    stop("zero weights make the likelihood zero: leave these observations out by 'subset'", call. = FALSE)
+  }
   if (!all(is.finite(made$weights))) stop("NA/NaN/Inf in 'weights'", call. = FALSE)
   if (!all(is.finite(made$offset))) stop("NA/NaN/Inf in 'offset'", call. = FALSE)
   list(y = made$y + 0, weights = made$weights + 0, offset = made$offset + 0)

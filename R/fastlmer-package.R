@@ -46,6 +46,8 @@
 #'
 #' @section Checks of the input:
 #' * Infinite values in the random-effects model matrix, and infinite weights or offsets, are an error.
+#' * Zero weights are an error. lme4 takes them and returns its starting values, for its criterion is infinite everywhere; leave such
+#'   observations out by `subset`.
 #' * Starting values that aren't finite are an error.
 #' * Columns of 64-bit integers (package bit64) are an error in the fixed effects and in the columns of random effects, where
 #'   [model.matrix()] would take their bits for something else. They are accepted as grouping factors.

@@ -2,7 +2,7 @@
 # and `optinfo` as in lme4's object.
 find_optimum <- function(parts, REML, control, named, start, verbose) {
   # lme4 keeps p for REML, so that without fixed effects REML is ML.
-  reml <- if (REML && ncol(parts$x)) TRUE else FALSE
+  reml <- if (REML) ncol(parts$x) > 0L else FALSE
   problem <- list(
     parts = parts, reml = reml, y = if (is.null(parts$offset)) parts$y else parts$y - parts$offset,
     design = parts$design %||% new_design(parts), lower = theta_lower(lengths(parts$cnms))
@@ -96,6 +96,7 @@ optimise_by_user <- function(problem, control, start, verbose) {
   }
   conv <- lme4_internal("checkConv")(attr(opt, "derivs"), opt$par, ctrl = control$checkConv, lbound = problem$lower)
   fit <- fit_at(problem, state$pp$theta, list(fixed = TRUE))
+  fit$theta <- state$pp$theta
   fit$optinfo <- lme4_internal(".optinfo")(opt, conv)
   fit$optinfo$val <- opt$par + 0
   fit

@@ -72,8 +72,9 @@ numeric_columns <- function(expression, frame) {
     intercept <- value
   }
   if (sum(numbers) > 1L || !all(numbers | vapply(parts, is.name, NA))) return(NULL)
-  names <- unique(vapply(parts[!numbers], as.character, ""))
-  values <- lapply(names, function(name) frame[[name]])
+  variables <- unique(parts[!numbers])
+  names <- vapply(variables, deparse, "", backtick = TRUE)
+  values <- lapply(variables, function(name) frame[[as.character(name)]])
   if (!all(vapply(values, function(v) is.numeric(v) && !is.object(v) && is.null(dim(v)), NA))) return(NULL)
   if (intercept == 1) {
     names <- c("(Intercept)", names)

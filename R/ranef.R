@@ -58,6 +58,6 @@ conditional_variances <- function(record) {
     if (length(terms) == 1L) return(variance)
     last <- cumsum(columns[terms])
     pieces <- Map(function(last, k) variance[last - k + seq_len(k), last - k + seq_len(k), , drop = FALSE], last, columns[terms])
-    stats::setNames(pieces, names(record$cnms)[terms])
+    stats::setNames(pieces, as.character(unname(record$cnms[terms])))
   })
 }

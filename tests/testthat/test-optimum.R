@@ -1,0 +1,53 @@
+sleep <- sleep_data()
+
+test_that("an optimizer that the user names is the one that runs", {
+  for (name in c("bobyqa", "Nelder_Mead", "nloptwrap")) {
+    fits <- both(Reaction ~ Days + (Days | Subject), sleep, control = lmerControl(optimizer = name))
+    expect_same_fit(fits)
+    expect_equal(fits$ours$value@optinfo[c("optimizer", "control", "conv")], fits$theirs$value@optinfo[c("optimizer", "control", "conv")])
+  }
+  own <- function(fn, par, lower, upper, control) list(par = c(1, 0, 0.25), fval = fn(c(1, 0, 0.25)), conv = 0, message = "mine")
+  fit <- suppressWarnings(lmer(Reaction ~ Days + (Days | Subject), sleep, control = lmerControl(optimizer = own, calc.derivs = FALSE)))
+  expect_identical(fit@theta, c(1, 0, 0.25))
+  expect_identical(fit@optinfo$message, "mine")
+})
+
+test_that("without an optimizer the fit stands at the start", {
+  fits <- both(Reaction ~ Days + (Days | Subject), sleep, control = lmerControl(optimizer = NULL), start = c(1, 0.2, 0.5))
+  expect_same_fit(fits)
+  expect_identical(fits$ours$value@theta, c(1, 0.2, 0.5))
+  expect_equal(fits$ours$value@optinfo, fits$theirs$value@optinfo)
+  expect_same_fit(both(Reaction ~ Days + (1 | Subject), sleep, control = lmerControl(optimizer = NULL)))
+})
+
+test_that("the engine's own optimiser reports as lme4's default does", {
+  ours <- lmer(Reaction ~ Days + (Days | Subject), sleep)@optinfo
+  theirs <- lme4::lmer(Reaction ~ Days + (Days | Subject), sleep)@optinfo
+  expect_named(ours, names(theirs))
+  expect_equal(ours[c("optimizer", "control", "conv", "warnings")], theirs[c("optimizer", "control", "conv", "warnings")])
+  expect_equal(ours$derivs$Hessian, theirs$derivs$Hessian, tolerance = 1e-3)
+  expect_equal(ours$derivs$gradient, c(0, 0, 0), tolerance = 1e-4)
+})
+
+test_that("starting values are read as lme4 reads them", {
+  fits <- both(Reaction ~ Days + (Days | Subject), sleep, start = list(theta = c(1, 0, 0.3)))
+  expect_same_fit(fits)
+  for (start in list(c(1, 0), "a", list(sigma = 1), c(-1, 0, 1))) {
+    fits <- both(Reaction ~ Days + (Days | Subject), sleep, start = start)
+    expect_identical(fits$ours$conditions, fits$theirs$conditions)
+    expect_match(fits$ours$conditions, "^error: ")
+  }
+})
+
+test_that("a direction in which the criterion is flat is reported, whatever the predictors' units", {
+  expect_warning(
+    lmer(Reaction ~ Subject + (1 | Subject), sleep, control = lmerControl(calc.derivs = TRUE)),
+    "parameters are not uniquely determined|unable to evaluate scaled gradient|degenerate"
+  )
+  sleep$seconds <- sleep$Days * 86400
+  expect_no_warning(suppressMessages(lmer(Reaction ~ scale(seconds) + (seconds | Subject), sleep)))
+})
+
+test_that("verbose says what the optimisation did", {
+  expect_output(lmer(Reaction ~ Days + (1 | Subject), sleep, verbose = 1), "evaluations: f = ")
+})
