@@ -3,7 +3,7 @@
 
 # TRUE when none of lFormula()'s checks of the random-effects terms can fire, whatever their level of severity.
 passes_checks <- function(terms, n, control) {
-  levels <- vapply(terms$flist, nlevels, 0L)
+  levels <- level_numbers(terms$flist)
   effects <- levels[attr(terms$flist, "assign")] * lengths(terms$cnms)
   plain_levels(control) && all(levels > 1L) && all(levels < n) && all(effects < n) &&
     (control$check.nlev.gtreq.5 == "ignore" || all(levels >= 5L))
@@ -43,7 +43,7 @@ scales_are_near <- function(x) {
   columns <- if (is.null(assign)) seq_len(ncol(x)) else which(assign > 0L)
   if (!length(columns)) return(TRUE)
   mean <- colMeans(x)[columns]
-  square <- colMeans(x * x)[columns]
+  square <- colMeans(x^2)[columns]
   variance <- square - mean^2
   if (!all(variance > 1e-8 * square)) return(FALSE)
   sd <- sqrt(variance)
@@ -63,11 +63,13 @@ checked_response <- function(frame) {
 }
 
 # model.matrix() takes the bits of a 64-bit integer for those of a double.
-has_int64 <- function(frame) any(vapply(frame, inherits, NA, "integer64"))
+has_int64 <- function(frame) any(vapply(frame, is_int64, NA))
 
-refuse_int64 <- function(frame, flist) {
-  wide <- names(frame)[vapply(frame, inherits, NA, "integer64")]
-  wide <- setdiff(wide, all.vars(str2lang(paste(c("1", names(flist)), collapse = "+"))))
+is_int64 <- function(column) is.object(column) && inherits(column, "integer64")
+
+refuse_int64 <- function(frame, formula) {
+  groups <- lapply(bar_functions()$findbars(formula[[length(formula)]]), function(bar) all.vars(bar[[3L]]))
+  wide <- setdiff(names(frame)[vapply(frame, is_int64, NA)], unlist(groups))
   if (length(wide)) {
     stop("64-bit integers can't enter a model matrix: use as.numeric() on ", paste(sQuote(wide), collapse = ", "), call. = FALSE)
   }

@@ -1,12 +1,10 @@
 # What the engine needs to know of a model. It is never looked up in the user's workspace: a fit carries it.
 
-codes_of <- function(flist) unname(lapply(flist, as.integer))
-
 # The cross-products of a model's columns.
 new_design <- function(parts) {
   flist <- parts$flist
   engine_design(
-    parts$x, codes_of(flist), unname(vapply(flist, nlevels, 0L)), attr(flist, "assign"), parts$z, parts$weights
+    parts$x, flist, level_numbers(flist), attr(flist, "assign"), parts$z, parts$weights
   )
 }
 
@@ -25,7 +23,8 @@ is_fastlmer <- function(object) {
 }
 
 # The engine record of a linear mixed model, whoever fitted it; NULL for any other object. A list of
-#   x, codes, nlev, asgn, z, weights, offset   the design, as engine_design() and engine_fit() take it (weights and offset may be NULL)
+#   x, codes, nlev, asgn, z, weights, offset   the design, as engine_design() and engine_fit() take it (weights and offset may be
+#                                              NULL; a factor is the vector of its codes)
 #   y, reml, theta, beta, sigma                the response and the fit, from the object's slots
 #   flist, cnms, lower                         names and bounds, in lme4's order of terms
 #   cache                                      an environment for external pointers, see engine_pointer()
@@ -37,7 +36,7 @@ engine_of <- function(fit) {
   weights <- resp$weights
   offset <- resp$offset
   list(
-    x = fit@pp$X, codes = codes_of(flist), nlev = unname(vapply(flist, nlevels, 0L)), asgn = attr(flist, "assign"),
+    x = fit@pp$X, codes = flist, nlev = level_numbers(flist), asgn = attr(flist, "assign"),
     z = if (is.null(mark)) term_columns(fit@pp$Zt, flist, lengths(fit@cnms), fit@Gp) else mark$z,
     weights = if (any(weights != 1)) weights + 0, offset = if (any(offset != 0)) offset + 0,
     y = resp$y + 0, reml = fit@devcomp$dims[["REML"]] > 0L, theta = fit@theta, beta = fit@beta, sigma = stats::sigma(fit),

@@ -38,7 +38,7 @@ parts_of_lformula <- function(call, caller, control) {
   terms <- lmod$reTrms
   if (is.null(stats::model.response(frame)) || !is.null(attr(lmod$X, "scaled:scale"))) return(NULL)
   if (!is_plain(lmod$formula, terms)) return(NULL)
-  refuse_int64(frame, terms$flist)
+  refuse_int64(frame, lmod$formula)
   z <- term_columns(terms$Zt, terms$flist, lengths(terms$cnms), terms$Gp)
   if (!all(is.finite(lmod$X))) stop("NA/NaN/Inf in 'X' (fixed-effects model matrix)", call. = FALSE)
   if (!all(is.finite(unlist(z)))) stop("NA/NaN/Inf in 'Z' (random-effects model matrix)", call. = FALSE)
@@ -69,10 +69,11 @@ term_columns <- function(Zt, flist, columns, Gp) {
 # The response where it, its weights and its offset are simply finite numbers; else NULL.
 response_of <- function(frame) {
   n <- nrow(frame)
-  y <- stats::model.response(frame)
-  weights <- stats::model.weights(frame)
-  offset <- stats::model.offset(frame)
-  if (!is_vector(y, n) || !is_vector(weights %||% rep(1, n), n) || !is_vector(offset %||% y, n)) return(NULL)
+  terms <- attr(frame, "terms")
+  y <- if (attr(terms, "response")) frame[[1L]]
+  weights <- frame[["(weights)"]]
+  offset <- if (!is.null(attr(terms, "offset")) || "(offset)" %in% names(frame)) stats::model.offset(frame)
+  if (!is_vector(y, n) || !(is.null(weights) || is_vector(weights, n)) || !(is.null(offset) || is_vector(offset, n))) return(NULL)
   if (!is.null(weights) && any(weights <= 0)) return(NULL)
   list(y = as.numeric(y), weights = if (!is.null(weights)) as.numeric(weights), offset = if (!is.null(offset)) as.numeric(offset))
 }

@@ -27,7 +27,7 @@ new_lmermod <- function(fit, parts, call) {
 
 # Where each term's random effects begin, from 0, and where the last one's end.
 first_effects <- function(parts) {
-  levels <- vapply(parts$flist, nlevels, 0L, USE.NAMES = FALSE)
+  levels <- level_numbers(parts$flist)
   c(0L, cumsum(levels[attr(parts$flist, "assign")] * lengths(parts$cnms, use.names = FALSE)))
 }
 

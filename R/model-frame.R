@@ -26,9 +26,8 @@ extras_environment <- function(env, given, caller) {
 }
 
 characters_to_factors <- function(frame, variables) {
-  for (name in names(frame)) {
-    if (is.character(frame[[name]]) && name %in% variables) frame[[name]] <- factor(frame[[name]])
-  }
+  texts <- names(frame)[vapply(frame, is.character, NA)]
+  for (name in intersect(texts, variables)) frame[[name]] <- factor(frame[[name]])
   frame
 }
 
@@ -48,6 +47,9 @@ frame_terms <- function(frame, parts) {
   terms
 }
 
+# Where a formula's variables stand among those of `terms`. Without calls among them they are the formula's names.
 variables_of <- function(formula, terms) {
-  match(as.list(attr(terms(formula), "variables"))[-1L], as.list(attr(terms, "variables"))[-1L])
+  all <- as.list(attr(terms, "variables"))[-1L]
+  if (all(vapply(all, is.name, NA))) return(match(all.vars(formula), vapply(all, as.character, "")))
+  match(as.list(attr(stats::terms(formula), "variables"))[-1L], all)
 }

@@ -22,7 +22,7 @@ find_optimum <- function(parts, REML, control, named, start, verbose) {
 
 fit_at <- function(problem, theta, options = list()) {
   parts <- problem$parts
-  engine_fit(problem$design, parts$x, codes_of(parts$flist), parts$z, parts$weights, problem$y, problem$reml, theta, options)
+  engine_fit(problem$design, parts$x, parts$flist, parts$z, parts$weights, problem$y, problem$reml, theta, options)
 }
 
 optimise_by_engine <- function(problem, control, start, verbose) {
@@ -72,11 +72,9 @@ is_curved <- function(hessian, theta, columns) {
 
 # Per element of theta the relative standard deviation of the effect in whose row it stands.
 relative_sd <- function(theta, columns) {
-  row <- unlist(lapply(seq_along(columns), function(term) {
-    position <- diag(columns[[term]])
-    paste(term, row(position)[lower.tri(position, diag = TRUE)])
-  }))
-  unname(sqrt(rowsum(theta^2, row)[row, 1L]))
+  unlist(lapply(relative_factors(theta, columns), function(factor) {
+    sqrt(rowSums(factor^2))[row(factor)[lower.tri(factor, diag = TRUE)]]
+  }), use.names = FALSE)
 }
 
 # lme4's optimizeLmer() on the engine's criterion. It keeps its state in the environment of the function that it optimises.
@@ -106,7 +104,7 @@ deviance_function <- function(problem) {
   parts <- problem$parts
   design <- problem$design
   reml <- problem$reml
-  response <- engine_response(design, parts$x, codes_of(parts$flist), parts$z, parts$weights, problem$y)
+  response <- engine_response(design, parts$x, parts$flist, parts$z, parts$weights, problem$y)
   lower <- problem$lower
   pp <- list2env(list(theta = as.numeric(lower == 0)), parent = emptyenv())
   function(theta) {

@@ -5,11 +5,11 @@
 # NULL when lme4's own mkReTrms() is to look at them.
 random_terms <- function(bars, frame) {
   groups <- lapply(bars, function(bar) grouping_factor(bar[[3L]], frame))
-  if (any(vapply(groups, is.null, NA))) return(NULL)
+  if (any(lengths(groups) == 0L)) return(NULL)
   columns <- lapply(bars, function(bar) effect_columns(bar, frame))
-  if (any(vapply(columns, is.null, NA))) return(NULL)
+  if (any(lengths(columns) == 0L)) return(NULL)
   names(groups) <- names(columns) <- vapply(bars, function(bar) deparse1(bar[[3L]]), "")
-  levels <- vapply(groups, nlevels, 0L)
+  levels <- level_numbers(groups)
   if (any(diff(levels) > 0L)) {
     order <- rev(order(levels))
     groups <- groups[order]
@@ -19,6 +19,8 @@ random_terms <- function(bars, frame) {
   attr(flist, "assign") <- match(names(groups), names(flist))
   list(flist = flist, cnms = lapply(columns, `[[`, "names"), z = unname(lapply(columns, `[[`, "z")))
 }
+
+level_numbers <- function(flist) vapply(flist, nlevels, 0L, USE.NAMES = FALSE)
 
 # A factor with all its levels in use, from a name or an interaction of names; NULL for any other expression.
 grouping_factor <- function(expression, frame) {
@@ -33,7 +35,7 @@ grouping_factor <- function(expression, frame) {
 used_levels <- function(group) {
   if (is.null(group) || !is.null(dim(group))) return(NULL)
   if (anyNA(group)) return(NULL)
-  plain <- is.factor(group) && !length(setdiff(names(attributes(group)), c("levels", "class")))
+  plain <- is.factor(group) && all(names(attributes(group)) %in% c("levels", "class"))
   if (!plain || anyNA(levels(group)) || !all(tabulate(group, nlevels(group)))) group <- factor(group, exclude = NA)
   group
 }
