@@ -20,7 +20,7 @@ mod model;
 
 use condition::{answer, Answer, Failure};
 use engine::evaluation::Factor;
-use engine::fit::{conditional_variances, criterion, fit, gradient, Fit, FitError, Options};
+use engine::fit::{conditional_variances, criterion, derivatives, fit, Fit, FitError, Options};
 use engine::response::Response;
 use extendr_api::prelude::*;
 use model::{model_of, real, Columns, Model};
@@ -144,7 +144,8 @@ fn engine_criterion(design: Robj, response: Robj, theta: Robj, reml: bool) -> Ro
 fn engine_gradient(design: Robj, response: Robj, theta: Robj, reml: bool) -> Robj {
     answer(|| {
         let (model, state) = (model_of(&design)?, <&ExternalPtr<ResponseState>>::try_from(&response)?);
-        gradient(&model.design, &state.response, model.theta(&theta)?, reml)
+        derivatives(&model.design, &state.response, model.theta(&theta)?, reml)
+            .map(|(gradient, _)| gradient)
             .map_err(|_| Failure::Error("the gradient cannot be computed at this theta".into()))
     })
 }

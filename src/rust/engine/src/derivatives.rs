@@ -8,10 +8,10 @@
 //!
 //! d2 = <D, d2(Lambda Lambda')> - tr(P V_k P V_l) + nu (2 y'P V_k P V_l P y / r2 - y'PV_kPy y'PV_lPy / r2^2),
 //!
-//! for maximum likelihood with V^-1 in place of P in the trace. With one grouping factor the trace is computed;
-//! with several it is replaced by its expectation's estimate (nu / r2) y'P V_k P V_l P y, which gives the average
-//! information (Gilmour, Thompson and Cullis 1995, doi:10.2307/2533274; the first-derivative formulas in
-//! Bates et al. 2015, doi:10.18637/jss.v067.i01).
+//! for maximum likelihood with V^-1 in place of P in the trace. With one grouping factor (see
+//! [`crate::one_factor`]) the trace is computed; here, with several, its expectation's estimate
+//! (nu / r2) y'P V_k P V_l P y stands for it, which gives the average information (Gilmour, Thompson and Cullis
+//! 1995, doi:10.2307/2533274).
 
 use crate::design::Design;
 use crate::evaluation::{degrees_of_freedom, scale_vector, Factor, Solution};
@@ -27,10 +27,6 @@ pub struct Curvature {
     pub fixed: Vec<Vec<f64>>,
     /// F = Z'V^-1X, a row of length p per random effect.
     pub f: Vec<f64>,
-    /// One grouping factor only: T_j of every level, K x K each.
-    pub t: Vec<f64>,
-    /// One grouping factor only: tr(P V_k P V_l), or with V^-1 for maximum likelihood.
-    pub trace2: Option<Vec<f64>>,
     /// d(Lambda Lambda') per element of theta, K x K.
     pub directions: Vec<Vec<f64>>,
     rest_inverse: Vec<f64>,
@@ -42,7 +38,7 @@ pub struct Curvature {
 pub struct Derivatives {
     /// Gradient in the free elements of the engine's Lambda.
     pub gradient: Vec<f64>,
-    /// Second derivatives (exact with one grouping factor, else by the average information), symmetric.
+    /// Second derivatives (exact with one grouping factor, else the average information), symmetric.
     pub hessian: Vec<f64>,
     /// Per group the derivative D in the covariance, K x K symmetric.
     pub covariance: Vec<Vec<f64>>,
@@ -52,14 +48,10 @@ impl Curvature {
     /// Allocates for a design.
     pub fn new(design: &Design, factor: &Factor) -> Self {
         let squares = || design.structure.groups.iter().map(|g| vec![0.0; g.k * g.k]).collect::<Vec<_>>();
-        let single = design.structure.groups.len() == 1;
-        let n_theta = design.structure.entries.len();
         Curvature {
             trace: squares(),
             fixed: squares(),
             f: vec![0.0; design.structure.q * design.p],
-            t: if single { vec![0.0; design.diagonal[0].len()] } else { Vec::new() },
-            trace2: single.then(|| vec![0.0; n_theta * n_theta]),
             directions: design.structure.entries.iter().map(|e| vec![0.0; design.structure.groups[e.group].k.pow(2)]).collect(),
             rest_inverse: vec![0.0; factor.layout.len()],
             reml: false,
@@ -75,9 +67,6 @@ impl Curvature {
         self.lead_traces(design, factor);
         self.rest_traces(design, factor);
         self.fixed_part(design, factor);
-        if self.trace2.is_some() {
-            self.second_order_trace(design, factor);
-        }
     }
 
     fn fill_directions(&mut self, design: &Design, lambda: &Lambda) {
@@ -107,14 +96,7 @@ impl Curvature {
             inverse_rows(factor, &self.rest_inverse, k, level, y, &mut w);
             let a = &design.diagonal[0][level * k * k..(level + 1) * k * k];
             times_lower(a, &factor.lambda[0], k, &mut a_lambda);
-            let own = if self.t.is_empty() { None } else { Some(&mut self.t[level * k * k..(level + 1) * k * k]) };
-            if let Some(own) = own {
-                own.fill(0.0);
-                add_product(&a_lambda, &w, k, own);
-                axpy(1.0, own, lead_trace);
-            } else {
-                add_product(&a_lambda, &w, k, lead_trace);
-            }
+            add_product(&a_lambda, &w, k, lead_trace);
             let mut at = 0;
             for b in design.neighbour_ptr[level]..design.neighbour_ptr[level + 1] {
                 let g = design.neighbours[b].group as usize;
@@ -202,58 +184,6 @@ impl Curvature {
             }
         }
     }
-
-    /// tr(V^-1 V_k V^-1 V_l) - 2 tr(Cx X'V^-1 V_k V^-1 V_l V^-1 X) + tr(Cx B_k Cx B_l) with Cx = (X'V^-1X)^-1
-    /// and B_k = X'V^-1 V_k V^-1 X; the last two only for REML. Also leaves T_j = [A Lambda M^-1]_j Lambda^-1.
-    fn second_order_trace(&mut self, design: &Design, factor: &Factor) {
-        let (k, p, levels) = (design.structure.groups[0].k, design.p, design.structure.groups[0].levels);
-        let n_theta = self.directions.len();
-        let trace2 = self.trace2.as_mut().expect("called for one grouping factor");
-        trace2.fill(0.0);
-        let mut products = vec![0.0; n_theta * k * k];
-        let mut inner = vec![0.0; k * k];
-        let mut b = vec![0.0; n_theta * p * p];
-        let mut whitened = vec![0.0; k * p];
-        for level in 0..levels {
-            let t = &mut self.t[level * k * k..(level + 1) * k * k];
-            solve_right_lower(t, &factor.lambda[0], k);
-            symmetrise(t, k);
-            for (s, out) in self.directions.iter().zip(products.chunks_exact_mut(k * k)) {
-                out.fill(0.0);
-                add_product(t, s, k, out); // T S_k
-            }
-            let reml = self.reml && p > 0;
-            if reml {
-                whitened.copy_from_slice(&self.f[level * k * p..(level + 1) * k * p]);
-                (0..k).for_each(|r| solve_lower(&factor.xvx, p, &mut whitened[r * p..(r + 1) * p]));
-                for c in 0..k {
-                    (0..k).for_each(|r| inner[c * k + r] = dot(&whitened[r * p..(r + 1) * p], &whitened[c * p..(c + 1) * p]));
-                }
-            }
-            for i in 0..n_theta {
-                let ts_i = &products[i * k * k..(i + 1) * k * k];
-                for j in 0..=i {
-                    let ts_j = &products[j * k * k..(j + 1) * k * k];
-                    let mut sum = trace_of_product(ts_i, ts_j, k);
-                    if reml {
-                        // tr(F Cx F' S_i T S_j) = sum of (T S_j W S_i), W = F Cx F'
-                        sum -= 2.0 * trace_with(ts_j, &inner, &self.directions[i], k);
-                    }
-                    trace2[j * n_theta + i] += sum;
-                }
-                if reml {
-                    add_weighted(&whitened, &self.directions[i], k, p, &mut b[i * p * p..(i + 1) * p * p]);
-                }
-            }
-        }
-        for i in 0..n_theta {
-            for j in 0..=i {
-                let bb = dot(&b[i * p * p..(i + 1) * p * p], &b[j * p * p..(j + 1) * p * p]);
-                trace2[j * n_theta + i] += bb;
-                trace2[i * n_theta + j] = trace2[j * n_theta + i];
-            }
-        }
-    }
 }
 
 impl Derivatives {
@@ -281,12 +211,7 @@ impl Derivatives {
             .map(|g| {
                 let k = design.structure.groups[g].k;
                 let mut d = curvature.trace[g].clone();
-                if curvature.trace2.is_some() {
-                    d.fill(0.0); // T_j is at hand
-                    curvature.t.chunks_exact(k * k).for_each(|t| axpy(1.0, t, &mut d));
-                } else {
-                    solve_right_lower(&mut d, &factor.lambda[g], k);
-                }
+                solve_right_lower(&mut d, &factor.lambda[g], k);
                 symmetrise(&mut d, k);
                 axpy(-1.0, &curvature.fixed[g], &mut d);
                 axpy(-weight, &quadratic[g], &mut d);
@@ -326,11 +251,7 @@ impl Derivatives {
         let mut h = vec![0.0; n_theta * n_theta];
         for (i, a) in design.structure.entries.iter().enumerate() {
             for (j, b) in design.structure.entries.iter().enumerate().take(i + 1) {
-                let forms = match &curvature.trace2 {
-                    Some(trace) => 2.0 * nu / r2 * q2[j * n_theta + i] - trace[j * n_theta + i],
-                    None => nu / r2 * q2[j * n_theta + i],
-                };
-                let mut value = forms - nu * q1[i] * q1[j] / (r2 * r2);
+                let mut value = nu / r2 * q2[j * n_theta + i] - nu * q1[i] * q1[j] / (r2 * r2);
                 if a.group == b.group && a.col == b.col {
                     let k = design.structure.groups[a.group].k;
                     value += 2.0 * covariance[a.group][a.row * k + b.row];
@@ -397,59 +318,13 @@ pub fn inverse_diagonal_blocks(design: &Design, factor: &Factor, rest_inverse: &
     out
 }
 
-/// y'P V_k P V_l P y for all pairs, and y'P V_k P y.
+/// y'P V_k P V_l P y for all pairs, and y'P V_k P y: with h_k = S_k g the first is h'Th - h'F (X'V^-1X)^-1 F'h,
+/// and h'Th = h'Ah - |L^-1 Lambda'A h|^2 takes one forward solve per element of theta.
 fn quadratic_forms(design: &Design, factor: &mut Factor, curvature: &Curvature, g: &[f64]) -> (Vec<f64>, Vec<f64>) {
-    let (n_theta, p) = (curvature.directions.len(), design.p);
+    let (p, n_theta, q) = (design.p, curvature.directions.len(), design.structure.q);
     let mut first = vec![0.0; n_theta];
     let mut fixed = vec![0.0; n_theta * p];
     let mut second = vec![0.0; n_theta * n_theta];
-    if curvature.trace2.is_some() {
-        single_factor_forms(design, curvature, g, &mut first, &mut fixed, &mut second);
-    } else {
-        crossed_forms(design, factor, curvature, g, &mut first, &mut fixed, &mut second);
-    }
-    fixed.chunks_exact_mut(p.max(1)).for_each(|b| solve_lower(&factor.xvx, p, b));
-    for i in 0..n_theta {
-        for j in 0..=i {
-            second[j * n_theta + i] -= dot(&fixed[i * p..(i + 1) * p], &fixed[j * p..(j + 1) * p]);
-            second[i * n_theta + j] = second[j * n_theta + i];
-        }
-    }
-    (second, first)
-}
-
-/// h'Th level by level, where h_k = S_k g.
-fn single_factor_forms(design: &Design, curvature: &Curvature, g: &[f64], first: &mut [f64], fixed: &mut [f64], second: &mut [f64]) {
-    let (k, p, n_theta) = (design.structure.groups[0].k, design.p, first.len());
-    let mut h = vec![0.0; n_theta * k];
-    let mut th = vec![0.0; k];
-    for (level, gj) in g.chunks_exact(k).enumerate() {
-        let t = &curvature.t[level * k * k..(level + 1) * k * k];
-        for i in 0..n_theta {
-            let s = &curvature.directions[i];
-            (0..k).for_each(|r| h[i * k + r] = dot(&s[r * k..(r + 1) * k], gj));
-            let hi = &h[i * k..(i + 1) * k];
-            first[i] += dot(hi, gj);
-            (0..k).for_each(|r| axpy(hi[r], &curvature.f[(level * k + r) * p..(level * k + r + 1) * p], &mut fixed[i * p..(i + 1) * p]));
-            (0..k).for_each(|r| th[r] = dot(&t[r * k..(r + 1) * k], hi));
-            for j in 0..=i {
-                second[j * n_theta + i] += dot(&th, &h[j * k..(j + 1) * k]);
-            }
-        }
-    }
-}
-
-/// h'Th = h'Ah - |L^-1 Lambda'A h|^2 for h = S_k g, one forward solve per element of theta.
-fn crossed_forms(
-    design: &Design,
-    factor: &mut Factor,
-    curvature: &Curvature,
-    g: &[f64],
-    first: &mut [f64],
-    fixed: &mut [f64],
-    second: &mut [f64],
-) {
-    let (p, n_theta, q) = (design.p, first.len(), design.structure.q);
     let (mut h, mut ah) = (vec![vec![0.0; q]; n_theta], vec![vec![0.0; q]; n_theta]);
     let lambda = factor.lambda.clone();
     for (i, e) in design.structure.entries.iter().enumerate() {
@@ -474,11 +349,14 @@ fn crossed_forms(
         scale_vector(design, &lambda, v);
         factor.forward(design, v);
     }
+    fixed.chunks_exact_mut(p.max(1)).for_each(|b| solve_lower(&factor.xvx, p, b));
     for i in 0..n_theta {
         for j in 0..=i {
-            second[j * n_theta + i] -= dot(&ah[i], &ah[j]);
+            second[j * n_theta + i] -= dot(&ah[i], &ah[j]) + dot(&fixed[i * p..(i + 1) * p], &fixed[j * p..(j + 1) * p]);
+            second[i * n_theta + j] = second[j * n_theta + i];
         }
     }
+    (second, first)
 }
 
 /// out := Z'WZ h.
@@ -537,44 +415,5 @@ fn solve_right_lower(a: &mut [f64], l: &[f64], k: usize) {
             }
         }
         a[c * k..(c + 1) * k].iter_mut().for_each(|v| *v /= l[c * k + c]);
-    }
-}
-
-/// tr(A B).
-#[inline]
-fn trace_of_product(a: &[f64], b: &[f64], k: usize) -> f64 {
-    let mut sum = 0.0;
-    for c in 0..k {
-        for r in 0..k {
-            sum += a[c * k + r] * b[r * k + c];
-        }
-    }
-    sum
-}
-
-/// tr(A B C) with B and C symmetric.
-#[inline]
-fn trace_with(a: &[f64], b: &[f64], c: &[f64], k: usize) -> f64 {
-    let mut sum = 0.0;
-    for i in 0..k {
-        for j in 0..k {
-            sum += dot(&b[j * k..(j + 1) * k], &c[i * k..(i + 1) * k]) * a[j * k + i];
-        }
-    }
-    sum
-}
-
-/// out += W' S W for k rows W of length p.
-#[inline]
-fn add_weighted(w: &[f64], s: &[f64], k: usize, p: usize, out: &mut [f64]) {
-    for r in 0..k {
-        for c in 0..k {
-            let v = s[c * k + r];
-            if v != 0.0 {
-                for j in 0..p {
-                    axpy(v * w[c * p + j], &w[r * p..(r + 1) * p], &mut out[j * p..(j + 1) * p]);
-                }
-            }
-        }
     }
 }

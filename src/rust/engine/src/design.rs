@@ -8,6 +8,7 @@
 use faer::linalg::matmul::triangular::{matmul, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
 
+use crate::one_factor::Classes;
 use crate::small::{axpy, cholesky, solve_lower, solve_lower_transpose};
 use crate::terms::{Rows, Structure};
 
@@ -82,6 +83,8 @@ pub struct Design {
     pub xx: Vec<f64>,
     /// Lower Cholesky factor of X'WX.
     pub xx_cholesky: Vec<f64>,
+    /// With one grouping factor, its classes of equal levels.
+    pub classes: Option<Classes>,
 }
 
 impl Design {
@@ -98,6 +101,7 @@ impl Design {
             zx: vec![0.0; structure.q * rows.p],
             xx: vec![0.0; rows.p * rows.p],
             xx_cholesky: Vec::new(),
+            classes: None,
             log_weights: rows.weights.map_or(0.0, |w| w.iter().filter(|&&w| w > 0.0).map(|w| w.ln()).sum()),
             neighbour_ptr: vec![0; structure.groups[0].levels + 1],
             neighbours: Vec::new(),
@@ -118,6 +122,9 @@ impl Design {
         design.xx_cholesky = design.xx.clone();
         if !cholesky(&mut design.xx_cholesky, rows.p) {
             return Err("fixed-effect model matrix is rank deficient".into());
+        }
+        if design.structure.groups.len() == 1 {
+            design.classes = Some(Classes::new(&design));
         }
         Ok(design)
     }

@@ -1,17 +1,14 @@
 //! From a response to a fitted model: starting values, optimisation, the certificate, and the estimates in the
 //! units and the order of the caller.
 
-use crate::derivatives::{Curvature, Derivatives};
 use crate::design::Design;
-use crate::evaluation::{degrees_of_freedom, Factor, NotPositiveDefinite, Solution};
+use crate::evaluation::{criterion_value, degrees_of_freedom, Factor, NotPositiveDefinite, Solution};
+use crate::objective::{free_elements, lambda_of, Profile};
 use crate::response::{fitted_values, Response};
 use crate::small::{axpy, dot, inverse_from_cholesky, symmetric_eigen};
 use crate::terms::{set_term_block, term_block, term_covariance, Lambda, Rows, Structure};
 use crate::trust_region::{minimise, Objective, Outcome, Point};
 
-/// Least absolute value of a diagonal of Lambda (in the engine's column scale) while optimising: derivatives in
-/// the covariance are obtained through Lambda^-1, and what this adds to the criterion is below its rounding.
-const FLOOR: f64 = 1e-7;
 /// A diagonal below this share of its natural size is tried at exactly zero.
 const NEAR_ZERO: f64 = 1e-2;
 /// Starts that a singular fit is tried from besides the first, as multiples of a random-effects standard
@@ -123,7 +120,7 @@ pub fn fit(design: &Design, rows: &Rows, y: &[f64], options: &Options) -> Result
     } else {
         search.run()?
     };
-    finish(search, rows, y, found)
+    finish(search, &response, rows, y, found)
 }
 
 /// Criterion at one theta; `f64::INFINITY` where it cannot be computed.
@@ -134,18 +131,19 @@ pub fn criterion(design: &Design, response: &Response, factor: &mut Factor, thet
         Err(NotPositiveDefinite) => f64::INFINITY,
         Ok(()) => {
             solution.solve(design, response, factor);
-            factor.criterion(design, solution.r2, response.scale, reml)
+            criterion_value(design, factor.log_det_m, factor.log_det_x, solution.r2, response.scale, reml)
         }
     }
 }
 
-/// Gradient of the criterion in theta.
-pub fn gradient(design: &Design, response: &Response, theta: &[f64], reml: bool) -> Result<Vec<f64>, NotPositiveDefinite> {
+/// Gradient and second derivatives of the criterion in theta (for several grouping factors the average
+/// information stands for part of the latter).
+pub fn derivatives(design: &Design, response: &Response, theta: &[f64], reml: bool) -> Result<(Vec<f64>, Vec<f64>), NotPositiveDefinite> {
     let options = Options { reml, ..Options::default() };
     let mut search = Search::new(design, response, &options);
     let x = free_elements(&design.structure, &design.structure.lambda(theta));
-    let point = search.evaluate(x).ok_or(NotPositiveDefinite)?;
-    Ok(point.gradient.iter().zip(&design.structure.entries).map(|(g, e)| g * e.scale).collect())
+    let point = search.profile.evaluate(x).ok_or(NotPositiveDefinite)?;
+    Ok(in_theta(&design.structure, &point))
 }
 
 /// Diagonal blocks of Lambda M^-1 Lambda' per group of the design, level by level, K x K each, in the
@@ -184,51 +182,27 @@ struct Found {
     evaluations: usize,
 }
 
-/// The objective of one response, with all the memory that its evaluation needs.
+/// The search for the optimum of one response.
 struct Search<'a> {
-    design: &'a Design,
-    response: &'a Response,
+    profile: Profile<'a>,
     options: &'a Options<'a>,
-    factor: Factor,
-    curvature: Curvature,
-    solution: Solution,
-    lambda: Lambda,
-    covariance: Vec<Vec<f64>>,
-    /// Per element of theta the size of Lambda's row at which a level's data and its prior weigh the same.
-    natural: Vec<f64>,
 }
 
 impl<'a> Search<'a> {
     fn new(design: &'a Design, response: &'a Response, options: &'a Options<'a>) -> Self {
-        let factor = Factor::new(design);
-        let natural = design
-            .structure
-            .entries
-            .iter()
-            .map(|e| {
-                let group = &design.structure.groups[e.group];
-                let k = group.k;
-                let sum: f64 = design.diagonal[e.group].chunks_exact(k * k).map(|a| a[e.row * k + e.row]).sum();
-                (sum / group.levels as f64).max(1e-300).sqrt().recip()
-            })
-            .collect();
-        Search {
-            design,
-            response,
-            options,
-            curvature: Curvature::new(design, &factor),
-            factor,
-            solution: Solution::new(design),
-            lambda: design.structure.lambda(&vec![0.0; design.structure.entries.len()]),
-            covariance: Vec::new(),
-            natural,
-        }
+        let mut profile = Profile::new(design, options.reml, options.interrupted);
+        profile.set_response(response);
+        Search { profile, options }
+    }
+
+    fn structure(&self) -> &'a Structure {
+        &self.profile.design.structure
     }
 
     /// Optimises from the first start, from others when the fit is singular, and off any point at which the
     /// derivative in the covariance has a negative direction.
     fn run(&mut self) -> Result<Found, String> {
-        let structure = &self.design.structure;
+        let structure = self.structure();
         let start = match &self.options.start {
             Some(theta) => free_elements(structure, &structure.lambda(theta)),
             None => self.uniform_start(1.0),
@@ -252,19 +226,19 @@ impl<'a> Search<'a> {
 
     /// Diagonals all equal to a multiple of the residual standard deviation, off-diagonals zero.
     fn uniform_start(&self, multiple: f64) -> Vec<f64> {
-        self.design.structure.entries.iter().map(|e| if e.row == e.col { multiple } else { 0.0 }).collect()
+        self.structure().entries.iter().map(|e| if e.row == e.col { multiple } else { 0.0 }).collect()
     }
 
     fn descend(&mut self, start: Vec<f64>) -> Result<(Point, Outcome, usize), String> {
         let limit = self.options.max_evaluations;
         let failure = "the criterion cannot be computed at the starting values";
-        let (mut point, mut outcome, mut evaluations) = minimise(self, start, limit).ok_or(failure)?;
+        let (mut point, mut outcome, mut evaluations) = minimise(&mut self.profile, start, limit).ok_or(failure)?;
         for _ in 0..5 {
             if outcome != Outcome::Converged {
                 break;
             }
             let Some(escape) = self.escape(&point) else { break };
-            match minimise(self, escape, limit) {
+            match minimise(&mut self.profile, escape, limit) {
                 Some((other, how, more)) if other.value < point.value - 1e-9 => {
                     (point, outcome) = (other, how);
                     evaluations += more;
@@ -281,13 +255,13 @@ impl<'a> Search<'a> {
         if !self.is_singular(&point.x) {
             return None;
         }
-        self.evaluate(point.x.clone())?;
-        let mut lambda = self.lambda.clone();
+        let at = self.profile.evaluate(point.x.clone())?;
+        let mut lambda = lambda_of(self.structure(), &at.x);
         let mut found = false;
-        for (g, group) in self.design.structure.groups.iter().enumerate() {
+        for (g, group) in self.structure().groups.iter().enumerate() {
             for &(index, k, first) in &group.terms {
                 let natural: Vec<f64> = (0..k).map(|r| self.natural_of(index, r)).collect();
-                let mut d = term_block(&self.covariance[g], group.k, first, k);
+                let mut d = term_block(&self.profile.covariance[g], group.k, first, k);
                 (0..k * k).for_each(|i| d[i] *= natural[i / k] * natural[i % k]);
                 let (values, vectors) = symmetric_eigen(&d, k);
                 if values[0] > -1e-6 {
@@ -303,14 +277,14 @@ impl<'a> Search<'a> {
                 set_term_block(&mut lambda[g], group.k, first, k, &crate::small::semidefinite_cholesky(&sigma, k, 1e-14));
             }
         }
-        found.then(|| free_elements(&self.design.structure, &lambda))
+        found.then(|| free_elements(self.structure(), &lambda))
     }
 
     /// Natural size of row r of a term's Lambda.
     fn natural_of(&self, term: usize, r: usize) -> f64 {
-        let (g, first) = Structure::locate(&self.design.structure.groups, term);
-        let at = self.design.structure.entries.iter().position(|e| e.group == g && e.row == first + r && e.col == first + r);
-        self.natural[at.expect("every row has a diagonal element")]
+        let (g, first) = Structure::locate(&self.structure().groups, term);
+        let at = self.structure().entries.iter().position(|e| e.group == g && e.row == first + r && e.col == first + r);
+        self.profile.natural[at.expect("every row has a diagonal element")]
     }
 
     fn is_singular(&self, x: &[f64]) -> bool {
@@ -318,107 +292,44 @@ impl<'a> Search<'a> {
     }
 
     fn near_zero<'b>(&'b self, x: &'b [f64]) -> impl Iterator<Item = usize> + 'b {
-        let entries = &self.design.structure.entries;
-        (0..x.len()).filter(move |&i| entries[i].row == entries[i].col && x[i].abs() < NEAR_ZERO * self.natural[i])
+        let entries = &self.structure().entries;
+        (0..x.len()).filter(move |&i| entries[i].row == entries[i].col && x[i].abs() < NEAR_ZERO * self.profile.natural[i])
     }
 
     /// The canonical Lambda of a point: diagonals that can be exactly zero are.
     fn settle(&mut self, point: &Point) -> Lambda {
-        let structure = &self.design.structure;
         let mut x = point.x.clone();
         let candidates: Vec<usize> = self.near_zero(&point.x).collect();
-        let tolerance = 1e-9_f64.max(10.0 * self.noise(point.value));
+        let tolerance = 1e-9_f64.max(10.0 * self.profile.rounding(point.value));
         for i in candidates {
             let mut trial = x.clone();
             trial[i] = 0.0;
-            if self.value(&trial).is_some_and(|v| v <= point.value + tolerance) {
+            if self.profile.value(&trial).is_some_and(|v| v <= point.value + tolerance) {
                 x = trial;
             }
         }
-        let mut lambda = lambda_of(structure, &x);
-        structure.canonical(&mut lambda);
+        let mut lambda = lambda_of(self.structure(), &x);
+        self.structure().canonical(&mut lambda);
         lambda
     }
-
-    /// The criterion alone, without a floor.
-    fn value(&mut self, x: &[f64]) -> Option<f64> {
-        let lambda = lambda_of(&self.design.structure, x);
-        self.factor.factorize(self.design, &lambda).ok()?;
-        self.solution.solve(self.design, self.response, &mut self.factor);
-        Some(self.factor.criterion(self.design, self.solution.r2, self.response.scale, self.options.reml))
-    }
-}
-
-impl Objective for Search<'_> {
-    fn evaluate(&mut self, mut x: Vec<f64>) -> Option<Point> {
-        for (v, e) in x.iter_mut().zip(&self.design.structure.entries) {
-            if e.row == e.col && v.abs() < FLOOR {
-                *v = if *v < 0.0 { -FLOOR } else { FLOOR };
-            }
-        }
-        for (v, e) in x.iter().zip(&self.design.structure.entries) {
-            self.lambda[e.group][e.col * self.design.structure.groups[e.group].k + e.row] = *v;
-        }
-        self.factor.factorize(self.design, &self.lambda).ok()?;
-        self.solution.solve(self.design, self.response, &mut self.factor);
-        let value = self.factor.criterion(self.design, self.solution.r2, self.response.scale, self.options.reml);
-        self.curvature.compute(self.design, &mut self.factor, self.options.reml);
-        let d = Derivatives::compute(self.design, &mut self.factor, &self.curvature, &self.solution);
-        self.covariance = d.covariance;
-        let finite = value.is_finite() && d.gradient.iter().chain(&d.hessian).all(|v| v.is_finite());
-        finite.then_some(Point { x, value, gradient: d.gradient, hessian: d.hessian })
-    }
-
-    fn step_scale(&self, x: &[f64]) -> Vec<f64> {
-        let entries = &self.design.structure.entries;
-        let row_norm = |e: &crate::terms::ThetaEntry| -> f64 {
-            let same = entries.iter().zip(x).filter(|(o, _)| o.group == e.group && o.row == e.row);
-            same.map(|(_, v)| v * v).sum::<f64>().sqrt()
-        };
-        entries.iter().zip(&self.natural).map(|(e, n)| row_norm(e).max(*n)).collect()
-    }
-
-    fn noise(&self, value: f64) -> f64 {
-        1e-15 * (value.abs() + self.design.n as f64)
-    }
-
-    fn exact_hessian(&self) -> bool {
-        self.design.structure.groups.len() == 1
-    }
-
-    fn interrupted(&self) -> bool {
-        (self.options.interrupted)()
-    }
-}
-
-fn lambda_of(structure: &Structure, x: &[f64]) -> Lambda {
-    let mut lambda: Lambda = structure.groups.iter().map(|g| vec![0.0; g.k * g.k]).collect();
-    for (v, e) in x.iter().zip(&structure.entries) {
-        lambda[e.group][e.col * structure.groups[e.group].k + e.row] = *v;
-    }
-    lambda
-}
-
-fn free_elements(structure: &Structure, lambda: &Lambda) -> Vec<f64> {
-    structure.entries.iter().map(|e| lambda[e.group][e.col * structure.groups[e.group].k + e.row]).collect()
 }
 
 /// Everything that the caller gets, at the Lambda that was found.
-fn finish(mut search: Search, rows: &Rows, y: &[f64], found: Found) -> Result<Fit, FitError> {
-    let (design, response, reml) = (search.design, search.response, search.options.reml);
+fn finish(mut search: Search, response: &Response, rows: &Rows, y: &[f64], found: Found) -> Result<Fit, FitError> {
+    let (design, reml) = (search.profile.design, search.options.reml);
     if found.outcome == Outcome::Interrupted {
         return Err(FitError::Interrupted);
     }
     let theta = design.structure.theta(&found.lambda);
     let x = free_elements(&design.structure, &found.lambda);
-    let (gradient, hessian) = match search.evaluate(x) {
+    let (gradient, hessian) = match search.profile.evaluate(x) {
         Some(point) => in_theta(&design.structure, &point),
         None => (vec![f64::NAN; theta.len()], vec![f64::NAN; theta.len() * theta.len()]),
     };
     let failure = |_| FitError::from("the criterion cannot be computed at these covariance parameters (theta)");
-    search.factor.factorize(design, &found.lambda).map_err(failure)?;
-    search.solution.solve(design, response, &mut search.factor);
-    let (factor, solution) = (&search.factor, &search.solution);
+    let (mut factor, mut solution) = (Factor::new(design), Solution::new(design));
+    factor.factorize(design, &found.lambda).map_err(failure)?;
+    solution.solve(design, response, &mut factor);
 
     let mut beta = response.beta0.clone();
     axpy(response.scale, &solution.beta, &mut beta);
@@ -440,7 +351,7 @@ fn finish(mut search: Search, rows: &Rows, y: &[f64], found: Found) -> Result<Fi
     Ok(Fit {
         unscaled_covariance: unscaled_covariance(design, &factor.xvx),
         rx: right_factor(design, &factor.xvx),
-        criterion: factor.criterion(design, wrss + ussq, 1.0, reml),
+        criterion: criterion_value(design, factor.log_det_m, factor.log_det_x, wrss + ussq, 1.0, reml),
         log_det_m: factor.log_det_m,
         log_det_x,
         sigma: ((wrss + ussq) / nu).sqrt(),

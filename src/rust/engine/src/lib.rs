@@ -8,6 +8,8 @@ pub mod derivatives;
 pub mod design;
 pub mod evaluation;
 pub mod fit;
+pub mod objective;
+pub mod one_factor;
 pub mod response;
 pub mod rest;
 pub mod small;

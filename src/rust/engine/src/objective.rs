@@ -1,0 +1,184 @@
+//! The profiled criterion of one response as a function of the free elements of Lambda, with its derivatives.
+
+use crate::derivatives::{Curvature, Derivatives};
+use crate::design::Design;
+use crate::evaluation::{criterion_value, degrees_of_freedom, Factor, Solution};
+use crate::one_factor::{Classes, Evaluation, Moments};
+use crate::response::Response;
+use crate::terms::{Lambda, Structure};
+use crate::trust_region::{Objective, Point};
+
+/// Least absolute value of a diagonal of Lambda (in the engine's column scale) while optimising: derivatives in
+/// the covariance are obtained through Lambda^-1, and what this adds to the criterion is below its rounding.
+const FLOOR: f64 = 1e-7;
+
+/// The criterion with all the memory that its evaluation needs; it serves one response after the other.
+pub struct Profile<'a> {
+    /// The design.
+    pub design: &'a Design,
+    /// REML instead of maximum likelihood.
+    pub reml: bool,
+    /// Per group the derivative D in the covariance where [`Objective::evaluate`] was last called.
+    pub covariance: Vec<Vec<f64>>,
+    /// Per element of theta the size of Lambda's row at which a level's data and its prior weigh the same.
+    pub natural: Vec<f64>,
+    /// Asked between evaluations.
+    pub interrupted: &'a dyn Fn() -> bool,
+    lambda: Lambda,
+    scale: f64,
+    solver: Solver<'a>,
+}
+
+/// One grouping factor has a solver of its own.
+enum Solver<'a> {
+    One { classes: &'a Classes, evaluation: Box<Evaluation>, moments: Moments, xy: Vec<f64>, yy: f64 },
+    Many { factor: Box<Factor>, curvature: Box<Curvature>, solution: Solution, response: Option<&'a Response> },
+}
+
+impl<'a> Profile<'a> {
+    /// Allocates; [`Profile::set_response`] has to follow.
+    pub fn new(design: &'a Design, reml: bool, interrupted: &'a dyn Fn() -> bool) -> Self {
+        let solver = match &design.classes {
+            Some(classes) => Solver::One {
+                evaluation: Box::new(classes.evaluation()),
+                moments: classes.moments(&vec![0.0; design.structure.q]),
+                xy: vec![0.0; design.p],
+                yy: 0.0,
+                classes,
+            },
+            None => {
+                let factor = Box::new(Factor::new(design));
+                Solver::Many { curvature: Box::new(Curvature::new(design, &factor)), factor, solution: Solution::new(design), response: None }
+            }
+        };
+        Profile {
+            design,
+            reml,
+            interrupted,
+            covariance: Vec::new(),
+            natural: natural_sizes(design),
+            lambda: zero_lambda(&design.structure),
+            scale: 1.0,
+            solver,
+        }
+    }
+
+    /// Makes this the criterion of a response.
+    pub fn set_response(&mut self, response: &'a Response) {
+        self.scale = response.scale;
+        match &mut self.solver {
+            Solver::One { classes, moments, xy, yy, .. } => {
+                classes.fill_moments(&response.zy, moments);
+                xy.copy_from_slice(&response.xy);
+                *yy = response.yy;
+            }
+            Solver::Many { response: slot, .. } => *slot = Some(response),
+        }
+    }
+
+    /// The criterion alone, also where a diagonal is zero.
+    pub fn value(&mut self, x: &[f64]) -> Option<f64> {
+        fill_lambda(&self.design.structure, x, &mut self.lambda);
+        self.solve()
+    }
+
+    /// Factors and solves at the present Lambda; the criterion.
+    fn solve(&mut self) -> Option<f64> {
+        let (log_det_m, log_det_x, r2) = match &mut self.solver {
+            Solver::One { classes, evaluation, moments, xy, yy } => {
+                if !evaluation.solve(classes, &self.lambda[0], &self.design.xx, xy, *yy, moments) {
+                    return None;
+                }
+                (evaluation.log_det_m, evaluation.log_det_x, evaluation.r2)
+            }
+            Solver::Many { factor, solution, response, .. } => {
+                factor.factorize(self.design, &self.lambda).ok()?;
+                solution.solve(self.design, response.expect("set_response was called"), factor);
+                (factor.log_det_m, factor.log_det_x, solution.r2)
+            }
+        };
+        let value = criterion_value(self.design, log_det_m, log_det_x, r2, self.scale, self.reml);
+        value.is_finite().then_some(value)
+    }
+
+    /// What is added to the value by rounding, at most.
+    pub fn rounding(&self, value: f64) -> f64 {
+        1e-15 * (value.abs() + self.design.n as f64)
+    }
+}
+
+impl Objective for Profile<'_> {
+    fn evaluate(&mut self, mut x: Vec<f64>) -> Option<Point> {
+        for (v, e) in x.iter_mut().zip(&self.design.structure.entries) {
+            if e.row == e.col && v.abs() < FLOOR {
+                *v = if *v < 0.0 { -FLOOR } else { FLOOR };
+            }
+        }
+        let value = self.value(&x)?;
+        let d = match &mut self.solver {
+            Solver::One { classes, evaluation, .. } => {
+                evaluation.derivatives(self.design, classes, &self.lambda[0], degrees_of_freedom(self.design, self.reml), self.reml)
+            }
+            Solver::Many { factor, curvature, solution, .. } => {
+                curvature.compute(self.design, factor, self.reml);
+                Derivatives::compute(self.design, factor, curvature, solution)
+            }
+        };
+        self.covariance = d.covariance;
+        let finite = d.gradient.iter().chain(&d.hessian).all(|v| v.is_finite());
+        finite.then_some(Point { x, value, gradient: d.gradient, hessian: d.hessian })
+    }
+
+    fn step_scale(&self, x: &[f64]) -> Vec<f64> {
+        let entries = &self.design.structure.entries;
+        let row_norm = |e: &crate::terms::ThetaEntry| -> f64 {
+            let same = entries.iter().zip(x).filter(|(o, _)| o.group == e.group && o.row == e.row);
+            same.map(|(_, v)| v * v).sum::<f64>().sqrt()
+        };
+        entries.iter().zip(&self.natural).map(|(e, n)| row_norm(e).max(*n)).collect()
+    }
+
+    fn noise(&self, value: f64) -> f64 {
+        self.rounding(value)
+    }
+
+    fn exact_hessian(&self) -> bool {
+        matches!(self.solver, Solver::One { .. })
+    }
+
+    fn interrupted(&self) -> bool {
+        (self.interrupted)()
+    }
+}
+
+fn natural_sizes(design: &Design) -> Vec<f64> {
+    let size = |e: &crate::terms::ThetaEntry| {
+        let group = &design.structure.groups[e.group];
+        let k = group.k;
+        let sum: f64 = design.diagonal[e.group].chunks_exact(k * k).map(|a| a[e.row * k + e.row]).sum();
+        (sum / group.levels as f64).max(1e-300).sqrt().recip()
+    };
+    design.structure.entries.iter().map(size).collect()
+}
+
+fn zero_lambda(structure: &Structure) -> Lambda {
+    structure.groups.iter().map(|g| vec![0.0; g.k * g.k]).collect()
+}
+
+fn fill_lambda(structure: &Structure, x: &[f64], lambda: &mut Lambda) {
+    for (v, e) in x.iter().zip(&structure.entries) {
+        lambda[e.group][e.col * structure.groups[e.group].k + e.row] = *v;
+    }
+}
+
+/// Lambda from its free elements.
+pub fn lambda_of(structure: &Structure, x: &[f64]) -> Lambda {
+    let mut lambda = zero_lambda(structure);
+    fill_lambda(structure, x, &mut lambda);
+    lambda
+}
+
+/// The free elements of a Lambda, in the order of theta.
+pub fn free_elements(structure: &Structure, lambda: &Lambda) -> Vec<f64> {
+    structure.entries.iter().map(|e| lambda[e.group][e.col * structure.groups[e.group].k + e.row]).collect()
+}
