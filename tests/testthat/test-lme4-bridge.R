@@ -78,7 +78,8 @@ test_that("a fit is saved whole, before and after its lazy parts were used", {
 test_that("a saved fit opens where only lme4 is", {
   skip_on_cran()
   file <- tempfile(fileext = ".rds")
-  saveRDS(lmer(Reaction ~ Days + (Days | Subject), lme4::sleepstudy), file)
+  # The tests' own environment descends from fastlmer's namespace, and a formula made here would take that into the file.
+  saveRDS(evalq(fastlmer::lmer(Reaction ~ Days + (Days | Subject), lme4::sleepstudy), globalenv()), file)
   script <- sprintf(
     "library(lme4); fit <- readRDS('%s'); x <- list(ranef(fit), predict(fit), refit(fit, sleepstudy$Reaction)); %s; cat(REMLcrit(fit))",
     file, "stopifnot(!'fastlmer' %in% loadedNamespaces())"
