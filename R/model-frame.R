@@ -7,7 +7,7 @@ mixed_model_frame <- function(parts, data, call, caller) {
   combined <- parts$combined
   environment(combined) <- extras_environment(environment(parts$formula), names(extras), caller)
   arguments <- c(list(formula = combined), if ("data" %in% names(call)) list(data = data), extras, drop.unused.levels = TRUE)
-  frame <- eval(as.call(c(quote(stats::model.frame.default), arguments)), caller)
+  frame <- frame_without_missing(arguments, caller, data) %||% make_frame(arguments, caller)
   frame <- characters_to_factors(frame, all.vars(combined[[3L]]))
   terms <- frame_terms(frame, parts)
   if (is.null(terms)) return(NULL)
@@ -15,6 +15,16 @@ mixed_model_frame <- function(parts, data, call, caller) {
   attr(frame, "formula") <- parts$formula
   attr(frame, "offset") <- extras$offset
   frame
+}
+
+make_frame <- function(arguments, caller) eval(as.call(c(quote(stats::model.frame.default), arguments)), caller)
+
+# na.omit() copies all columns even where nothing is missing: look first. NULL where something is, or another na.action holds.
+frame_without_missing <- function(arguments, caller, data) {
+  omits <- is.null(arguments$na.action) && identical(getOption("na.action"), "na.omit") && is.null(attr(data, "na.action"))
+  if (!omits) return(NULL)
+  frame <- make_frame(c(arguments, na.action = quote(stats::na.pass)), caller)
+  if (!any(vapply(frame, anyNA, NA))) frame
 }
 
 # model.frame() looks for weights and offset in the formula's environment, where a caller's argument `weights` isn't; lme4

@@ -57,10 +57,10 @@ test_that("update() and a stored call fit again where the formula was written", 
 })
 
 test_that("the way over lme4's lFormula() makes the same model", {
-  fast <- lmer(Reaction ~ Days + (Days | Subject) + (1 | half), sleep_data())
+  fast <- suppressMessages(lmer(Reaction ~ Days + (Days | Subject) + (1 | half), sleep_data()))
   # "warning" where the fast way sees more than it may decide
-  slow <- lmer(Reaction ~ Days + (Days | Subject) + (1 | half), sleep_data(),
-    control = lmerControl(check.nobs.vs.rankZ = "warning"))
+  slow <- suppressMessages(lmer(Reaction ~ Days + (Days | Subject) + (1 | half), sleep_data(),
+    control = lmerControl(check.nobs.vs.rankZ = "warning")))
   for (slot in setdiff(methods::slotNames("lmerMod"), c("pp", "resp", "call"))) {
     expect_equal(methods::slot(fast, slot), methods::slot(slow, slot), label = slot)
   }
