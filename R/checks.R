@@ -11,7 +11,7 @@ passes_checks <- function(terms, n, control) {
 
 plain_levels <- function(control) {
   names <- c("check.nobs.vs.nlev", "check.nlev.gtreq.5", "check.nlev.gtr.1", "check.nobs.vs.nRE", "check.formula.LHS")
-  identical(control$check.nobs.vs.rankZ, "ignore") && all(lengths(control[names]) == 1L) &&
+  identical(control$check.nobs.vs.rankZ, "ignore") && is.null(control$autoscale) && all(lengths(control[names]) == 1L) &&
     all(unlist(control[names]) %in% c("ignore", "message", "warning", "stop"))
 }
 

@@ -43,9 +43,10 @@ take_apart <- function(right) {
   list(right = right, bars = NULL, combined = right, fixed = right)
 }
 
-# By lme4's functions, with `||`, `/` and bars inside products.
+# By lme4's functions, with `||`, `/` and bars inside products. What `||` means to an lme4 with structured covariances is for its
+# lFormula() to say.
 take_apart_by_lme4 <- function(right) {
-  if (!bars_are_plain(right)) return(NULL)
+  if (!bars_are_plain(right) || ("||" %in% all.names(right) && has_structures())) return(NULL)
   bar <- bar_functions()
   right <- bar$expandDoubleVerts(right)
   list(right = right, bars = bar$findbars(right), combined = bar$subbars(right), fixed = bar$nobars(right))

@@ -9,6 +9,9 @@
 
 lme4_internal <- function(name) get(name, envir = asNamespace("lme4"))
 
+# Structured covariances came with lme4 2.0.
+has_structures <- function() package_version(getNamespaceVersion("lme4")) >= "2.0"
+
 # `fit` is what find_optimum() returns, `parts` the model's parts, `call` the user's call.
 new_lmermod <- function(fit, parts, call) {
   classes <- lme4_classes()

@@ -7,7 +7,6 @@ find_optimum <- function(parts, REML, control, named, start, verbose) {
     parts = parts, reml = reml, y = if (is.null(parts$offset)) parts$y else parts$y - parts$offset,
     design = parts$design %||% new_design(parts), lower = theta_lower(lengths(parts$cnms))
   )
-  check_start(start, length(problem$lower))
   if (identical(control$optimizer, "none")) stop("deprecated use of optimizer=='none'; use NULL instead", call. = FALSE)
   fit <- if (uses_engine(control, named)) {
     optimise_by_engine(problem, control, start, verbose)
@@ -38,13 +37,19 @@ optimise_by_engine <- function(problem, control, start, verbose) {
     warning(text, call. = FALSE)
     warnings <- list(text)
   }
-  derivs <- if (control$calc.derivs) list(gradient = fit$gradient, Hessian = fit$hessian)
+  derivs <- if (wants_derivs(control, problem)) list(gradient = fit$gradient, Hessian = fit$hessian)
   fit$optinfo <- list(
     optimizer = "nloptwrap", control = list(print_level = min(as.numeric(verbose), 3)), derivs = derivs,
     conv = list(opt = if (fit$converged) 0 else 5, lme4 = check_optimum(fit, derivs, control, problem)),
     feval = fit$evaluations, message = fit$message, warnings = warnings, val = fit$theta + 0
   )
   fit
+}
+
+# Newer versions of lme4 leave derivatives out of large models by default.
+wants_derivs <- function(control, problem) {
+  limits <- control$checkConv[c("check.conv.nobsmax", "check.conv.nparmax")]
+  control$calc.derivs %||% (length(problem$y) < (limits[[1L]] %||% Inf) && length(problem$lower) < (limits[[2L]] %||% Inf))
 }
 
 report_optimum <- function(fit) {
@@ -59,7 +64,11 @@ check_optimum <- function(fit, derivs, control, problem) {
   singular <- any(fit$theta[problem$lower == 0] < control$checkConv$check.conv.singular$tol)
   certain <- fit$converged && !own_checks && !singular && is_curved(fit$hessian, fit$theta, lengths(problem$parts$cnms))
   if (certain) return(if (!is.null(derivs)) list())
-  lme4_internal("checkConv")(derivs, fit$theta, ctrl = control$checkConv, lbound = problem$lower)
+  lme4_check(derivs, fit$theta, control, problem)
+}
+
+lme4_check <- function(derivs, theta, control, problem) {
+  lme4_internal("checkConv")(derivs, theta, ctrl = control$checkConv, lbound = problem$lower)
 }
 
 # Does the criterion rise in every direction? The Hessian's size depends on the units of the predictors; that of its product
@@ -86,13 +95,13 @@ optimise_by_user <- function(problem, control, start, verbose) {
     opt <- lme4::optimizeLmer(
       devfun,
       optimizer = control$optimizer, restart_edge = control$restart_edge, boundary.tol = control$boundary.tol,
-      control = control$optCtrl, verbose = verbose, start = start, calc.derivs = control$calc.derivs,
-      use.last.params = control$use.last.params
+      control = control$optCtrl, verbose = verbose, start = start,
+      calc.derivs = wants_derivs(control, problem), use.last.params = control$use.last.params
     )
   } else {
     opt <- list(par = start, fval = devfun(start), conv = 1000, message = "no optimization")
   }
-  conv <- lme4_internal("checkConv")(attr(opt, "derivs"), opt$par, ctrl = control$checkConv, lbound = problem$lower)
+  conv <- lme4_check(attr(opt, "derivs"), opt$par, control, problem)
   fit <- fit_at(problem, state$pp$theta, list(fixed = TRUE))
   fit$theta <- state$pp$theta
   fit$optinfo <- lme4_internal(".optinfo")(opt, conv)
@@ -113,17 +122,21 @@ deviance_function <- function(problem) {
   }
 }
 
-check_start <- function(start, number) {
-  theta <- if (is.list(start)) start$theta else start
-  if (is.numeric(theta) && length(theta) == number && !all(is.finite(theta))) {
-    stop("'start' must be finite", call. = FALSE)
-  }
-}
-
-# Starting values as lme4 reads them from `start`, with its errors; without any, lme4's own choice.
+# Starting values for theta from `start`, with lme4's errors; without any, lme4's own choice.
 lme4_start <- function(start, problem) {
-  theta <- if (is.null(start)) moment_start(problem$parts, problem$lower) else as.numeric(problem$lower == 0)
-  as.numeric(lme4_internal("getStart")(start, list(theta = theta, delb = numeric(ncol(problem$parts$x)))))
+  if (is.null(start)) return(moment_start(problem$parts, problem$lower))
+  if (is.list(start)) {
+    if (!all(vapply(start, is.numeric, NA))) stop("all elements of start must be numeric", call. = FALSE)
+    unknown <- setdiff(names(start), c("theta", "fixef"))
+    if (length(unknown)) stop("incorrect components in start list: ", unknown, call. = FALSE)
+    start <- start$theta %||% as.numeric(problem$lower == 0)
+  } else if (!is.numeric(start)) {
+    stop("'start' must be NULL, a numeric vector or named list of such vectors", call. = FALSE)
+  }
+  number <- length(problem$lower)
+  if (length(start) != number) stop("incorrect number of theta components (!=", number, ")", call. = FALSE)
+  if (!all(is.finite(start))) stop("'start' must be finite", call. = FALSE)
+  as.numeric(start)
 }
 
 # For scalar terms: the variances of the group means over what is left of the response's variance.
