@@ -54,7 +54,8 @@
 #' * `weights` and `offset` no longer leave a variable of that name in the formula's environment.
 #'
 #' @section What lme4 does:
-#' `devFunOnly = TRUE`, a formula without a response, columns rescaled by `check.scaleX`, and the structured covariances of lme4 2.x
-#' (`cs()`, `ar1()`, `diag()`) go to `lme4::lmer()` with your call. `glmer()` and `nlmer()` are lme4's.
+#' These go to `lme4::lmer()` with your call, and [is_fastlmer()] is `FALSE` for the result: `devFunOnly = TRUE`; a formula without a
+#' response; columns rescaled by `check.scaleX`; observations whose grouping factor is missing (`na.action = na.pass`); a response
+#' that is fitted exactly; the structured covariances of lme4 2.x (`cs()`, `ar1()`, `diag()`). `glmer()` and `nlmer()` are lme4's.
 #' @name fastlmer-differences
 NULL

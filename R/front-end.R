@@ -37,7 +37,7 @@ parts_of_lformula <- function(call, caller, control) {
   frame <- lmod$fr
   terms <- lmod$reTrms
   if (is.null(stats::model.response(frame)) || !is.null(attr(lmod$X, "scaled:scale"))) return(NULL)
-  if (!is_plain(lmod$formula, terms)) return(NULL)
+  if (!is_plain(lmod$formula, terms) || any(vapply(terms$flist, anyNA, NA))) return(NULL)
   refuse_int64(frame, lmod$formula)
   z <- term_columns(terms$Zt, terms$flist, lengths(terms$cnms), terms$Gp)
   if (!all(is.finite(lmod$X))) stop("NA/NaN/Inf in 'X' (fixed-effects model matrix)", call. = FALSE)

@@ -42,7 +42,11 @@ lmer <- function(formula, data = NULL, REML = TRUE, control = lmerControl(), sta
 
   parts <- model_parts(formula, data, call, caller, control, contrasts)
   if (is.null(parts)) return(lmer_of_lme4(call, caller))
-  fit <- find_optimum(parts, REML, control, named, start, as.integer(verbose))
+  # A model that the engine can't evaluate (a response fitted exactly, say) gets lme4's answer.
+  fit <- tryCatch(find_optimum(parts, REML, control, named, start, as.integer(verbose)), fastlmer_error = function(e) {
+    if (inherits(e, "fastlmer_panic")) stop(e)
+  })
+  if (is.null(fit)) return(lmer_of_lme4(call, caller))
   call$formula <- parts$formula
   new_lmermod(fit, parts, call)
 }
