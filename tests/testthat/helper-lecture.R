@@ -1,17 +1,25 @@
 # The lecture's data frames, its slides' numbers, and lme4 at the optimum to compare with.
 
+# What the slides' code needs attached.
+attach_tidyverse <- function() {
+  for (package in c("dplyr", "tibble", "tidyr")) {
+    skip_if_not_installed(package)
+    suppressPackageStartupMessages(library(package, character.only = TRUE))
+  }
+}
+
 # Runs the chunks of vignettes/lecture.Rmd whose labels begin with "data-", so that what is tested is what the reader sees.
 lecture_data <- function() {
   places <- c(testthat::test_path("../../vignettes/lecture.Rmd"), system.file("doc/lecture.Rmd", package = "fastlmer"))
   vignette <- places[file.exists(places)]
   skip_if(length(vignette) == 0, "the vignette isn't here")
-  for (package in c("dplyr", "tibble", "tidyr")) skip_if_not_installed(package)
+  attach_tidyverse()
   lines <- readLines(vignette[1], encoding = "UTF-8")
-  starts <- grep("^```\\{r data-", lines)
-  ends <- vapply(starts, function(start) grep("^```$", lines[-seq_len(start)])[1] + start, 0)
   data <- new.env(parent = globalenv())
-  for (package in c("dplyr", "tibble", "tidyr")) suppressPackageStartupMessages(library(package, character.only = TRUE))
-  for (chunk in Map(seq, starts + 1, ends - 1)) eval(parse(text = lines[chunk]), data)
+  for (start in grep("^```\\{r data-", lines)) {
+    end <- start + match("```", lines[-seq_len(start)])
+    eval(parse(text = lines[seq(start + 1, end - 1)]), data)
+  }
   data
 }
 

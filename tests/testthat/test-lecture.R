@@ -431,6 +431,7 @@ test_that("lmerTest: the summary of the slide", {
 # The slides' lme4 stopped early here too (8.2046, 93.8433). Of their tables of coefficients the text form lost the column
 # `social`, whose value is on the next slide but one only for the crossed model, and moved `(Intercept)` among the rows.
 test_that("nested: the summary and coefficients of the slides", {
+  attach_tidyverse()
   df.school <- slides_csv("school")
   fit.nested <- lmer(extro ~ open + agree + social + (1 | school / class), data = df.school)
   printed <- sub("Fixed effects:.*", "", printout(fit.nested %>% summary()))
@@ -463,6 +464,7 @@ test_that("nested: the summary and coefficients of the slides", {
 
 # Further from the optimum: 95.914 on the slide, where the criterion is lowest at 95.888.
 test_that("crossed: the summary and coefficients of the slides", {
+  attach_tidyverse()
   df.school <- slides_csv("school")
   fit.crossed <- lmer(extro ~ open + agree + social + (1 | school) + (1 | class), data = df.school)
   printed <- sub("Fixed effects:.*", "", printout(fit.crossed %>% summary()))
