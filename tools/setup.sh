@@ -13,7 +13,7 @@ description() { # the packages in a field of DESCRIPTION, without versions and w
   awk -v field="$1" '
     /^[A-Za-z@]+:/ { inside = index($0, field ":") == 1; sub(/^[^:]*:/, "") }
     inside { gsub(/\([^)]*\)/, ""); gsub(/,/, " "); print }' DESCRIPTION |
-    tr -s ' ' '\n' | grep -v -x -E 'R|methods|stats|utils|'
+    tr -s ' ' '\n' | grep -v -x -E 'R|graphics|grDevices|methods|parallel|stats|tools|utils|'
 }
 
 # Rust ------------------------------------------------------------------------------------------------------------------
