@@ -29,6 +29,14 @@ engine_criterion <- function(design, response, theta, reml) engine_value(.Call(w
 #' @noRd
 engine_gradient <- function(design, response, theta, reml) engine_value(.Call(wrap__engine_gradient, design, response, theta, reml))
 
+#' Refits of many responses, given or simulated.
+#' @noRd
+engine_refit_many <- function(design, x, codes, z, weights, responses, reml, start, options) engine_value(.Call(wrap__engine_refit_many, design, x, codes, z, weights, responses, reml, start, options))
+
+#' Simulated responses, a matrix with one column each.
+#' @noRd
+engine_simulate <- function(design, x, codes, z, weights, responses) engine_value(.Call(wrap__engine_simulate, design, x, codes, z, weights, responses))
+
 #' Conditional variances of the random effects in units of the residual variance, K x K x levels per grouping factor.
 #' @noRd
 engine_condvar <- function(design, theta) engine_value(.Call(wrap__engine_condvar, design, theta))

@@ -4,9 +4,12 @@
 //! reads `Error in engine_fit(design, x, codes, ...)`. So nothing is raised here: [`answer`] returns either the value or an R
 //! condition, and the generated wrapper in R/extendr-wrappers.R passes what it gets through `engine_value()` (R/engine-value.R), which
 //! signals a condition from R. The user reads `Error: text`; code can catch the class `fastlmer_error`.
+use engine::fit::FitError;
 use extendr_api::prelude::*;
 use std::any::Any;
+use std::cell::Cell;
 use std::fmt::Display;
+use std::time::{Duration, Instant};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
 /// Why a call has no value. Anything that can be displayed becomes an `Error` by `?`.
@@ -20,6 +23,14 @@ impl<E: Display> From<E> for Failure {
     fn from(error: E) -> Self {
         Failure::Error(error.to_string())
     }
+}
+
+/// What the engine's fitting functions return, as an answer.
+pub fn fitted<T>(result: std::result::Result<T, FitError>) -> Answer<T> {
+    result.map_err(|error| match error {
+        FitError::Interrupted => Failure::Interrupt,
+        FitError::Invalid(text) => Failure::Error(text),
+    })
 }
 
 pub type Answer<T> = std::result::Result<T, Failure>;
@@ -55,9 +66,21 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
     }
 }
 
+/// A question for the engine's loops: has the user pressed Ctrl-C? R is asked ten times a second at most.
+pub fn interrupt_check() -> impl Fn() -> bool {
+    let last = Cell::new(Instant::now());
+    move || {
+        let due = last.get().elapsed() > Duration::from_millis(100);
+        if due {
+            last.set(Instant::now());
+        }
+        due && interrupted()
+    }
+}
+
 /// Has the user pressed Ctrl-C? To be asked from R's own thread only. R answers by a jump, which must not cross Rust's frames, so
 /// the question is put inside `R_ToplevelExec`, which catches it and says whether it got to the end.
-pub fn interrupted() -> bool {
+fn interrupted() -> bool {
     extern "C" {
         fn R_CheckUserInterrupt();
         fn R_ToplevelExec(body: extern "C" fn(*mut std::ffi::c_void), data: *mut std::ffi::c_void) -> i32;

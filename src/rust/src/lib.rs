@@ -17,15 +17,17 @@
 //! and named in `extendr_module!` below; `sh tools/document.sh` then writes its R wrapper. See [`condition`] for errors.
 mod condition;
 mod model;
+mod resampling;
 
-use condition::{answer, Answer, Failure};
+use condition::{answer, fitted, Answer, Failure};
+use engine::batch::{refit, BatchOptions};
 use engine::evaluation::Factor;
-use engine::fit::{conditional_variances, criterion, derivatives, fit, Fit, FitError, Options};
+use engine::fit::{conditional_variances, criterion, derivatives, fit, Fit, Options};
 use engine::response::Response;
 use extendr_api::prelude::*;
-use model::{model_of, real, Columns, Model};
-use std::cell::{Cell, RefCell};
-use std::time::{Duration, Instant};
+use model::{flag, model_of, number, real, Columns, Model};
+use resampling::{batch_list, with_responses};
+use std::cell::RefCell;
 
 /// A response's cross-products with the memory that its criterion is evaluated in.
 struct ResponseState {
@@ -62,28 +64,16 @@ fn engine_fit(design: Robj, x: Robj, codes: List, z: List, weights: Robj, y: Rob
     answer(|| {
         let model = model_of(&design)?;
         let columns = Columns::new(x, codes, z, weights)?;
-        let option = |name: &str| options.iter().find(|(key, _)| *key == name).map(|(_, value)| value);
-        let last = Cell::new(Instant::now());
-        let interrupted = || {
-            let due = last.get().elapsed() > Duration::from_millis(100);
-            if due {
-                last.set(Instant::now());
-            }
-            due && condition::interrupted()
-        };
+        let interrupted = condition::interrupt_check();
         let mut request = Options { reml, interrupted: &interrupted, ..Options::default() };
         if !start.is_null() {
             request.start = Some(real(&start, "start")?.to_vec());
         }
-        if let Some(limit) = option("max_eval").and_then(|v| v.as_real()) {
+        if let Some(limit) = number(&options, "max_eval") {
             request.max_evaluations = limit.max(1.0) as usize;
         }
-        request.fixed = option("fixed").and_then(|v| v.as_bool()).unwrap_or(false);
-        match fit(&model.design, &model.rows(&columns)?, real(&y, "y")?, &request) {
-            Ok(fit) => Ok(fit_list(fit)),
-            Err(FitError::Interrupted) => Err(Failure::Interrupt),
-            Err(FitError::Invalid(text)) => Err(Failure::Error(text)),
-        }
+        request.fixed = flag(&options, "fixed");
+        Ok(fit_list(fitted(fit(&model.design, &model.rows(&columns)?, real(&y, "y")?, &request))?))
     })
 }
 
@@ -150,6 +140,51 @@ fn engine_gradient(design: Robj, response: Robj, theta: Robj, reml: bool) -> Rob
     })
 }
 
+/// Refits of many responses, given or simulated.
+/// @noRd
+#[extendr]
+#[allow(clippy::too_many_arguments)]
+fn engine_refit_many(design: Robj, x: Robj, codes: List, z: List, weights: Robj, responses: List, reml: bool, start: Robj, options: List) -> Robj {
+    answer(|| {
+        let model = model_of(&design)?;
+        let columns = Columns::new(x, codes, z, weights)?;
+        let rows = model.rows(&columns)?;
+        let start = if start.is_null() { None } else { Some(model.theta(&start)?) };
+        let modes = flag(&options, "modes");
+        let check = condition::interrupt_check();
+        let request = BatchOptions {
+            reml,
+            start,
+            max_evaluations: number(&options, "max_eval").map_or(Options::default().max_evaluations, |v| v.max(1.0) as usize),
+            effects: modes,
+            threads: number(&options, "threads").map_or(1, |v| v.clamp(1.0, 1024.0) as usize),
+            interrupted: &|_| check(),
+        };
+        let replicates = with_responses(model, &rows, &responses, |r| fitted(refit(&model.design, &rows, r, &request)))?;
+        Ok(batch_list(&model.design, replicates, modes))
+    })
+}
+
+/// Simulated responses, a matrix with one column each.
+/// @noRd
+#[extendr]
+fn engine_simulate(design: Robj, x: Robj, codes: List, z: List, weights: Robj, responses: List) -> Robj {
+    answer(|| {
+        let model = model_of(&design)?;
+        let columns = Columns::new(x, codes, z, weights)?;
+        let rows = model.rows(&columns)?;
+        with_responses(model, &rows, &responses, |r| {
+            let (n, count) = (rows.n, r.count(rows.n));
+            let mut y = RMatrix::<f64>::new(n, count);
+            let mut normals = Vec::new();
+            for (index, column) in y.as_real_slice_mut().expect("a double matrix").chunks_exact_mut(n).enumerate() {
+                r.fill(index, &mut normals, column);
+            }
+            Ok(Robj::from(y))
+        })
+    })
+}
+
 /// Conditional variances of the random effects in units of the residual variance, K x K x levels per grouping factor.
 /// @noRd
 #[extendr]
@@ -190,6 +225,8 @@ extendr_module! {
     fn engine_response;
     fn engine_criterion;
     fn engine_gradient;
+    fn engine_refit_many;
+    fn engine_simulate;
     fn engine_condvar;
     fn engine_fail;
 }

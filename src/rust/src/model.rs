@@ -83,6 +83,22 @@ pub fn real<'a>(object: &'a Robj, name: &str) -> Answer<&'a [f64]> {
     Ok(object.as_real_slice().ok_or_else(|| format!("'{name}' must be a numeric vector"))?)
 }
 
+/// A number among the options, if it is there.
+pub fn number(options: &List, name: &str) -> Option<f64> {
+    let value = element(options, name)?;
+    value.as_real().or_else(|| value.as_integer().map(f64::from))
+}
+
+/// Whether an option is TRUE.
+pub fn flag(options: &List, name: &str) -> bool {
+    element(options, name).and_then(|v| v.as_bool()).unwrap_or(false)
+}
+
+/// An element of a list by its name; NULL counts as absent.
+pub fn element(list: &List, name: &str) -> Option<Robj> {
+    list.iter().find(|(key, _)| *key == name).map(|(_, value)| value).filter(|value| !value.is_null())
+}
+
 fn integer<'a>(object: &'a Robj, name: &str) -> Answer<&'a [i32]> {
     Ok(object.as_integer_slice().ok_or_else(|| format!("'{name}' must be an integer vector"))?)
 }

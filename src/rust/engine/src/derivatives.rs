@@ -46,14 +46,14 @@ pub struct Derivatives {
 
 impl Curvature {
     /// Allocates for a design.
-    pub fn new(design: &Design, factor: &Factor) -> Self {
+    pub fn new(design: &Design) -> Self {
         let squares = || design.structure.groups.iter().map(|g| vec![0.0; g.k * g.k]).collect::<Vec<_>>();
         Curvature {
             trace: squares(),
             fixed: squares(),
             f: vec![0.0; design.structure.q * design.p],
             directions: design.structure.entries.iter().map(|e| vec![0.0; design.structure.groups[e.group].k.pow(2)]).collect(),
-            rest_inverse: vec![0.0; factor.layout.len()],
+            rest_inverse: vec![0.0; design.layout.len()],
             reml: false,
         }
     }
@@ -63,7 +63,7 @@ impl Curvature {
         self.reml = reml;
         self.fill_directions(design, &factor.lambda);
         self.trace.iter_mut().for_each(|t| t.fill(0.0));
-        factor.invert_rest(&mut self.rest_inverse);
+        factor.invert_rest(design, &mut self.rest_inverse);
         self.lead_traces(design, factor);
         self.rest_traces(design, factor);
         self.fixed_part(design, factor);
@@ -85,15 +85,15 @@ impl Curvature {
     fn lead_traces(&mut self, design: &Design, factor: &Factor) {
         let groups = &design.structure.groups;
         let k = groups[0].k;
-        let widest = factor.adjacency.ptr.windows(2).map(|w| w[1] - w[0]).max().unwrap_or(0);
+        let widest = design.adjacency.ptr.windows(2).map(|w| w[1] - w[0]).max().unwrap_or(0);
         let (mut y, mut w, mut a_lambda) = (vec![0.0; widest * k], vec![0.0; k * k], vec![0.0; k * k]);
         let mut column = vec![0.0; k];
         let (lead_trace, rest_traces) = self.trace.split_at_mut(1);
         let lead_trace = &mut lead_trace[0];
         for level in 0..groups[0].levels {
-            let s = factor.adjacency.span(level).len();
+            let s = design.adjacency.span(level).len();
             let y = &mut y[..s * k];
-            inverse_rows(factor, &self.rest_inverse, k, level, y, &mut w);
+            inverse_rows(design, factor, &self.rest_inverse, k, level, y, &mut w);
             let a = &design.diagonal[0][level * k * k..(level + 1) * k * k];
             times_lower(a, &factor.lambda[0], k, &mut a_lambda);
             add_product(&a_lambda, &w, k, lead_trace);
@@ -126,7 +126,7 @@ impl Curvature {
     fn rest_traces(&mut self, design: &Design, factor: &Factor) {
         let groups = &design.structure.groups;
         let begin = groups[0].effects();
-        let inverse = |r: usize, c: usize| self.rest_inverse[factor.layout.position(r, c)];
+        let inverse = |r: usize, c: usize| self.rest_inverse[design.layout.position(r, c)];
         for (g, group) in groups.iter().enumerate().skip(1) {
             let k = group.k;
             let (mut a_lambda, mut w) = (vec![0.0; k * k], vec![0.0; k * k]);
@@ -266,12 +266,12 @@ impl Derivatives {
 
 /// Blocks of M^-1 in the rows of one level of the leading group: `w` becomes
 /// M^-1_ii = L_i^-T (I + U S^-1 U') L_i^-1 and `y` the columns of -M^-1_i,rest = L_i^-T U S^-1 next to it.
-fn inverse_rows(factor: &Factor, rest_inverse: &[f64], k: usize, level: usize, y: &mut [f64], w: &mut [f64]) {
+fn inverse_rows(design: &Design, factor: &Factor, rest_inverse: &[f64], k: usize, level: usize, y: &mut [f64], w: &mut [f64]) {
     let l = &factor.lead[level * k * k..(level + 1) * k * k];
-    let span = factor.adjacency.span(level);
+    let span = design.adjacency.span(level);
     let u = &factor.cross[span.start * k..span.end * k];
     y.fill(0.0);
-    factor.adjacency.for_each_pair(level, |c, d, at| {
+    design.adjacency.for_each_pair(level, |c, d, at| {
         let v = rest_inverse[at];
         for a in 0..k {
             y[d * k + a] += v * u[c * k + a];
@@ -299,19 +299,19 @@ fn inverse_rows(factor: &Factor, rest_inverse: &[f64], k: usize, level: usize, y
 pub fn inverse_diagonal_blocks(design: &Design, factor: &Factor, rest_inverse: &[f64]) -> Vec<Vec<f64>> {
     let groups = &design.structure.groups;
     let k = groups[0].k;
-    let widest = factor.adjacency.ptr.windows(2).map(|w| w[1] - w[0]).max().unwrap_or(0);
+    let widest = design.adjacency.ptr.windows(2).map(|w| w[1] - w[0]).max().unwrap_or(0);
     let mut y = vec![0.0; widest * k];
     let mut out: Vec<Vec<f64>> = groups.iter().map(|g| vec![0.0; g.effects() * g.k]).collect();
     for (level, w) in out[0].chunks_exact_mut(k * k).enumerate() {
-        let s = factor.adjacency.span(level).len();
-        inverse_rows(factor, rest_inverse, k, level, &mut y[..s * k], w);
+        let s = design.adjacency.span(level).len();
+        inverse_rows(design, factor, rest_inverse, k, level, &mut y[..s * k], w);
     }
     for (g, group) in groups.iter().enumerate().skip(1) {
         let k = group.k;
         for (level, block) in out[g].chunks_exact_mut(k * k).enumerate() {
             let start = group.offset - groups[0].effects() + level * k;
             for c in 0..k {
-                (0..k).for_each(|r| block[c * k + r] = rest_inverse[factor.layout.position(start + r, start + c)]);
+                (0..k).for_each(|r| block[c * k + r] = rest_inverse[design.layout.position(start + r, start + c)]);
             }
         }
     }

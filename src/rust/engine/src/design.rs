@@ -9,6 +9,7 @@ use faer::linalg::matmul::triangular::{matmul, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
 
 use crate::one_factor::Classes;
+use crate::rest::{Adjacency, RestLayout};
 use crate::small::{axpy, cholesky, solve_lower, solve_lower_transpose};
 use crate::terms::{Rows, Structure};
 
@@ -83,6 +84,10 @@ pub struct Design {
     pub xx: Vec<f64>,
     /// Lower Cholesky factor of X'WX.
     pub xx_cholesky: Vec<f64>,
+    /// Pattern of the Schur complement of the leading group.
+    pub layout: RestLayout,
+    /// Effects of the other groups that each leading level meets.
+    pub adjacency: Adjacency,
     /// With one grouping factor, its classes of equal levels.
     pub classes: Option<Classes>,
 }
@@ -101,6 +106,8 @@ impl Design {
             zx: vec![0.0; structure.q * rows.p],
             xx: vec![0.0; rows.p * rows.p],
             xx_cholesky: Vec::new(),
+            layout: RestLayout::default(),
+            adjacency: Adjacency::default(),
             classes: None,
             log_weights: rows.weights.map_or(0.0, |w| w.iter().filter(|&&w| w > 0.0).map(|w| w.ln()).sum()),
             neighbour_ptr: vec![0; structure.groups[0].levels + 1],
@@ -119,6 +126,8 @@ impl Design {
         if design.structure.groups.len() > 2 {
             design.find_rest_pairs(rows);
         }
+        design.layout = RestLayout::new(&design);
+        design.adjacency = Adjacency::new(&design, &design.layout);
         design.xx_cholesky = design.xx.clone();
         if !cholesky(&mut design.xx_cholesky, rows.p) {
             return Err("fixed-effect model matrix is rank deficient".into());
@@ -149,6 +158,15 @@ impl Design {
                 self.xx_cholesky[j * self.p + j] / raw
             })
             .collect()
+    }
+
+    /// Random effects of the original columns from those of the scaled ones, in place and in the engine's order.
+    pub fn unscale_effects(&self, b: &mut [f64]) {
+        for group in &self.structure.groups {
+            for level in b[group.offset..group.offset + group.effects()].chunks_exact_mut(group.k) {
+                level.iter_mut().zip(&group.scale).for_each(|(v, s)| *v /= s);
+            }
+        }
     }
 
     /// Coefficients of the weighted least-squares regression on X of a response whose X'Wy is given, in place.

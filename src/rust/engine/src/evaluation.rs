@@ -6,23 +6,19 @@
 
 use crate::design::{add_cross_product, Design};
 use crate::response::Response;
-use crate::rest::{Pattern, RestLayout, Scratch};
+use crate::rest::Scratch;
 use crate::small::*;
 use crate::terms::Lambda;
 
 /// The factorisation at one theta.
 #[derive(Debug)]
 pub struct Factor {
-    /// Pattern of S.
-    pub layout: RestLayout,
     /// Lambda at which everything below was computed.
     pub lambda: Lambda,
     /// Cholesky factors L_i of the leading group's blocks of M.
     pub lead: Vec<f64>,
     /// U_i = L_i^-1 M_i,rest: per leading level K x s_i, column-major, like the design's neighbour values.
     pub cross: Vec<f64>,
-    /// Which of the rest's effects meet each leading level.
-    pub adjacency: Adjacency,
     /// Cholesky factor of S.
     pub rest: Vec<f64>,
     /// L^-1 Lambda'Z'WX, a row of length p per random effect (the rest in the factor's order).
@@ -35,70 +31,6 @@ pub struct Factor {
     pub log_det_x: f64,
     scratch: Scratch,
     block: Vec<f64>,
-}
-
-/// The effects of other groups that each level of the leading group meets.
-#[derive(Debug)]
-pub struct Adjacency {
-    /// Range of each leading level in `columns`; `cross` has K values per column.
-    pub ptr: Vec<usize>,
-    /// Adjacent effects of each leading level, ascending.
-    pub columns: Vec<u32>,
-    /// Where each leading level's pairs begin in `positions` (sparse S only).
-    pair_ptr: Vec<usize>,
-    /// Where the element of S for each pair of columns stands, in the order of `for d { for c in d.. }`.
-    positions: Vec<u32>,
-    /// Order of S.
-    order: usize,
-}
-
-impl Adjacency {
-    fn new(design: &Design, layout: &RestLayout) -> Self {
-        let groups = &design.structure.groups;
-        let (mut ptr, mut columns, mut pair_ptr, mut positions) = (vec![0], Vec::new(), Vec::new(), Vec::new());
-        for level in 0..groups[0].levels {
-            for b in &design.neighbours[design.neighbour_ptr[level]..design.neighbour_ptr[level + 1]] {
-                columns.extend((0..groups[b.group as usize].k as u32).map(|c| b.start + c));
-            }
-            if matches!(layout.pattern, Pattern::Sparse(_)) {
-                pair_ptr.push(positions.len());
-                let own = &columns[ptr[level]..];
-                for (i, &d) in own.iter().enumerate() {
-                    positions.extend(own[i..].iter().map(|&c| layout.position(c as usize, d as usize) as u32));
-                }
-            }
-            ptr.push(columns.len());
-        }
-        Adjacency { ptr, columns, pair_ptr, positions, order: layout.order }
-    }
-
-    /// Range of a leading level's columns.
-    #[inline]
-    pub fn span(&self, level: usize) -> std::ops::Range<usize> {
-        self.ptr[level]..self.ptr[level + 1]
-    }
-
-    /// Calls `visit(c, d, position)` for each pair c >= d of a leading level's columns (counted within the
-    /// level) with the place of its element in S.
-    #[inline]
-    pub fn for_each_pair(&self, level: usize, mut visit: impl FnMut(usize, usize, usize)) {
-        let columns = &self.columns[self.span(level)];
-        if self.pair_ptr.is_empty() {
-            for (d, &column) in columns.iter().enumerate() {
-                let begin = column as usize * self.order;
-                for (c, &row) in columns.iter().enumerate().skip(d) {
-                    visit(c, d, begin + row as usize);
-                }
-            }
-        } else {
-            let mut positions = self.positions[self.pair_ptr[level]..].iter();
-            for d in 0..columns.len() {
-                for c in d..columns.len() {
-                    visit(c, d, *positions.next().expect("one position a pair") as usize);
-                }
-            }
-        }
-    }
 }
 
 /// The solution for one response at one theta.
@@ -118,10 +50,9 @@ pub struct Solution {
 pub struct NotPositiveDefinite;
 
 impl Factor {
-    /// Analyses the pattern and allocates for a design.
+    /// Allocates for a design.
     pub fn new(design: &Design) -> Self {
-        let layout = RestLayout::new(design);
-        let adjacency = Adjacency::new(design, &layout);
+        let (layout, adjacency) = (&design.layout, &design.adjacency);
         let lead = &design.structure.groups[0];
         let (k, p, widest) = (lead.k, design.p, design.structure.groups.iter().map(|g| g.k).max().unwrap_or(1));
         Factor {
@@ -133,10 +64,8 @@ impl Factor {
             xvx: vec![0.0; p * p],
             log_det_m: 0.0,
             log_det_x: 0.0,
-            scratch: Scratch::new(&layout),
+            scratch: Scratch::new(layout),
             block: vec![0.0; 4 * widest * widest],
-            adjacency,
-            layout,
         }
     }
 
@@ -149,13 +78,13 @@ impl Factor {
             self.eliminate(design, level)?;
         }
         self.log_det_m *= 2.0;
-        if self.layout.order > 0 {
-            if !self.layout.factorize(&mut self.rest, &mut self.scratch) {
+        if design.layout.order > 0 {
+            if !design.layout.factorize(&mut self.rest, &mut self.scratch) {
                 return Err(NotPositiveDefinite);
             }
-            self.log_det_m += self.layout.log_determinant(&self.rest);
+            self.log_det_m += design.layout.log_determinant(&self.rest);
             let begin = self.rest_begin(design) * design.p;
-            self.layout.forward(&self.rest, &mut self.half_x[begin..], design.p, &mut self.scratch);
+            design.layout.forward(&self.rest, &mut self.half_x[begin..], design.p, &mut self.scratch);
         }
         let p = design.p;
         self.xvx.copy_from_slice(&design.xx);
@@ -177,7 +106,7 @@ impl Factor {
 
     /// S := Lambda' A Lambda + I and half_x := Lambda'Z'WX for all groups but the leading one.
     fn start_rest(&mut self, design: &Design) {
-        if self.layout.order == 0 {
+        if design.layout.order == 0 {
             return;
         }
         self.rest.fill(0.0);
@@ -191,7 +120,7 @@ impl Factor {
                 congruence(&design.diagonal[g][level * k * k..(level + 1) * k * k], &self.lambda[g], k, product);
                 for c in 0..k {
                     for r in c..k {
-                        self.rest[self.layout.position(start + r, start + c)] = product[c * k + r] + f64::from(r == c);
+                        self.rest[design.layout.position(start + r, start + c)] = product[c * k + r] + f64::from(r == c);
                     }
                 }
                 let rows = (group.offset + level * k) * p..(group.offset + (level + 1) * k) * p;
@@ -208,7 +137,7 @@ impl Factor {
                 (c..kc).for_each(|s| axpy(lc[c * kc + s], &values[s * kr..(s + 1) * kr], column));
                 lower_transpose_times(lr, kr, column);
                 for r in 0..kr {
-                    let at = self.layout.position(pair.row as usize + r, pair.col as usize + c);
+                    let at = design.layout.position(pair.row as usize + r, pair.col as usize + c);
                     self.rest[at] = self.block[r];
                 }
             }
@@ -230,10 +159,10 @@ impl Factor {
         let rows = level * k * p..(level + 1) * k * p;
         scale_rows(&design.zx[rows.clone()], lambda, k, p, &mut self.half_x[rows.clone()]);
         solve_lower_rows(l, k, &mut self.half_x[rows.clone()], p);
-        if self.layout.order == 0 {
+        if design.layout.order == 0 {
             return Ok(());
         }
-        let span = self.adjacency.span(level);
+        let span = design.adjacency.span(level);
         let u = &mut self.cross[span.start * k..span.end * k];
         let mut at = 0;
         for b in design.neighbour_ptr[level]..design.neighbour_ptr[level + 1] {
@@ -249,7 +178,7 @@ impl Factor {
                 at += 1;
             }
         }
-        let columns = &self.adjacency.columns[span];
+        let columns = &design.adjacency.columns[span];
         let (lead_x, rest_x) = self.half_x.split_at_mut(design.structure.groups[0].effects() * p);
         let x = &lead_x[rows];
         for (c, &e) in columns.iter().enumerate() {
@@ -257,7 +186,7 @@ impl Factor {
             (0..k).for_each(|a| axpy(-u[c * k + a], &x[a * p..(a + 1) * p], target));
         }
         let rest = &mut self.rest;
-        self.adjacency.for_each_pair(level, |c, d, at| rest[at] -= dot(&u[c * k..(c + 1) * k], &u[d * k..(d + 1) * k]));
+        design.adjacency.for_each_pair(level, |c, d, at| rest[at] -= dot(&u[c * k..(c + 1) * k], &u[d * k..(d + 1) * k]));
         Ok(())
     }
 
@@ -268,11 +197,11 @@ impl Factor {
         for level in 0..design.structure.groups[0].levels {
             let x = &mut lead[level * k..(level + 1) * k];
             solve_lower(&self.lead[level * k * k..(level + 1) * k * k], k, x);
-            for t in self.adjacency.span(level) {
-                rest[self.adjacency.columns[t] as usize] -= dot(&self.cross[t * k..(t + 1) * k], x);
+            for t in design.adjacency.span(level) {
+                rest[design.adjacency.columns[t] as usize] -= dot(&self.cross[t * k..(t + 1) * k], x);
             }
         }
-        self.layout.forward(&self.rest, rest, 1, &mut self.scratch);
+        design.layout.forward(&self.rest, rest, 1, &mut self.scratch);
     }
 
     /// L'^-1 V for rows of length m, in place.
@@ -282,11 +211,11 @@ impl Factor {
         }
         let k = design.structure.groups[0].k;
         let (lead, rest) = v.split_at_mut(self.rest_begin(design) * m);
-        self.layout.backward(&self.rest, rest, m, &mut self.scratch);
+        design.layout.backward(&self.rest, rest, m, &mut self.scratch);
         for level in 0..design.structure.groups[0].levels {
             let x = &mut lead[level * k * m..(level + 1) * k * m];
-            for t in self.adjacency.span(level) {
-                let e = self.adjacency.columns[t] as usize;
+            for t in design.adjacency.span(level) {
+                let e = design.adjacency.columns[t] as usize;
                 (0..k).for_each(|a| axpy(-self.cross[t * k + a], &rest[e * m..(e + 1) * m], &mut x[a * m..(a + 1) * m]));
             }
             solve_lower_transpose_rows(&self.lead[level * k * k..(level + 1) * k * k], k, x, m);
@@ -294,9 +223,9 @@ impl Factor {
     }
 
     /// Inverse of S on its pattern.
-    pub fn invert_rest(&mut self, inverse: &mut [f64]) {
-        if self.layout.order > 0 {
-            self.layout.invert(&self.rest, inverse, &mut self.scratch);
+    pub fn invert_rest(&mut self, design: &Design, inverse: &mut [f64]) {
+        if design.layout.order > 0 {
+            design.layout.invert(&self.rest, inverse, &mut self.scratch);
         }
     }
 }
@@ -343,20 +272,20 @@ impl Solution {
         factor.backward(design, &mut self.u, 1);
         self.r2 = r2.max(f64::EPSILON * f64::EPSILON * response.yy.max(f64::MIN_POSITIVE));
     }
+}
 
-    /// Random effects b = Lambda u in the engine's column scale.
-    pub fn effects(&self, design: &Design, lambda: &Lambda) -> Vec<f64> {
-        let mut b = self.u.clone();
-        for (g, group) in design.structure.groups.iter().enumerate() {
-            let k = group.k;
-            for level in b[group.offset..group.offset + group.effects()].chunks_exact_mut(k) {
-                for r in (0..k).rev() {
-                    level[r] = (0..=r).map(|c| lambda[g][c * k + r] * level[c]).sum();
-                }
+/// Random effects b = Lambda u in the engine's column scale.
+pub fn scale_effects(design: &Design, lambda: &Lambda, u: &[f64]) -> Vec<f64> {
+    let mut b = u.to_vec();
+    for (g, group) in design.structure.groups.iter().enumerate() {
+        let k = group.k;
+        for level in b[group.offset..group.offset + group.effects()].chunks_exact_mut(k) {
+            for r in (0..k).rev() {
+                level[r] = (0..=r).map(|c| lambda[g][c * k + r] * level[c]).sum();
             }
         }
-        b
     }
+    b
 }
 
 /// v := Lambda' v for a vector of all random effects.

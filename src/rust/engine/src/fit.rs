@@ -1,19 +1,13 @@
-//! From a response to a fitted model: starting values, optimisation, the certificate, and the estimates in the
-//! units and the order of the caller.
+//! From a response to a fitted model, in the units and the order of the caller.
 
 use crate::design::Design;
-use crate::evaluation::{criterion_value, degrees_of_freedom, Factor, NotPositiveDefinite, Solution};
-use crate::objective::{free_elements, lambda_of, Profile};
+use crate::evaluation::{criterion_value, degrees_of_freedom, scale_effects, Factor, NotPositiveDefinite, Solution};
+use crate::objective::{free_elements, Profile};
 use crate::response::{fitted_values, Response};
-use crate::small::{axpy, dot, inverse_from_cholesky, symmetric_eigen};
-use crate::terms::{set_term_block, term_block, term_covariance, Lambda, Rows, Structure};
-use crate::trust_region::{minimise, Objective, Outcome, Point};
-
-/// A diagonal below this share of its natural size is tried at exactly zero.
-const NEAR_ZERO: f64 = 1e-2;
-/// Starts that a singular fit is tried from besides the first, as multiples of a random-effects standard
-/// deviation equal to the residual's.
-const OTHER_STARTS: [f64; 2] = [0.1, 5.0];
+use crate::search::{Found, Search};
+use crate::small::{axpy, dot, inverse_from_cholesky};
+use crate::terms::{Rows, Structure};
+use crate::trust_region::{Objective, Outcome, Point};
 
 /// What the caller may ask of a fit.
 #[derive(Clone)]
@@ -113,14 +107,16 @@ pub fn fit(design: &Design, rows: &Rows, y: &[f64], options: &Options) -> Result
         return Err("the model has as many fixed effects as rows".into());
     }
     let response = Response::new(design, rows, y)?;
-    let mut search = Search::new(design, &response, options);
+    let mut profile = Profile::new(design, options.reml, options.interrupted);
+    profile.set_response(&response);
+    let mut search = Search { profile, max_evaluations: options.max_evaluations };
     let found = if options.fixed {
         let theta = options.start.clone().ok_or("a fixed evaluation needs theta")?;
         Found { lambda: design.structure.lambda(&theta), outcome: Outcome::Converged, evaluations: 0 }
     } else {
-        search.run()?
+        search.run(options.start.as_deref())?
     };
-    finish(search, &response, rows, y, found)
+    finish(&mut search.profile, &response, rows, y, found)
 }
 
 /// Criterion at one theta; `f64::INFINITY` where it cannot be computed.
@@ -139,10 +135,10 @@ pub fn criterion(design: &Design, response: &Response, factor: &mut Factor, thet
 /// Gradient and second derivatives of the criterion in theta (for several grouping factors the average
 /// information stands for part of the latter).
 pub fn derivatives(design: &Design, response: &Response, theta: &[f64], reml: bool) -> Result<(Vec<f64>, Vec<f64>), NotPositiveDefinite> {
-    let options = Options { reml, ..Options::default() };
-    let mut search = Search::new(design, response, &options);
+    let mut profile = Profile::new(design, reml, &|| false);
+    profile.set_response(response);
     let x = free_elements(&design.structure, &design.structure.lambda(theta));
-    let point = search.profile.evaluate(x).ok_or(NotPositiveDefinite)?;
+    let point = profile.evaluate(x).ok_or(NotPositiveDefinite)?;
     Ok(in_theta(&design.structure, &point))
 }
 
@@ -152,8 +148,8 @@ pub fn conditional_variances(design: &Design, theta: &[f64]) -> Result<Vec<Vec<f
     let mut factor = Factor::new(design);
     let lambda = design.structure.lambda(theta);
     factor.factorize(design, &lambda)?;
-    let mut inverse = vec![0.0; factor.layout.len()];
-    factor.invert_rest(&mut inverse);
+    let mut inverse = vec![0.0; design.layout.len()];
+    factor.invert_rest(design, &mut inverse);
     let mut blocks = crate::derivatives::inverse_diagonal_blocks(design, &factor, &inverse);
     for (g, group) in design.structure.groups.iter().enumerate() {
         let k = group.k;
@@ -175,154 +171,15 @@ pub fn conditional_variances(design: &Design, theta: &[f64]) -> Result<Vec<Vec<f
     Ok(blocks)
 }
 
-/// Where a search ended.
-struct Found {
-    lambda: Lambda,
-    outcome: Outcome,
-    evaluations: usize,
-}
-
-/// The search for the optimum of one response.
-struct Search<'a> {
-    profile: Profile<'a>,
-    options: &'a Options<'a>,
-}
-
-impl<'a> Search<'a> {
-    fn new(design: &'a Design, response: &'a Response, options: &'a Options<'a>) -> Self {
-        let mut profile = Profile::new(design, options.reml, options.interrupted);
-        profile.set_response(response);
-        Search { profile, options }
-    }
-
-    fn structure(&self) -> &'a Structure {
-        &self.profile.design.structure
-    }
-
-    /// Optimises from the first start, from others when the fit is singular, and off any point at which the
-    /// derivative in the covariance has a negative direction.
-    fn run(&mut self) -> Result<Found, String> {
-        let structure = self.structure();
-        let start = match &self.options.start {
-            Some(theta) => free_elements(structure, &structure.lambda(theta)),
-            None => self.uniform_start(1.0),
-        };
-        let mut best = self.descend(start)?;
-        let mut evaluations = best.2;
-        if self.is_singular(&best.0.x) && best.1 != Outcome::Interrupted {
-            for multiple in OTHER_STARTS {
-                let other = self.descend(self.uniform_start(multiple));
-                if let Ok(other) = other {
-                    evaluations += other.2;
-                    if other.0.value < best.0.value - 1e-9 {
-                        best = other;
-                    }
-                }
-            }
-        }
-        let lambda = self.settle(&best.0);
-        Ok(Found { lambda, outcome: best.1, evaluations })
-    }
-
-    /// Diagonals all equal to a multiple of the residual standard deviation, off-diagonals zero.
-    fn uniform_start(&self, multiple: f64) -> Vec<f64> {
-        self.structure().entries.iter().map(|e| if e.row == e.col { multiple } else { 0.0 }).collect()
-    }
-
-    fn descend(&mut self, start: Vec<f64>) -> Result<(Point, Outcome, usize), String> {
-        let limit = self.options.max_evaluations;
-        let failure = "the criterion cannot be computed at the starting values";
-        let (mut point, mut outcome, mut evaluations) = minimise(&mut self.profile, start, limit).ok_or(failure)?;
-        for _ in 0..5 {
-            if outcome != Outcome::Converged {
-                break;
-            }
-            let Some(escape) = self.escape(&point) else { break };
-            match minimise(&mut self.profile, escape, limit) {
-                Some((other, how, more)) if other.value < point.value - 1e-9 => {
-                    (point, outcome) = (other, how);
-                    evaluations += more;
-                }
-                _ => break,
-            }
-        }
-        Ok((point, outcome, evaluations))
-    }
-
-    /// First-order condition of the cone of covariances: D must have no negative direction. Where it has one, v,
-    /// the start of a new descent: the factor of Lambda Lambda' + v v' times a natural variance.
-    fn escape(&mut self, point: &Point) -> Option<Vec<f64>> {
-        if !self.is_singular(&point.x) {
-            return None;
-        }
-        let at = self.profile.evaluate(point.x.clone())?;
-        let mut lambda = lambda_of(self.structure(), &at.x);
-        let mut found = false;
-        for (g, group) in self.structure().groups.iter().enumerate() {
-            for &(index, k, first) in &group.terms {
-                let natural: Vec<f64> = (0..k).map(|r| self.natural_of(index, r)).collect();
-                let mut d = term_block(&self.profile.covariance[g], group.k, first, k);
-                (0..k * k).for_each(|i| d[i] *= natural[i / k] * natural[i % k]);
-                let (values, vectors) = symmetric_eigen(&d, k);
-                if values[0] > -1e-6 {
-                    continue;
-                }
-                found = true;
-                let mut sigma = term_covariance(&lambda[g], group.k, first, k);
-                for c in 0..k {
-                    for r in 0..k {
-                        sigma[c * k + r] += natural[r] * natural[c] * vectors[r] * vectors[c];
-                    }
-                }
-                set_term_block(&mut lambda[g], group.k, first, k, &crate::small::semidefinite_cholesky(&sigma, k, 1e-14));
-            }
-        }
-        found.then(|| free_elements(self.structure(), &lambda))
-    }
-
-    /// Natural size of row r of a term's Lambda.
-    fn natural_of(&self, term: usize, r: usize) -> f64 {
-        let (g, first) = Structure::locate(&self.structure().groups, term);
-        let at = self.structure().entries.iter().position(|e| e.group == g && e.row == first + r && e.col == first + r);
-        self.profile.natural[at.expect("every row has a diagonal element")]
-    }
-
-    fn is_singular(&self, x: &[f64]) -> bool {
-        self.near_zero(x).next().is_some()
-    }
-
-    fn near_zero<'b>(&'b self, x: &'b [f64]) -> impl Iterator<Item = usize> + 'b {
-        let entries = &self.structure().entries;
-        (0..x.len()).filter(move |&i| entries[i].row == entries[i].col && x[i].abs() < NEAR_ZERO * self.profile.natural[i])
-    }
-
-    /// The canonical Lambda of a point: diagonals that can be exactly zero are.
-    fn settle(&mut self, point: &Point) -> Lambda {
-        let mut x = point.x.clone();
-        let candidates: Vec<usize> = self.near_zero(&point.x).collect();
-        let tolerance = 1e-9_f64.max(10.0 * self.profile.rounding(point.value));
-        for i in candidates {
-            let mut trial = x.clone();
-            trial[i] = 0.0;
-            if self.profile.value(&trial).is_some_and(|v| v <= point.value + tolerance) {
-                x = trial;
-            }
-        }
-        let mut lambda = lambda_of(self.structure(), &x);
-        self.structure().canonical(&mut lambda);
-        lambda
-    }
-}
-
 /// Everything that the caller gets, at the Lambda that was found.
-fn finish(mut search: Search, response: &Response, rows: &Rows, y: &[f64], found: Found) -> Result<Fit, FitError> {
-    let (design, reml) = (search.profile.design, search.options.reml);
+fn finish(profile: &mut Profile, response: &Response, rows: &Rows, y: &[f64], found: Found) -> Result<Fit, FitError> {
+    let (design, reml) = (profile.design, profile.reml);
     if found.outcome == Outcome::Interrupted {
         return Err(FitError::Interrupted);
     }
     let theta = design.structure.theta(&found.lambda);
     let x = free_elements(&design.structure, &found.lambda);
-    let (gradient, hessian) = match search.profile.evaluate(x) {
+    let (gradient, hessian) = match profile.evaluate(x) {
         Some(point) => in_theta(&design.structure, &point),
         None => (vec![f64::NAN; theta.len()], vec![f64::NAN; theta.len() * theta.len()]),
     };
@@ -333,7 +190,7 @@ fn finish(mut search: Search, response: &Response, rows: &Rows, y: &[f64], found
 
     let mut beta = response.beta0.clone();
     axpy(response.scale, &solution.beta, &mut beta);
-    let mut b = solution.effects(design, &found.lambda);
+    let mut b = scale_effects(design, &found.lambda, &solution.u);
     b.iter_mut().for_each(|v| *v *= response.scale);
     let mut u = solution.u.clone();
     u.iter_mut().for_each(|v| *v *= response.scale);
@@ -343,11 +200,7 @@ fn finish(mut search: Search, response: &Response, rows: &Rows, y: &[f64], found
     let nu = degrees_of_freedom(design, reml);
     design.transform.to_original(&mut beta);
     let log_det_x = factor.log_det_x + 2.0 * design.transform.log_determinant();
-    for group in &design.structure.groups {
-        for level in b[group.offset..group.offset + group.effects()].chunks_exact_mut(group.k) {
-            level.iter_mut().zip(&group.scale).for_each(|(v, s)| *v /= s);
-        }
-    }
+    design.unscale_effects(&mut b);
     Ok(Fit {
         unscaled_covariance: unscaled_covariance(design, &factor.xvx),
         rx: right_factor(design, &factor.xvx),
@@ -389,16 +242,8 @@ fn in_theta(structure: &Structure, point: &Point) -> (Vec<f64>, Vec<f64>) {
 
 /// From group order (all terms of a factor together) to the caller's (term by term).
 pub fn in_term_order(structure: &Structure, v: &[f64]) -> Vec<f64> {
-    let terms: usize = structure.groups.iter().map(|g| g.terms.len()).sum();
-    let mut out = Vec::with_capacity(v.len());
-    for index in 0..terms {
-        let (g, first) = Structure::locate(&structure.groups, index);
-        let group = &structure.groups[g];
-        let k = group.terms.iter().find(|t| t.0 == index).expect("located there").1;
-        for level in v[group.offset..group.offset + group.effects()].chunks_exact(group.k) {
-            out.extend_from_slice(&level[first..first + k]);
-        }
-    }
+    let mut out = vec![0.0; v.len()];
+    crate::simulate::caller_places(structure).iter().zip(v).for_each(|(&at, &value)| out[at] = value);
     out
 }
 

@@ -4,6 +4,7 @@
 //! [`response::Response`] does so for a response, [`evaluation`] solves at one theta, [`derivatives`]
 //! differentiates, and [`fit`] finds the optimum and says how it knows.
 
+pub mod batch;
 pub mod derivatives;
 pub mod design;
 pub mod evaluation;
@@ -12,6 +13,8 @@ pub mod objective;
 pub mod one_factor;
 pub mod response;
 pub mod rest;
+pub mod search;
+pub mod simulate;
 pub mod small;
 pub mod terms;
 pub mod trust_region;

@@ -2,7 +2,7 @@
 
 use crate::derivatives::{Curvature, Derivatives};
 use crate::design::Design;
-use crate::evaluation::{criterion_value, degrees_of_freedom, Factor, Solution};
+use crate::evaluation::{criterion_value, degrees_of_freedom, scale_effects, Factor, Solution};
 use crate::one_factor::{Classes, Evaluation, Moments};
 use crate::response::Response;
 use crate::terms::{Lambda, Structure};
@@ -32,7 +32,31 @@ pub struct Profile<'a> {
 /// One grouping factor has a solver of its own.
 enum Solver<'a> {
     One { classes: &'a Classes, evaluation: Box<Evaluation>, moments: Moments, xy: Vec<f64>, yy: f64 },
-    Many { factor: Box<Factor>, curvature: Box<Curvature>, solution: Solution, response: Option<&'a Response> },
+    Many { factor: Box<Factor>, curvature: Box<Curvature>, solution: Solution, response: Box<Response>, pinned: Option<Box<Pinned>> },
+}
+
+/// The factorisation at a theta that many searches start from.
+struct Pinned {
+    x: Vec<f64>,
+    factor: Factor,
+    curvature: Curvature,
+}
+
+/// Estimates at one Lambda, for the engine's X and response.
+#[derive(Clone, Debug)]
+pub struct Solved {
+    /// The criterion.
+    pub value: f64,
+    /// Coefficients.
+    pub beta: Vec<f64>,
+    /// Penalised residual sum of squares.
+    pub r2: f64,
+    /// log |M|.
+    pub log_det_m: f64,
+    /// log |X'V^-1X|.
+    pub log_det_x: f64,
+    /// Spherical random effects u and Lambda u, in the engine's order, if they were asked for.
+    pub effects: Option<(Vec<f64>, Vec<f64>)>,
 }
 
 impl<'a> Profile<'a> {
@@ -47,8 +71,9 @@ impl<'a> Profile<'a> {
                 classes,
             },
             None => {
-                let factor = Box::new(Factor::new(design));
-                Solver::Many { curvature: Box::new(Curvature::new(design, &factor)), factor, solution: Solution::new(design), response: None }
+                let (factor, curvature) = (Box::new(Factor::new(design)), Box::new(Curvature::new(design)));
+                let response = Box::new(Response::empty(design));
+                Solver::Many { factor, curvature, solution: Solution::new(design), response, pinned: None }
             }
         };
         Profile {
@@ -64,7 +89,7 @@ impl<'a> Profile<'a> {
     }
 
     /// Makes this the criterion of a response.
-    pub fn set_response(&mut self, response: &'a Response) {
+    pub fn set_response(&mut self, response: &Response) {
         self.scale = response.scale;
         match &mut self.solver {
             Solver::One { classes, moments, xy, yy, .. } => {
@@ -72,8 +97,51 @@ impl<'a> Profile<'a> {
                 xy.copy_from_slice(&response.xy);
                 *yy = response.yy;
             }
-            Solver::Many { response: slot, .. } => *slot = Some(response),
+            Solver::Many { response: slot, .. } => slot.as_mut().clone_from(response),
         }
+    }
+
+    /// Keeps the factorisation at a theta for all searches that start there (where that saves anything).
+    pub fn pin(&mut self, theta: &[f64]) {
+        let Solver::Many { pinned, .. } = &mut self.solver else { return };
+        let x = with_floor(&self.design.structure, free_elements(&self.design.structure, &self.design.structure.lambda(theta)));
+        if pinned.as_ref().is_some_and(|p| p.x == x) {
+            return;
+        }
+        let (mut factor, mut curvature) = (Factor::new(self.design), Curvature::new(self.design));
+        if factor.factorize(self.design, &lambda_of(&self.design.structure, &x)).is_ok() {
+            curvature.compute(self.design, &mut factor, self.reml);
+            *pinned = Some(Box::new(Pinned { x, factor, curvature }));
+        }
+    }
+
+    /// The estimates at a Lambda; with random effects where the response is given, which is that of `set_response`.
+    pub fn solution(&mut self, lambda: &Lambda, response: Option<&Response>) -> Option<Solved> {
+        self.lambda.clone_from(lambda);
+        let value = self.solve()?;
+        let solved = match &self.solver {
+            Solver::One { classes, evaluation, .. } => Solved {
+                value,
+                beta: evaluation.beta.clone(),
+                r2: evaluation.r2,
+                log_det_m: evaluation.log_det_m,
+                log_det_x: evaluation.log_det_x,
+                effects: response.map(|r| {
+                    let u = evaluation.spherical_effects(classes, &lambda[0], &r.zy);
+                    let b = scale_effects(self.design, lambda, &u);
+                    (u, b)
+                }),
+            },
+            Solver::Many { factor, solution, .. } => Solved {
+                value,
+                beta: solution.beta.clone(),
+                r2: solution.r2,
+                log_det_m: factor.log_det_m,
+                log_det_x: factor.log_det_x,
+                effects: response.map(|_| (solution.u.clone(), scale_effects(self.design, lambda, &solution.u))),
+            },
+        };
+        Some(solved)
     }
 
     /// The criterion alone, also where a diagonal is zero.
@@ -93,12 +161,26 @@ impl<'a> Profile<'a> {
             }
             Solver::Many { factor, solution, response, .. } => {
                 factor.factorize(self.design, &self.lambda).ok()?;
-                solution.solve(self.design, response.expect("set_response was called"), factor);
+                solution.solve(self.design, response, factor);
                 (factor.log_det_m, factor.log_det_x, solution.r2)
             }
         };
         let value = criterion_value(self.design, log_det_m, log_det_x, r2, self.scale, self.reml);
         value.is_finite().then_some(value)
+    }
+
+    /// Value and derivatives where the factorisation is at hand.
+    fn evaluate_pinned(&mut self, x: &[f64]) -> Option<Point> {
+        let Solver::Many { solution, response, pinned: Some(pinned), .. } = &mut self.solver else { return None };
+        if pinned.x != x {
+            return None;
+        }
+        solution.solve(self.design, response, &mut pinned.factor);
+        let (m, f) = (pinned.factor.log_det_m, pinned.factor.log_det_x);
+        let value = criterion_value(self.design, m, f, solution.r2, self.scale, self.reml);
+        let d = Derivatives::compute(self.design, &mut pinned.factor, &pinned.curvature, solution);
+        self.covariance = d.covariance;
+        Some(Point { x: x.to_vec(), value, gradient: d.gradient, hessian: d.hessian })
     }
 
     /// What is added to the value by rounding, at most.
@@ -108,11 +190,10 @@ impl<'a> Profile<'a> {
 }
 
 impl Objective for Profile<'_> {
-    fn evaluate(&mut self, mut x: Vec<f64>) -> Option<Point> {
-        for (v, e) in x.iter_mut().zip(&self.design.structure.entries) {
-            if e.row == e.col && v.abs() < FLOOR {
-                *v = if *v < 0.0 { -FLOOR } else { FLOOR };
-            }
+    fn evaluate(&mut self, x: Vec<f64>) -> Option<Point> {
+        let x = with_floor(&self.design.structure, x);
+        if let Some(point) = self.evaluate_pinned(&x) {
+            return Some(point);
         }
         let value = self.value(&x)?;
         let d = match &mut self.solver {
@@ -149,6 +230,16 @@ impl Objective for Profile<'_> {
     fn interrupted(&self) -> bool {
         (self.interrupted)()
     }
+}
+
+/// Keeps diagonals off zero.
+fn with_floor(structure: &Structure, mut x: Vec<f64>) -> Vec<f64> {
+    for (v, e) in x.iter_mut().zip(&structure.entries) {
+        if e.row == e.col && v.abs() < FLOOR {
+            *v = if *v < 0.0 { -FLOOR } else { FLOOR };
+        }
+    }
+    x
 }
 
 fn natural_sizes(design: &Design) -> Vec<f64> {

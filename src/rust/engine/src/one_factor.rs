@@ -243,6 +243,21 @@ impl Evaluation {
         self.log_det_m.is_finite() && self.log_det_x.is_finite()
     }
 
+    /// Spherical random effects u_j = L^-T (L^-1 Lambda'z_j - H beta) at the Lambda that was last solved at.
+    pub fn spherical_effects(&self, classes: &Classes, lambda: &[f64], zy: &[f64]) -> Vec<f64> {
+        let (k, p) = (classes.k, classes.p);
+        let mut u = zy.to_vec();
+        for (u, &class) in u.chunks_exact_mut(k).zip(&classes.class_of) {
+            let class = class as usize;
+            let l = &self.l[class * k * k..(class + 1) * k * k];
+            lower_transpose_times(lambda, k, u);
+            solve_lower(l, k, u);
+            (0..k).for_each(|r| u[r] -= dot(&self.hx[(class * k + r) * p..(class * k + r + 1) * p], &self.beta));
+            solve_lower_transpose(l, k, u);
+        }
+        u
+    }
+
     /// Derivatives at the Lambda that was last solved at; its diagonal must not be zero.
     pub fn derivatives(&mut self, design: &Design, classes: &Classes, lambda: &[f64], nu: f64, reml: bool) -> Derivatives {
         match classes.k {

@@ -27,36 +27,49 @@ const CHUNK: usize = 512;
 impl Response {
     /// Two passes over the rows: the regression on X, then the cross-products of its residuals.
     pub fn new(design: &Design, rows: &Rows, y: &[f64]) -> Result<Self, String> {
+        let mut out = Response::empty(design);
+        out.fill(design, rows, y, &mut Vec::new())?;
+        Ok(out)
+    }
+
+    /// Allocates for a design; [`Response::fill`] has to follow.
+    pub fn empty(design: &Design) -> Self {
+        Response { zy: vec![0.0; design.structure.q], xy: vec![0.0; design.p], yy: 0.0, beta0: vec![0.0; design.p], scale: 1.0 }
+    }
+
+    /// Overwrites everything by another response's; `residual` is memory to work in.
+    pub fn fill(&mut self, design: &Design, rows: &Rows, y: &[f64], residual: &mut Vec<f64>) -> Result<(), String> {
         if y.len() != design.n {
             return Err(format!("the response has {} values for {} rows", y.len(), design.n));
         }
         if y.iter().any(|v| !v.is_finite()) {
             return Err("NA/NaN/Inf in 'y'".into());
         }
-        let (centre, largest) = (y.first().copied().unwrap_or(0.0), y.iter().fold(0.0_f64, |m, v| m.max(v.abs())));
-        let shift = if design.transform.intercept.is_some() { centre } else { 0.0 };
-        let p = design.p;
-        let mut beta0 = vec![0.0; p];
-        for_each_row(design, rows, |i, x| axpy(rows.weight(i) * (y[i] - shift), x, &mut beta0));
-        design.least_squares(&mut beta0);
-        let mut residual = vec![0.0; design.n];
+        let (first, largest) = (y.first().copied().unwrap_or(0.0), y.iter().fold(0.0_f64, |m, v| m.max(v.abs())));
+        let shift = if design.transform.intercept.is_some() { first } else { 0.0 };
+        self.beta0.fill(0.0);
+        for_each_row(design, rows, |i, x| axpy(rows.weight(i) * (y[i] - shift), x, &mut self.beta0));
+        design.least_squares(&mut self.beta0);
+        residual.resize(design.n, 0.0);
         let mut yy = 0.0;
         for_each_row(design, rows, |i, x| {
-            residual[i] = (y[i] - shift) - dot(x, &beta0);
+            residual[i] = (y[i] - shift) - dot(x, &self.beta0);
             yy += rows.weight(i) * residual[i] * residual[i];
         });
         if let Some(j) = design.transform.intercept {
-            beta0[j] += shift;
+            self.beta0[j] += shift;
         }
         let scale = (yy / design.n as f64).sqrt();
-        let scale = if scale > largest * 1e-300 && scale > 0.0 { scale } else { 1.0 };
-        let mut out = Response { zy: vec![0.0; design.structure.q], xy: vec![0.0; p], yy: 0.0, beta0, scale };
-        residual.iter_mut().for_each(|r| *r /= scale);
-        out.add_rows(design, rows, &residual);
-        Ok(out)
+        self.scale = if scale > largest * 1e-300 && scale > 0.0 { scale } else { 1.0 };
+        residual.iter_mut().for_each(|r| *r /= self.scale);
+        self.add_rows(design, rows, residual);
+        Ok(())
     }
 
     fn add_rows(&mut self, design: &Design, rows: &Rows, y: &[f64]) {
+        self.zy.fill(0.0);
+        self.xy.fill(0.0);
+        self.yy = 0.0;
         let mut z = ZRow::new(&design.structure, rows);
         for_each_row(design, rows, |i, x| {
             let wy = rows.weight(i) * y[i];

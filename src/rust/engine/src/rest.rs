@@ -21,9 +21,10 @@ const DENSE_ORDER: usize = 48;
 const SPARSE_SHARE: f64 = 0.25;
 
 /// Storage of S and how to find an element in it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub enum Pattern {
     /// All elements, column-major.
+    #[default]
     Dense,
     /// The lower triangle of the permuted matrix on the pattern of its factor.
     Sparse(SparsePattern),
@@ -43,7 +44,7 @@ pub struct SparsePattern {
 }
 
 /// Order, pattern and the positions at which the products of a model's blocks are added.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct RestLayout {
     /// Order of S.
     pub order: usize,
@@ -167,6 +168,71 @@ impl RestLayout {
                 llt::inverse::inverse(out, l, Par::Seq, MemStack::new(&mut work.stack));
             }
             Pattern::Sparse(s) => s.invert(values, inverse, work),
+        }
+    }
+}
+
+/// The effects of other groups that each level of the leading group meets.
+#[derive(Clone, Debug, Default)]
+pub struct Adjacency {
+    /// Range of each leading level in `columns`; `cross` has K values per column.
+    pub ptr: Vec<usize>,
+    /// Adjacent effects of each leading level, ascending.
+    pub columns: Vec<u32>,
+    /// Where each leading level's pairs begin in `positions` (sparse S only).
+    pair_ptr: Vec<usize>,
+    /// Where the element of S for each pair of columns stands, in the order of `for d { for c in d.. }`.
+    positions: Vec<u32>,
+    /// Order of S.
+    order: usize,
+}
+
+impl Adjacency {
+    /// Collects them from a design's neighbours.
+    pub fn new(design: &Design, layout: &RestLayout) -> Self {
+        let groups = &design.structure.groups;
+        let (mut ptr, mut columns, mut pair_ptr, mut positions) = (vec![0], Vec::new(), Vec::new(), Vec::new());
+        for level in 0..groups[0].levels {
+            for b in &design.neighbours[design.neighbour_ptr[level]..design.neighbour_ptr[level + 1]] {
+                columns.extend((0..groups[b.group as usize].k as u32).map(|c| b.start + c));
+            }
+            if matches!(layout.pattern, Pattern::Sparse(_)) {
+                pair_ptr.push(positions.len());
+                let own = &columns[ptr[level]..];
+                for (i, &d) in own.iter().enumerate() {
+                    positions.extend(own[i..].iter().map(|&c| layout.position(c as usize, d as usize) as u32));
+                }
+            }
+            ptr.push(columns.len());
+        }
+        Adjacency { ptr, columns, pair_ptr, positions, order: layout.order }
+    }
+
+    /// Range of a leading level's columns.
+    #[inline]
+    pub fn span(&self, level: usize) -> std::ops::Range<usize> {
+        self.ptr[level]..self.ptr[level + 1]
+    }
+
+    /// Calls `visit(c, d, position)` for each pair c >= d of a leading level's columns (counted within the
+    /// level) with the place of its element in S.
+    #[inline]
+    pub fn for_each_pair(&self, level: usize, mut visit: impl FnMut(usize, usize, usize)) {
+        let columns = &self.columns[self.span(level)];
+        if self.pair_ptr.is_empty() {
+            for (d, &column) in columns.iter().enumerate() {
+                let begin = column as usize * self.order;
+                for (c, &row) in columns.iter().enumerate().skip(d) {
+                    visit(c, d, begin + row as usize);
+                }
+            }
+        } else {
+            let mut positions = self.positions[self.pair_ptr[level]..].iter();
+            for d in 0..columns.len() {
+                for c in d..columns.len() {
+                    visit(c, d, *positions.next().expect("one position a pair") as usize);
+                }
+            }
         }
     }
 }

@@ -125,12 +125,15 @@ pub fn designs() -> Vec<(&'static str, Model)> {
     nested.codes[0] = (0..300).map(|i| (i % 120) as i32 + 1).collect();
     nested.codes[1] = nested.codes[0].iter().map(|c| (c - 1) % 60 + 1).collect();
     nested.codes[2] = nested.codes[1].iter().map(|c| (c - 1) % 55 + 1).collect();
+    // an intercept in both terms would leave only the sum of its variances identified
+    let mut two_terms = simulate(6, 80, 2, &[10], &[(0, 1), (0, 2)]);
+    two_terms.terms[1].1[..80].iter_mut().for_each(|z| *z = rng.normal());
     vec![
         ("intercept", simulate(1, 40, 1, &[8], &[(0, 1)])),
         ("slope", simulate(2, 80, 2, &[12], &[(0, 2)])),
         ("weighted slope", weighted),
         ("four effects", simulate(4, 150, 3, &[15], &[(0, 4)])),
-        ("two terms of one factor", simulate(6, 80, 2, &[10], &[(0, 1), (0, 2)])),
+        ("two terms of one factor", two_terms),
         ("crossed", simulate(7, 120, 3, &[20, 9], &[(0, 1), (1, 1)])),
         ("crossed with slopes", simulate(8, 150, 2, &[20, 9, 4], &[(0, 2), (1, 2), (2, 1)])),
         ("nested, sparse remainder", nested),

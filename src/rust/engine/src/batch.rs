@@ -1,0 +1,240 @@
+//! Many responses on one design: refits that share the cross-products of the design and, at their common start,
+//! the factorisation. A replicate's result depends on its response alone, so it is the same for any number of
+//! threads.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use crate::design::Design;
+use crate::evaluation::degrees_of_freedom;
+use crate::fit::{in_term_order, FitError};
+use crate::objective::Profile;
+use crate::response::Response;
+use crate::search::Search;
+use crate::simulate::Simulator;
+use crate::small::{axpy, dot};
+use crate::terms::Rows;
+use crate::trust_region::Outcome;
+
+/// Where the responses come from.
+pub enum Responses<'a> {
+    /// Columns of a matrix with n rows.
+    Given(&'a [f64]),
+    /// Standard normals in the caller's hands: `u` (effects x count, empty when none are drawn) and `e` (n x count).
+    Normals { simulator: Simulator<'a>, u: &'a [f64], e: &'a [f64] },
+    /// Replicates `first`, `first + 1`, ... of a seed.
+    Drawn { simulator: Simulator<'a>, seed: u64, first: u64, count: usize },
+}
+
+impl Responses<'_> {
+    /// Number of responses.
+    pub fn count(&self, n: usize) -> usize {
+        match self {
+            Responses::Given(y) => y.len() / n.max(1),
+            Responses::Normals { e, .. } => e.len() / n.max(1),
+            Responses::Drawn { count, .. } => *count,
+        }
+    }
+
+    /// Writes response `index`; `normals` is memory to work in.
+    pub fn fill(&self, index: usize, normals: &mut Vec<f64>, y: &mut [f64]) {
+        let n = y.len();
+        match self {
+            Responses::Given(all) => y.copy_from_slice(&all[index * n..(index + 1) * n]),
+            Responses::Normals { simulator, u, e } => {
+                let q = simulator.effects();
+                simulator.response(&u[index * q..(index + 1) * q], &e[index * n..(index + 1) * n], y);
+            }
+            Responses::Drawn { simulator, seed, first, .. } => simulator.drawn(*seed, first + index as u64, normals, y),
+        }
+    }
+}
+
+/// What is asked of a batch.
+pub struct BatchOptions<'a> {
+    /// REML instead of maximum likelihood.
+    pub reml: bool,
+    /// Where every search starts.
+    pub start: Option<&'a [f64]>,
+    /// Most evaluations of one descent.
+    pub max_evaluations: usize,
+    /// Whether the random effects are wanted.
+    pub effects: bool,
+    /// Threads to compute on; with one, the caller's own.
+    pub threads: usize,
+    /// Asked now and then, on the caller's thread, with the number of replicates that are done: stop?
+    pub interrupted: &'a dyn Fn(usize) -> bool,
+}
+
+/// One refit, in the units of the data and in the caller's order of terms.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replicate {
+    /// Relative covariance parameters.
+    pub theta: Vec<f64>,
+    /// Fixed effects.
+    pub beta: Vec<f64>,
+    /// Residual standard deviation.
+    pub sigma: f64,
+    /// Deviance or REML criterion.
+    pub criterion: f64,
+    /// log |M|.
+    pub log_det_m: f64,
+    /// log |X'V^-1X|.
+    pub log_det_x: f64,
+    /// Penalised residual sum of squares.
+    pub pwrss: f64,
+    /// Spherical random effects and random effects, if they were asked for.
+    pub effects: Option<(Vec<f64>, Vec<f64>)>,
+    /// Whether the optimum is certified.
+    pub converged: bool,
+    /// Evaluations with gradient.
+    pub evaluations: usize,
+}
+
+/// Refits all responses; `None` for one that cannot be fitted.
+pub fn refit(design: &Design, rows: &Rows, responses: &Responses, options: &BatchOptions) -> Result<Vec<Option<Replicate>>, FitError> {
+    let count = responses.count(design.n);
+    let threads = options.threads.clamp(1, count.max(1));
+    if degrees_of_freedom(design, options.reml) <= 0.0 {
+        return Err("the model has as many fixed effects as rows".into());
+    }
+    if threads == 1 {
+        let mut worker = Worker::new(design, rows, options.reml, options.effects, options.max_evaluations, &NEVER);
+        let mut out = Vec::with_capacity(count);
+        for index in 0..count {
+            if (options.interrupted)(index) {
+                return Err(FitError::Interrupted);
+            }
+            out.push(worker.refit(responses, index, options.start));
+        }
+        return Ok(out);
+    }
+    let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let (send, receive) = mpsc::channel();
+    let (reml, effects, limit, start) = (options.reml, options.effects, options.max_evaluations, options.start);
+    // A few replicates at a time, so that small models don't spend their time on handing out work.
+    let share = (count / (threads * 16)).clamp(1, 64);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let (next, stop, send) = (&next, &stop, send.clone());
+            scope.spawn(move || {
+                let interrupted = || stop.load(Ordering::Relaxed);
+                let mut worker = Worker::new(design, rows, reml, effects, limit, &interrupted);
+                loop {
+                    let begin = next.fetch_add(share, Ordering::Relaxed);
+                    if begin >= count || stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let done: Vec<_> = (begin..(begin + share).min(count)).map(|index| worker.refit(responses, index, start)).collect();
+                    if send.send((begin, done)).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(send);
+        collect(&receive, count, &stop, options)
+    })
+}
+
+static NEVER: fn() -> bool = || false;
+
+/// Gathers the workers' results on the caller's thread, which alone may ask R for an interrupt.
+fn collect(
+    receive: &mpsc::Receiver<(usize, Vec<Option<Replicate>>)>,
+    count: usize,
+    stop: &AtomicBool,
+    options: &BatchOptions,
+) -> Result<Vec<Option<Replicate>>, FitError> {
+    let mut out = vec![None; count];
+    let mut done = 0;
+    loop {
+        match receive.recv_timeout(Duration::from_millis(50)) {
+            Ok((begin, replicates)) => {
+                done += replicates.len();
+                for (offset, replicate) in replicates.into_iter().enumerate() {
+                    out[begin + offset] = replicate;
+                }
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
+        }
+        if (options.interrupted)(done) {
+            stop.store(true, Ordering::Relaxed);
+            return Err(FitError::Interrupted);
+        }
+    }
+    if done < count {
+        return Err("a worker of the engine stopped before its work was done".into());
+    }
+    Ok(out)
+}
+
+/// One thread's memory.
+struct Worker<'a> {
+    design: &'a Design,
+    rows: &'a Rows<'a>,
+    search: Search<'a>,
+    response: Response,
+    y: Vec<f64>,
+    residual: Vec<f64>,
+    normals: Vec<f64>,
+    effects: bool,
+}
+
+impl<'a> Worker<'a> {
+    fn new(design: &'a Design, rows: &'a Rows<'a>, reml: bool, effects: bool, max_evaluations: usize, interrupted: &'a dyn Fn() -> bool) -> Self {
+        Worker {
+            design,
+            rows,
+            search: Search { profile: Profile::new(design, reml, interrupted), max_evaluations },
+            response: Response::empty(design),
+            y: vec![0.0; design.n],
+            residual: Vec::new(),
+            normals: Vec::new(),
+            effects,
+        }
+    }
+
+    fn refit(&mut self, responses: &Responses, index: usize, start: Option<&[f64]>) -> Option<Replicate> {
+        let design = self.design;
+        responses.fill(index, &mut self.normals, &mut self.y);
+        self.response.fill(design, self.rows, &self.y, &mut self.residual).ok()?;
+        self.search.profile.set_response(&self.response);
+        if let Some(theta) = start {
+            self.search.profile.pin(theta);
+        }
+        let found = self.search.run(start).ok()?;
+        let solved = self.search.profile.solution(&found.lambda, self.effects.then_some(&self.response))?;
+        let scale = self.response.scale;
+        let mut beta = self.response.beta0.clone();
+        axpy(scale, &solved.beta, &mut beta);
+        design.transform.to_original(&mut beta);
+        let effects = solved.effects.map(|(mut u, mut b)| {
+            u.iter_mut().chain(b.iter_mut()).for_each(|v| *v *= scale);
+            design.unscale_effects(&mut b);
+            (in_term_order(&design.structure, &u), in_term_order(&design.structure, &b))
+        });
+        let pwrss = solved.r2 * scale * scale;
+        Some(Replicate {
+            theta: design.structure.theta(&found.lambda),
+            beta,
+            sigma: (pwrss / degrees_of_freedom(design, self.search.profile.reml)).sqrt(),
+            criterion: solved.value,
+            log_det_m: solved.log_det_m,
+            log_det_x: solved.log_det_x + 2.0 * design.transform.log_determinant(),
+            pwrss,
+            effects,
+            converged: found.outcome == Outcome::Converged,
+            evaluations: found.evaluations,
+        })
+    }
+}
+
+impl Replicate {
+    /// Squared length of the spherical random effects, where they were asked for.
+    pub fn ussq(&self) -> f64 {
+        self.effects.as_ref().map_or(f64::NAN, |(u, _)| dot(u, u))
+    }
+}

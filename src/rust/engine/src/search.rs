@@ -1,0 +1,149 @@
+//! The search for the optimum: starts, descents, and the first-order condition in the covariance.
+
+use crate::objective::{free_elements, lambda_of, Profile};
+use crate::small::{semidefinite_cholesky, symmetric_eigen};
+use crate::terms::{set_term_block, term_block, term_covariance, Lambda, Structure};
+use crate::trust_region::{minimise, Objective, Outcome, Point};
+
+/// A diagonal below this share of its natural size is tried at exactly zero.
+const NEAR_ZERO: f64 = 1e-2;
+/// Starts that a singular fit is tried from besides the first, as multiples of a random-effects standard
+/// deviation equal to the residual's.
+const OTHER_STARTS: [f64; 2] = [0.1, 5.0];
+
+/// Where a search ended.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The canonical Lambda of the optimum.
+    pub lambda: Lambda,
+    /// What ended the last descent.
+    pub outcome: Outcome,
+    /// Evaluations of all descents.
+    pub evaluations: usize,
+}
+
+/// The search for the optimum of one response after the other.
+pub struct Search<'a> {
+    /// The criterion.
+    pub profile: Profile<'a>,
+    /// Most evaluations of one descent.
+    pub max_evaluations: usize,
+}
+
+impl<'a> Search<'a> {
+    fn structure(&self) -> &'a Structure {
+        &self.profile.design.structure
+    }
+
+    /// Optimises from the first start, from others when the fit is singular, and off any point at which the
+    /// derivative in the covariance has a negative direction.
+    pub fn run(&mut self, start: Option<&[f64]>) -> Result<Found, String> {
+        let start = match start {
+            Some(theta) => free_elements(self.structure(), &self.structure().lambda(theta)),
+            None => self.uniform_start(1.0),
+        };
+        let mut best = self.descend(start)?;
+        let mut evaluations = best.2;
+        if self.is_singular(&best.0.x) && best.1 != Outcome::Interrupted {
+            for multiple in OTHER_STARTS {
+                if let Ok(other) = self.descend(self.uniform_start(multiple)) {
+                    evaluations += other.2;
+                    if other.0.value < best.0.value - 1e-9 {
+                        best = other;
+                    }
+                }
+            }
+        }
+        let lambda = self.settle(&best.0);
+        Ok(Found { lambda, outcome: best.1, evaluations })
+    }
+
+    /// Diagonals all equal to a multiple of the residual standard deviation, off-diagonals zero.
+    fn uniform_start(&self, multiple: f64) -> Vec<f64> {
+        self.structure().entries.iter().map(|e| if e.row == e.col { multiple } else { 0.0 }).collect()
+    }
+
+    fn descend(&mut self, start: Vec<f64>) -> Result<(Point, Outcome, usize), String> {
+        let limit = self.max_evaluations;
+        let failure = "the criterion cannot be computed at the starting values";
+        let (mut point, mut outcome, mut evaluations) = minimise(&mut self.profile, start, limit).ok_or(failure)?;
+        for _ in 0..5 {
+            if outcome != Outcome::Converged {
+                break;
+            }
+            let Some(escape) = self.escape(&point) else { break };
+            match minimise(&mut self.profile, escape, limit) {
+                Some((other, how, more)) if other.value < point.value - 1e-9 => {
+                    (point, outcome) = (other, how);
+                    evaluations += more;
+                }
+                _ => break,
+            }
+        }
+        Ok((point, outcome, evaluations))
+    }
+
+    /// First-order condition of the cone of covariances: D must have no negative direction. Where it has one, v,
+    /// the start of a new descent: the factor of Lambda Lambda' + v v' times a natural variance.
+    fn escape(&mut self, point: &Point) -> Option<Vec<f64>> {
+        if !self.is_singular(&point.x) {
+            return None;
+        }
+        let at = self.profile.evaluate(point.x.clone())?;
+        let mut lambda = lambda_of(self.structure(), &at.x);
+        let mut found = false;
+        for (g, group) in self.structure().groups.iter().enumerate() {
+            for &(index, k, first) in &group.terms {
+                let natural: Vec<f64> = (0..k).map(|r| self.natural_of(index, r)).collect();
+                let mut d = term_block(&self.profile.covariance[g], group.k, first, k);
+                (0..k * k).for_each(|i| d[i] *= natural[i / k] * natural[i % k]);
+                let (values, vectors) = symmetric_eigen(&d, k);
+                if values[0] > -1e-6 {
+                    continue;
+                }
+                found = true;
+                let mut sigma = term_covariance(&lambda[g], group.k, first, k);
+                for c in 0..k {
+                    for r in 0..k {
+                        sigma[c * k + r] += natural[r] * natural[c] * vectors[r] * vectors[c];
+                    }
+                }
+                set_term_block(&mut lambda[g], group.k, first, k, &semidefinite_cholesky(&sigma, k, 1e-14));
+            }
+        }
+        found.then(|| free_elements(self.structure(), &lambda))
+    }
+
+    /// Natural size of row r of a term's Lambda.
+    fn natural_of(&self, term: usize, r: usize) -> f64 {
+        let (g, first) = Structure::locate(&self.structure().groups, term);
+        let at = self.structure().entries.iter().position(|e| e.group == g && e.row == first + r && e.col == first + r);
+        self.profile.natural[at.expect("every row has a diagonal element")]
+    }
+
+    fn is_singular(&self, x: &[f64]) -> bool {
+        self.near_zero(x).next().is_some()
+    }
+
+    fn near_zero<'b>(&'b self, x: &'b [f64]) -> impl Iterator<Item = usize> + 'b {
+        let entries = &self.structure().entries;
+        (0..x.len()).filter(move |&i| entries[i].row == entries[i].col && x[i].abs() < NEAR_ZERO * self.profile.natural[i])
+    }
+
+    /// The canonical Lambda of a point: diagonals that can be exactly zero are.
+    fn settle(&mut self, point: &Point) -> Lambda {
+        let mut x = point.x.clone();
+        let candidates: Vec<usize> = self.near_zero(&point.x).collect();
+        let tolerance = 1e-9_f64.max(10.0 * self.profile.rounding(point.value));
+        for i in candidates {
+            let mut trial = x.clone();
+            trial[i] = 0.0;
+            if self.profile.value(&trial).is_some_and(|v| v <= point.value + tolerance) {
+                x = trial;
+            }
+        }
+        let mut lambda = lambda_of(self.structure(), &x);
+        self.structure().canonical(&mut lambda);
+        lambda
+    }
+}

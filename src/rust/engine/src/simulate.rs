@@ -1,0 +1,102 @@
+//! Responses drawn from a model: y = mean + sigma (Z Lambda u + W^-1/2 e) with u and e standard normal.
+
+use rand_distr::{Distribution, StandardNormal};
+use rand_pcg::Pcg64;
+
+use crate::design::{Design, ZRow};
+use crate::evaluation::scale_effects;
+use crate::terms::{Lambda, Rows, Structure};
+
+/// What does not change between the responses that are drawn.
+pub struct Simulator<'a> {
+    design: &'a Design,
+    rows: &'a Rows<'a>,
+    mean: &'a [f64],
+    sigma: f64,
+    lambda: Option<Lambda>,
+    /// Place in the caller's order (term by term) of each effect in the engine's.
+    place: Vec<usize>,
+}
+
+impl<'a> Simulator<'a> {
+    /// `theta` is the relative covariance of the random effects to be drawn, if any are.
+    pub fn new(design: &'a Design, rows: &'a Rows<'a>, mean: &'a [f64], sigma: f64, theta: Option<&[f64]>) -> Result<Self, String> {
+        if mean.len() != design.n {
+            return Err(format!("the mean has {} values for {} rows", mean.len(), design.n));
+        }
+        if theta.is_some_and(|t| t.len() != design.structure.entries.len()) {
+            return Err("theta has the wrong length".into());
+        }
+        Ok(Simulator { design, rows, mean, sigma, lambda: theta.map(|t| design.structure.lambda(t)), place: caller_places(&design.structure) })
+    }
+
+    /// Number of rows.
+    pub fn n(&self) -> usize {
+        self.design.n
+    }
+
+    /// Number of standard normals that one response's random effects take.
+    pub fn effects(&self) -> usize {
+        if self.lambda.is_some() { self.design.structure.q } else { 0 }
+    }
+
+    /// The response of given standard normals: `u` in the caller's order of effects, `e` by row.
+    pub fn response(&self, u: &[f64], e: &[f64], y: &mut [f64]) {
+        for (i, y) in y.iter_mut().enumerate() {
+            *y = self.mean[i] + self.sigma * if self.rows.weights.is_some() { e[i] / self.rows.weight(i).sqrt() } else { e[i] };
+        }
+        let Some(lambda) = &self.lambda else { return };
+        let groups = &self.design.structure.groups;
+        let mut b: Vec<f64> = self.place.iter().map(|&at| u[at]).collect();
+        b = scale_effects(self.design, lambda, &b);
+        b.iter_mut().for_each(|v| *v *= self.sigma);
+        let mut z = ZRow::new(&self.design.structure, self.rows);
+        for (i, y) in y.iter_mut().enumerate() {
+            for (g, group) in groups.iter().enumerate() {
+                let start = group.offset + self.rows.level(group.factor, i) * group.k;
+                *y += crate::small::dot(z.get(g, i), &b[start..start + group.k]);
+            }
+        }
+    }
+
+    /// The response that replicate `index` of a seed has, whoever draws it: each has a stream of its own of the
+    /// generator PCG XSL RR 128/64 (O'Neill 2014, HMC-CS-2014-0905). `normals` is memory to work in.
+    pub fn drawn(&self, seed: u64, index: u64, normals: &mut Vec<f64>, y: &mut [f64]) {
+        let mut rng = Pcg64::new(scramble(seed), u128::from(index));
+        let q = self.effects();
+        normals.clear();
+        normals.extend((0..q + self.design.n).map(|_| -> f64 { StandardNormal.sample(&mut rng) }));
+        self.response(&normals[..q], &normals[q..], y);
+    }
+}
+
+/// Spreads a seed over the generator's 128 bits of state (SplitMix64, Steele, Lea and Flood 2014,
+/// doi:10.1145/2660193.2660195), so that neighbouring seeds have unrelated states.
+fn scramble(seed: u64) -> u128 {
+    let mix = |step: u64| {
+        let mut z = seed.wrapping_add(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(step));
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    };
+    (u128::from(mix(1)) << 64) | u128::from(mix(2))
+}
+
+/// For each effect in the engine's order (group, level, column) its place in the caller's (term, level, column).
+pub fn caller_places(structure: &Structure) -> Vec<usize> {
+    let mut place = vec![0; structure.q];
+    let terms: usize = structure.groups.iter().map(|g| g.terms.len()).sum();
+    let mut at = 0;
+    for index in 0..terms {
+        let (g, first) = Structure::locate(&structure.groups, index);
+        let group = &structure.groups[g];
+        let k = group.terms.iter().find(|t| t.0 == index).expect("located there").1;
+        for level in 0..group.levels {
+            for c in 0..k {
+                place[group.offset + level * group.k + first + c] = at;
+                at += 1;
+            }
+        }
+    }
+    place
+}

@@ -1,0 +1,84 @@
+//! Batches of responses on their way to the engine, and their refits on the way back.
+use crate::condition::Answer;
+use crate::model::{element, number, real, Model};
+use engine::batch::{Replicate, Responses};
+use engine::design::Design;
+use engine::simulate::Simulator;
+use engine::terms::Rows;
+use extendr_api::prelude::*;
+
+/// Reads `list(y)`, `list(mean, sigma, theta, u, e)` or `list(mean, sigma, theta, rng)` and hands it to `body`.
+pub fn with_responses<T>(model: &Model, rows: &Rows, list: &List, body: impl FnOnce(&Responses) -> Answer<T>) -> Answer<T> {
+    let n = rows.n;
+    if let Some(y) = element(list, "y") {
+        let y = real(&y, "y")?.to_vec();
+        whole(y.len(), n, "y")?;
+        return body(&Responses::Given(&y));
+    }
+    let (Some(mean), Some(sigma)) = (element(list, "mean"), number(list, "sigma")) else {
+        Err("responses need 'y', or 'mean' and 'sigma'")?
+    };
+    let theta = element(list, "theta");
+    let theta = theta.as_ref().map(|t| model.theta(t)).transpose()?;
+    let simulator = Simulator::new(&model.design, rows, real(&mean, "mean")?, sigma, theta)?;
+    if let Some(rng) = element(list, "rng") {
+        let rng = rng.as_list().ok_or("'rng' must be a list")?;
+        let get = |name: &str| number(&rng, name).filter(|v| v.is_finite()).ok_or(format!("'rng' needs a number '{name}'"));
+        let (seed, first, count) = (get("seed")? as i64 as u64, get("first")?.max(0.0) as u64, get("count")?.max(0.0) as usize);
+        return body(&Responses::Drawn { simulator, seed, first, count });
+    }
+    let e = element(list, "e").ok_or("responses need 'e' or 'rng'")?;
+    let e = real(&e, "e")?;
+    whole(e.len(), n, "e")?;
+    let drawn = element(list, "u");
+    let u = drawn.as_ref().map_or(Ok(&[][..]), |u| real(u, "u"))?;
+    if u.len() != simulator.effects() * (e.len() / n.max(1)) {
+        Err(format!("'u' has {} values, {} are needed", u.len(), simulator.effects() * (e.len() / n.max(1))))?;
+    }
+    body(&Responses::Normals { simulator, u, e })
+}
+
+fn whole(length: usize, n: usize, name: &str) -> Answer<()> {
+    if n == 0 || length % n != 0 {
+        Err(format!("'{name}' must have {n} rows"))?;
+    }
+    Ok(())
+}
+
+/// The refits as vectors and matrices with one column per response; NA where there is none.
+pub fn batch_list(design: &Design, replicates: Vec<Option<Replicate>>, modes: bool) -> Robj {
+    let (count, q) = (replicates.len(), design.structure.q);
+    let matrix = |rows: usize, get: &dyn Fn(&Replicate) -> Vec<f64>| -> Robj {
+        let mut values = Vec::with_capacity(rows * count);
+        for replicate in &replicates {
+            match replicate {
+                Some(r) => values.extend(get(r)),
+                None => values.extend(std::iter::repeat(f64::from_bits(0x7FF0_0000_0000_07A2)).take(rows)),
+            }
+        }
+        let mut out: Robj = values.into();
+        out.set_attrib("dim", [rows as i32, count as i32]).expect("a matrix has a dim");
+        out
+    };
+    let vector = |get: &dyn Fn(&Replicate) -> f64| -> Robj {
+        replicates.iter().map(|r| r.as_ref().map(get)).collect::<Vec<Option<f64>>>().into_iter().collect_robj()
+    };
+    let effects = |get: &dyn Fn(&(Vec<f64>, Vec<f64>)) -> Vec<f64>| -> Robj {
+        if modes { matrix(q, &|r| r.effects.as_ref().map(get).unwrap_or_default()) } else { ().into() }
+    };
+    list!(
+        theta = matrix(design.structure.entries.len(), &|r| r.theta.clone()),
+        beta = matrix(design.p, &|r| r.beta.clone()),
+        sigma = vector(&|r| r.sigma),
+        criterion = vector(&|r| r.criterion),
+        converged = replicates.iter().map(|r| r.as_ref().map(|r| r.converged)).collect::<Vec<Option<bool>>>().into_iter().collect_robj(),
+        evaluations = vector(&|r| r.evaluations as f64),
+        ldL2 = vector(&|r| r.log_det_m),
+        ldRX2 = vector(&|r| r.log_det_x),
+        pwrss = vector(&|r| r.pwrss),
+        ussq = vector(&|r| r.ussq()),
+        u = effects(&|e| e.0.clone()),
+        b = effects(&|e| e.1.clone())
+    )
+    .into()
+}
