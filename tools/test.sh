@@ -16,7 +16,10 @@ trap 'rm -rf "$library"' EXIT
 status=0
 
 # The same profile and target folder as R CMD INSTALL uses, so that faer is compiled once.
-"${CARGO:-cargo}" test --release --locked --workspace --manifest-path src/rust/Cargo.toml --target-dir src/rust/target || status=1
+"${CARGO:-cargo}" test --release --locked --workspace --manifest-path src/rust/Cargo.toml --target-dir src/rust/target || {
+  echo "fastlmer: cargo test failed, see above" >&2
+  status=1
+}
 
 R CMD INSTALL --library="$library" . || exit 1
 NOT_CRAN=true R_LIBS="$library${R_LIBS:+:$R_LIBS}" Rscript --vanilla tools/test.R || status=1
