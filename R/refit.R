@@ -1,0 +1,156 @@
+#' Refit a linear mixed model to a new response
+#'
+#' `refit()` fits the same model to another response. The design (fixed and random effects, weights, offset) is taken from the fit
+#' and is not built again, so that a refit costs a few evaluations of the criterion. Given a matrix or a list of several
+#' responses, all of them are fitted in one call.
+#'
+#' Every refit is the exact (RE)ML fit of its response, found from the original fit's theta. Fits that lme4 or lmerTest made are taken
+#' as well; a `glmerMod` goes to lme4. Missing values: a response as long as the data before rows with missing values were left
+#' out loses the same rows; what [simulate()] returns has the right length already.
+#'
+#' @param object a fitted linear mixed model.
+#' @param newresp the new response: a numeric vector, a list or data frame of one (as [simulate()] returns it), or `NULL` for the
+#'   same response again. A matrix with several columns, or a list or data frame of several, makes a batch.
+#' @param rename.response should the fit's formula and frame name the response as `newresp` is written in the call?
+#' @param maxit unused, as it is in lme4 for linear mixed models.
+#' @param threads threads to compute a batch on.
+#' @param ... `control`, of which the convergence checks are used, and `verbose`. Other arguments are ignored with a warning.
+#' @return For one response an object of lme4's class `lmerMod`. For several an object of class `refit_many`: `as.data.frame()` has a row per
+#'   response with its estimates, sigma, theta, criterion and whether the fit converged and is singular; `tidy()` (package generics or
+#'   broom) a row per response and term with standard errors; `x[[i]]` is the full fit of response `i`, made when it is asked for.
+#' @seealso [bootMer()], [lme4::refit()], [fastlmer-differences]
+#' @examples
+#' fit <- lmer(Reaction ~ Days + (Days | Subject), sleepstudy)
+#' refit(fit, simulate(fit, seed = 1))
+#'
+#' # many responses on one design
+#' responses <- simulate(fit, nsim = 5, seed = 1)
+#' fits <- refit(fit, responses)
+#' as.data.frame(fits)
+#' fits[["sim_2"]]
+#' @importFrom lme4 refit
+#' @export
+refit.lmerMod <- function(object, newresp = NULL, rename.response = FALSE, maxit = 100L, ..., threads = default_threads()) {
+  record <- engine_of(object)
+  name <- substitute(newresp)
+  if (is.null(record) || is.factor(newresp) || "newweights" %in% ...names()) return(NextMethod())
+  if (!all(...names() %in% c("control", "verbose"))) warning("additional arguments to refit.merMod ignored")
+  control <- list(...)$control %||% default_control()
+  if (is_batch(newresp)) return(refit_many(object, record, newresp, threads))
+
+  newresp <- one_response(newresp)
+  if (rename.response && !is.null(newresp)) object <- rename_response(object, name)
+  if (!is.null(newresp)) newresp <- without_missing_rows(newresp, object@frame, length(record$y))
+  refit_one(object, record, newresp, control)
+}
+
+# Several responses? A matrix or list of one is one.
+is_batch <- function(newresp) {
+  if (is.list(newresp)) length(newresp) != 1L || (is.matrix(newresp[[1L]]) && ncol(newresp[[1L]]) > 1L) else is.matrix(newresp) && ncol(newresp) != 1L
+}
+
+one_response <- function(newresp) {
+  if (!is.list(newresp)) return(newresp)
+  na_action <- attr(newresp, "na.action")
+  newresp <- newresp[[1L]]
+  attr(newresp, "na.action") <- na_action
+  newresp
+}
+
+# A response as the user's data have it, or already without the rows that the fit left out.
+without_missing_rows <- function(newresp, frame, n) {
+  left_out <- attr(frame, "na.action")
+  if (!is.null(left_out) && NROW(newresp) != n) {
+    newresp <- if (is.matrix(newresp)) newresp[-left_out, , drop = FALSE] else newresp[-left_out]
+  }
+  if (NROW(newresp) != n) stop(sprintf("the new response has %d values, the model %d observations", NROW(newresp), n), call. = FALSE)
+  newresp
+}
+
+rename_response <- function(object, name) {
+  frame <- object@frame
+  attr(frame, "formula")[[2L]] <- object@call$formula[[2L]] <- name
+  names(frame)[attr(attr(frame, "terms"), "response")] <- deparse(name)
+  object@frame <- frame
+  object
+}
+
+# The fit of one response (NULL for its own), as an object of the same call.
+refit_one <- function(object, record, newresp, control) {
+  frame <- object@frame
+  if (!is.null(newresp)) {
+    record$y <- checked_y(newresp)
+    frame <- with_response(frame, newresp)
+  }
+  fit <- solve_response(record)
+  new_lmermod(with_optinfo(fit, object, record, control), parts_of_record(record, frame), object@call)
+}
+
+checked_y <- function(newresp) {
+  if (!is.numeric(newresp) && !is.logical(newresp)) stop("the new response must be numeric", call. = FALSE)
+  y <- as.numeric(newresp)
+  if (!is.finite(sum(y))) stop("NA/NaN/Inf in the new response", call. = FALSE)
+  y
+}
+
+# What engine_fit() finds for the record's response, from the record's theta; `options` as engine_fit() has them.
+solve_response <- function(record, options = list()) {
+  pointer <- engine_pointer(record)
+  y <- if (is.null(record$offset)) record$y else record$y - record$offset
+  fit <- engine_fit(pointer, record$x, record$codes, record$z, record$weights, y, record$reml, record$theta, options)
+  fit$design <- pointer
+  fit$lower <- record$lower
+  fit$reml <- record$reml
+  fit
+}
+
+parts_of_record <- function(record, frame) {
+  list(
+    x = record$x, flist = record$flist, cnms = record$cnms, z = record$z, y = record$y, weights = record$weights,
+    offset = record$offset, frame = frame
+  )
+}
+
+with_response <- function(frame, newresp) {
+  attr(newresp, "na.action") <- NULL
+  column <- attr(attr(frame, "terms"), "response")
+  class <- oldClass(frame)
+  frame <- unclass(frame)
+  frame[[column]] <- if (is.matrix(newresp)) drop(newresp) else newresp
+  class(frame) <- class
+  frame
+}
+
+# lme4's record of the optimisation, with its messages and warnings about what was found.
+with_optinfo <- function(fit, object, record, control) {
+  derivs <- if (!is.null(object@optinfo$derivs)) fit[c("gradient", "hessian")]
+  if (!is.null(derivs)) names(derivs) <- c("gradient", "Hessian")
+  warnings <- list()
+  if (!fit$converged) {
+    text <- not_converged(fit$message)
+    warning(text, call. = FALSE)
+    warnings <- list(text)
+  }
+  checks <- check_optimum(fit, derivs, control, list(lower = record$lower, parts = list(cnms = record$cnms)))
+  fit$optinfo <- list(
+    optimizer = "nloptwrap", control = list(print_level = 0), derivs = derivs,
+    conv = list(opt = if (fit$converged) 0 else 5, lme4 = checks), feval = fit$evaluations, message = fit$message,
+    warnings = warnings, val = fit$theta + 0
+  )
+  fit
+}
+
+not_converged <- function(message) paste0("convergence code 5 from nloptwrap: ", message)
+
+#' @importFrom lme4 refitML
+#' @export
+#' @noRd
+refitML.lmerMod <- function(x, optimizer = "bobyqa", ...) {
+  if (!lme4::isREML(x)) return(x)
+  record <- if (missing(optimizer) && !...length()) engine_of(x)
+  if (is.null(record)) return(NextMethod())
+  record$reml <- FALSE
+  fit <- refit_one(x, record, NULL, default_control())
+  fit@call$REML <- FALSE
+  fit
+}
