@@ -9,8 +9,8 @@ use extendr_api::prelude::*;
 use std::any::Any;
 use std::cell::Cell;
 use std::fmt::Display;
-use std::time::{Duration, Instant};
 use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::time::{Duration, Instant};
 
 /// Why a call has no value. Anything that can be displayed becomes an `Error` by `?`.
 pub enum Failure {
