@@ -41,10 +41,10 @@ comparison_models <- function() {
     "four correlated effects" = quote(lmer(y ~ a + b + c + (a + b + c | g), four)),
     "VerbAgg: id + item" = quote(lmer(score ~ (Anger + Gender + btype + situ)^2 + (1 | id) + (1 | item), verbs)),
     "VerbAgg: situ | id" = quote(lmer(score ~ Anger + Gender + btype + situ + (situ | id) + (1 | item), verbs)),
-    "InstEval, a tenth: service | d" = quote(lmer(y ~ service + (1 | s) + (service | d), tenth))
-    # "InstEval: s + d" = quote(lmer(y ~ service + (1 | s) + (1 | d), InstEval)),
-    # "InstEval: service * dept + s + d" = quote(lmer(y ~ service * dept + (1 | s) + (1 | d), InstEval)),
-    # "InstEval: s + d + dept" = quote(lmer(y ~ service + (1 | s) + (1 | d) + (1 | dept), InstEval))
+    "InstEval, a tenth: service | d" = quote(lmer(y ~ service + (1 | s) + (service | d), tenth)),
+    "InstEval: s + d" = quote(lmer(y ~ service + (1 | s) + (1 | d), InstEval)),
+    "InstEval: service * dept + s + d" = quote(lmer(y ~ service * dept + (1 | s) + (1 | d), InstEval)),
+    "InstEval: s + d + dept" = quote(lmer(y ~ service + (1 | s) + (1 | d) + (1 | dept), InstEval))
   )
 }
 
