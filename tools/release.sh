@@ -15,21 +15,15 @@ mkdir -p "$work/fastlmer/inst"
 {
   echo "src/rust/vendor.tar.xz holds the sources of these Rust crates, each with its authors and the text of its licence:"
   echo
-  cargo tree --manifest-path "$work/fastlmer/src/rust/Cargo.toml" --locked --workspace --target all --edges normal,build,dev --prefix none --format '{p} ({l}) {r}' | grep -v "$work" | sed 's/ (proc-macro)//; s/ (\*)$//' | sed '/^$/d' | sort -u
+  cargo tree --manifest-path "$work/fastlmer/src/rust/Cargo.toml" --locked --workspace --target all \
+    --edges normal,build,dev --prefix none --format '{p} ({l}) {r}' |
+    grep -v "$work" | sed 's/ (proc-macro)//; s/ (\*)$//; /^$/d' | sort -u
 } > "$work/fastlmer/inst/COPYRIGHTS"
 
 # Sorted names and a fixed time: the same crates give the same archive.
 rust="$work/fastlmer/src/rust"
 (cd "$rust" && cargo vendor --quiet --locked vendor)
-# Makevars copies this to rust/cargo-home/config.toml; the path in it is relative to rust/.
-cat > "$rust/vendor-config.toml" << 'END'
-[source.crates-io]
-replace-with = "vendored-sources"
-
-[source.vendored-sources]
-directory = "vendor"
-END
-tar -C "$rust" --sort=name --mtime='2000-01-01 00:00Z' --owner=0 --group=0 --numeric-owner -cJf "$rust/vendor.tar.xz" vendor
+tar -C "$rust" --sort=name --mtime='2000-01-01 00:00Z' --owner=0 --group=0 --numeric-owner --format=ustar -cJf "$rust/vendor.tar.xz" vendor
 rm -rf "$rust/vendor"
 
 cd "$out"
