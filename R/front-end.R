@@ -24,9 +24,22 @@ fast_parts <- function(formula, data, call, caller, control, contrasts) {
   response <- response_of(frame)
   terms <- random_terms(formula$bars, frame)
   if (is.null(response) || is.null(terms) || !passes_checks(terms, nrow(frame), control$checkControl)) return(NULL)
-  x <- stats::model.matrix(formula$fixed, frame, contrasts)
+  x <- plain_matrix(formula$fixed, frame, contrasts) %||% stats::model.matrix(formula$fixed, frame, contrasts)
   if (!is.finite(sum(x, unlist(terms$z, use.names = FALSE)))) return(NULL)
   c(list(frame = frame, formula = formula$formula, x = x), terms, response)
+}
+
+# model.matrix() of a sum of numeric variables, which needs no more than putting them side by side; NULL for anything else.
+plain_matrix <- function(fixed, frame, contrasts) {
+  if (!is.null(contrasts)) return(NULL)
+  x <- if (identical(fixed[[3L]], 1)) matrix(1, nrow(frame), 1L, dimnames = list(NULL, "(Intercept)"))
+  x <- x %||% numeric_columns(fixed[[3L]], frame)
+  if (is.null(x) || any(all.vars(fixed[[2L]]) %in% colnames(x))) return(NULL)
+  attributes(x) <- list(
+    dim = dim(x), dimnames = list(as.character(attr(frame, "row.names")), colnames(x)),
+    assign = if (colnames(x)[1L] == "(Intercept)") seq_len(ncol(x)) - 1L else seq_len(ncol(x))
+  )
+  x
 }
 
 # What lme4's lFormula() makes of the same call.

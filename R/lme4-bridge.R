@@ -111,11 +111,16 @@ new_pp <- function(fit, parts, resp, classes) {
   ), env)
   if (!classes$pp_is_known) return(eager_pp(mark))
   for (name in c("unsc", "RX", "ldL2", "ldRX2", "ptr")) assign(name, mark[[paste0("engine_", name)]], envir = env)
-  for (name in c("Zt", "Lambdat", "LamtUt", "Lind", "RZX", "Ut", "Utr", "V", "VtV", "Vtr", "Ptr")) {
-    eval(call("delayedAssign", name, call("$", quote(workspace()), as.name(name)), mark, env))
-  }
+  promise_fields(mark, env)
   object
 }
+
+# delayedAssign("Zt", workspace()$Zt, mark, env) and so on. delayedAssign() quotes its second argument, so the calls are written out.
+promise_fields <- function(mark, env) NULL
+body(promise_fields) <- as.call(c(quote(`{`), lapply(
+  c("Zt", "Lambdat", "LamtUt", "Lind", "RZX", "Ut", "Utr", "V", "VtV", "Vtr", "Ptr"),
+  function(name) call("delayedAssign", name, call("$", quote(workspace()), as.name(name)), quote(mark), quote(env))
+)))
 
 as_matrix <- function(x) matrix(as.numeric(x), nrow(x), ncol(x))
 

@@ -8,7 +8,7 @@ random_terms <- function(bars, frame) {
   if (any(lengths(groups) == 0L)) return(NULL)
   columns <- lapply(bars, function(bar) effect_columns(bar, frame))
   if (any(lengths(columns) == 0L)) return(NULL)
-  names(groups) <- names(columns) <- vapply(bars, function(bar) deparse1(bar[[3L]]), "")
+  names(groups) <- names(columns) <- vapply(bars, function(bar) group_name(bar[[3L]]), "")
   levels <- level_numbers(groups)
   if (any(diff(levels) > 0L)) {
     order <- rev(order(levels))
@@ -19,6 +19,8 @@ random_terms <- function(bars, frame) {
   attr(flist, "assign") <- match(names(groups), names(flist))
   list(flist = flist, cnms = lapply(columns, `[[`, "names"), z = unname(lapply(columns, `[[`, "z")))
 }
+
+group_name <- function(expression) if (is.name(expression)) as.character(expression) else deparse1(expression)
 
 level_numbers <- function(flist) vapply(flist, nlevels, 0L, USE.NAMES = FALSE)
 
@@ -75,9 +77,9 @@ numeric_columns <- function(expression, frame) {
   }
   if (sum(numbers) > 1L || !all(numbers | vapply(parts, is.name, NA))) return(NULL)
   variables <- unique(parts[!numbers])
-  names <- vapply(variables, deparse, "", backtick = TRUE)
-  values <- lapply(variables, function(name) frame[[as.character(name)]])
-  if (!all(vapply(values, function(v) is.numeric(v) && !is.object(v) && is.null(dim(v)), NA))) return(NULL)
+  names <- vapply(variables, as.character, "")
+  values <- unclass(frame)[names]
+  if (!all(vapply(values, is_plain_number, NA)) || any(make.names(names) != names)) return(NULL)
   if (intercept == 1) {
     names <- c("(Intercept)", names)
     values <- c(list(rep.int(1, nrow(frame))), values)
@@ -86,6 +88,8 @@ numeric_columns <- function(expression, frame) {
   matrix(as.numeric(unlist(values, use.names = FALSE)), nrow(frame), dimnames = list(NULL, names))
 }
 
+is_plain_number <- function(x) is.numeric(x) && !is.object(x) && is.null(dim(x))
+
 sum_parts <- function(expression) {
   if (is.call(expression) && identical(expression[[1L]], quote(`+`)) && length(expression) == 3L) {
     return(c(sum_parts(expression[[2L]]), sum_parts(expression[[3L]])))
@@ -93,10 +97,11 @@ sum_parts <- function(expression) {
   list(expression)
 }
 
-# lme4's lower bounds on theta for terms with these numbers of columns.
+# lme4's lower bounds on theta for terms with these numbers of columns: 0 on the diagonal of each factor.
 theta_lower <- function(columns) {
-  unlist(lapply(unname(columns), function(k) {
-    position <- diag(k)
-    ifelse(position[lower.tri(position, diag = TRUE)] == 1, 0, -Inf)
-  }))
+  unlist(lapply(columns, function(k) {
+    lower <- rep.int(-Inf, k * (k + 1) / 2)
+    lower[cumsum(c(1L, k + 1L - seq_len(k - 1L)))] <- 0
+    lower
+  }), use.names = FALSE)
 }

@@ -72,3 +72,13 @@ test_that("an expression as grouping factor is lme4's to accept or refuse", {
   expect_identical(fits$ours$conditions, fits$theirs$conditions)
   expect_match(fits$ours$conditions, "couldn't evaluate grouping factor")
 })
+
+test_that("the shortcut for sums of numbers makes model.matrix()'s own matrix", {
+  frame <- model.frame(Reaction ~ Days + w + o, sleep_data())
+  for (formula in list(Reaction ~ 1, Reaction ~ Days, Reaction ~ 0 + Days + w, Reaction ~ w + Days + 1 + w)) {
+    expect_identical(plain_matrix(formula, frame, NULL), model.matrix(formula, frame))
+  }
+  expect_null(plain_matrix(Reaction ~ Days:w, frame, NULL))
+  expect_null(plain_matrix(Reaction ~ Days - 1, frame, NULL))
+  expect_null(plain_matrix(Reaction ~ Days + Reaction, frame, NULL))
+})
