@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::design::Design;
 use crate::evaluation::degrees_of_freedom;
-use crate::fit::{in_term_order, FitError};
+use crate::fit::{caller_effects, FitError};
 use crate::objective::Profile;
 use crate::response::Response;
 use crate::search::Search;
@@ -211,14 +211,11 @@ impl<'a> Worker<'a> {
         let mut beta = self.response.beta0.clone();
         axpy(scale, &solved.beta, &mut beta);
         design.transform.to_original(&mut beta);
-        let effects = solved.effects.map(|(mut u, mut b)| {
-            u.iter_mut().chain(b.iter_mut()).for_each(|v| *v *= scale);
-            design.unscale_effects(&mut b);
-            (in_term_order(&design.structure, &u), in_term_order(&design.structure, &b))
-        });
+        let theta = design.structure.theta(&found.lambda);
+        let effects = solved.effects.map(|(u, b)| caller_effects(design, &found.lambda, &theta, scale, u, b));
         let pwrss = solved.r2 * scale * scale;
         Some(Replicate {
-            theta: design.structure.theta(&found.lambda),
+            theta,
             beta,
             sigma: (pwrss / degrees_of_freedom(design, self.search.profile.reml)).sqrt(),
             criterion: solved.value,

@@ -16,7 +16,7 @@
 use crate::design::Design;
 use crate::evaluation::{degrees_of_freedom, scale_vector, Factor, Solution};
 use crate::small::*;
-use crate::terms::Lambda;
+use crate::terms::{Lambda, Structure};
 
 /// The part of the derivatives that depends on theta alone; responses at the same theta share it.
 #[derive(Debug)]
@@ -27,8 +27,6 @@ pub struct Curvature {
     pub fixed: Vec<Vec<f64>>,
     /// F = Z'V^-1X, a row of length p per random effect.
     pub f: Vec<f64>,
-    /// d(Lambda Lambda') per element of theta, K x K.
-    pub directions: Vec<Vec<f64>>,
     rest_inverse: Vec<f64>,
     reml: bool,
 }
@@ -44,6 +42,75 @@ pub struct Derivatives {
     pub covariance: Vec<Vec<f64>>,
 }
 
+/// The coordinates in which derivatives are wanted: the free elements of the engine's Lambda, or theta.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// Per element d(Lambda Lambda') of the engine's Lambda, K x K.
+    pub directions: Vec<Vec<f64>>,
+    /// Whether the coordinates are theta: then D has to be pulled back to the caller's columns.
+    theta: bool,
+}
+
+impl Frame {
+    /// The free elements of the engine's Lambda.
+    pub fn engine(structure: &Structure, lambda: &Lambda) -> Self {
+        let directions = structure.entries.iter().map(|e| direction(&lambda[e.group], structure.groups[e.group].k, e.row, e.col)).collect();
+        Frame { directions, theta: false }
+    }
+
+    /// Theta: d(S Lambda Lambda' S') for the caller's Lambda.
+    pub fn theta(structure: &Structure, theta: &[f64]) -> Self {
+        let lambda = structure.caller_lambda(theta);
+        let mut out = Self::engine(structure, &lambda);
+        for (direction, e) in out.directions.iter_mut().zip(&structure.entries) {
+            let group = &structure.groups[e.group];
+            for _ in 0..2 {
+                direction.chunks_exact_mut(group.k).for_each(|column| group.to_engine(column));
+                transpose(direction, group.k);
+            }
+        }
+        out.theta = true;
+        out
+    }
+
+    /// Whether the coordinates are theta.
+    pub fn is_theta(&self) -> bool {
+        self.theta
+    }
+
+    /// Gradient from D alone.
+    pub fn gradient(&self, structure: &Structure, covariance: &[Vec<f64>]) -> Vec<f64> {
+        structure.entries.iter().zip(&self.directions).map(|(e, s)| dot(&covariance[e.group], s)).collect()
+    }
+
+    /// What <D, d2(Lambda Lambda')> adds to the second derivatives: 2 D[r, r'] for two elements of one column.
+    pub fn add_second_order(&self, structure: &Structure, covariance: &[Vec<f64>], hessian: &mut [f64]) {
+        let mut d = covariance.to_vec();
+        if self.theta {
+            d.iter_mut().zip(&structure.groups).for_each(|(d, group)| group.pull_back(d));
+        }
+        let n = structure.entries.len();
+        for (i, a) in structure.entries.iter().enumerate() {
+            for (j, b) in structure.entries.iter().enumerate() {
+                if a.group == b.group && a.col == b.col {
+                    hessian[j * n + i] += 2.0 * d[a.group][a.row * structure.groups[a.group].k + b.row];
+                }
+            }
+        }
+    }
+}
+
+/// d(Lambda Lambda') for an element (row, col) of Lambda.
+fn direction(lambda: &[f64], k: usize, row: usize, col: usize) -> Vec<f64> {
+    let mut s = vec![0.0; k * k];
+    for r in 0..k {
+        let l = lambda[col * k + r];
+        s[r * k + row] += l;
+        s[row * k + r] += l;
+    }
+    s
+}
+
 impl Curvature {
     /// Allocates for a design.
     pub fn new(design: &Design) -> Self {
@@ -52,7 +119,6 @@ impl Curvature {
             trace: squares(),
             fixed: squares(),
             f: vec![0.0; design.structure.q * design.p],
-            directions: design.structure.entries.iter().map(|e| vec![0.0; design.structure.groups[e.group].k.pow(2)]).collect(),
             rest_inverse: vec![0.0; design.layout.len()],
             reml: false,
         }
@@ -61,24 +127,11 @@ impl Curvature {
     /// Fills everything from a factor; its Lambda must have non-zero diagonals.
     pub fn compute(&mut self, design: &Design, factor: &mut Factor, reml: bool) {
         self.reml = reml;
-        self.fill_directions(design, &factor.lambda);
         self.trace.iter_mut().for_each(|t| t.fill(0.0));
         factor.invert_rest(design, &mut self.rest_inverse);
         self.lead_traces(design, factor);
         self.rest_traces(design, factor);
         self.fixed_part(design, factor);
-    }
-
-    fn fill_directions(&mut self, design: &Design, lambda: &Lambda) {
-        for (e, s) in design.structure.entries.iter().zip(&mut self.directions) {
-            let k = design.structure.groups[e.group].k;
-            s.fill(0.0);
-            for r in 0..k {
-                let l = lambda[e.group][e.col * k + r];
-                s[r * k + e.row] += l;
-                s[e.row * k + r] += l;
-            }
-        }
     }
 
     /// The traces of the leading group, and what its rows of M^-1 add to those of the others.
@@ -188,7 +241,7 @@ impl Curvature {
 
 impl Derivatives {
     /// Gradient, second derivatives and D for one response, from what its theta shares.
-    pub fn compute(design: &Design, factor: &mut Factor, curvature: &Curvature, solution: &Solution) -> Self {
+    pub fn compute(design: &Design, factor: &mut Factor, curvature: &Curvature, solution: &Solution, frame: &Frame) -> Self {
         let nu = degrees_of_freedom(design, curvature.reml);
         let weight = nu / solution.r2;
         let mut g = solution.u.clone();
@@ -201,8 +254,12 @@ impl Derivatives {
             }
         }
         let covariance = Self::covariance(design, factor, curvature, &quadratic, weight);
-        let gradient = Self::gradient(design, factor, curvature, &quadratic, weight);
-        let hessian = Self::hessian(design, factor, curvature, &g, &covariance, nu, solution.r2);
+        let gradient = if frame.theta {
+            frame.gradient(&design.structure, &covariance)
+        } else {
+            Self::gradient(design, factor, curvature, &quadratic, weight)
+        };
+        let hessian = Self::hessian(design, factor, curvature, frame, &g, &covariance, nu, solution.r2);
         Derivatives { gradient, hessian, covariance }
     }
 
@@ -237,29 +294,21 @@ impl Derivatives {
         design.structure.entries.iter().map(|e| 2.0 * full[e.group][e.col * design.structure.groups[e.group].k + e.row]).collect()
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn hessian(
         design: &Design,
         factor: &mut Factor,
         curvature: &Curvature,
+        frame: &Frame,
         g: &[f64],
         covariance: &[Vec<f64>],
         nu: f64,
         r2: f64,
     ) -> Vec<f64> {
-        let n_theta = design.structure.entries.len();
-        let (q2, q1) = quadratic_forms(design, factor, curvature, g);
-        let mut h = vec![0.0; n_theta * n_theta];
-        for (i, a) in design.structure.entries.iter().enumerate() {
-            for (j, b) in design.structure.entries.iter().enumerate().take(i + 1) {
-                let mut value = nu / r2 * q2[j * n_theta + i] - nu * q1[i] * q1[j] / (r2 * r2);
-                if a.group == b.group && a.col == b.col {
-                    let k = design.structure.groups[a.group].k;
-                    value += 2.0 * covariance[a.group][a.row * k + b.row];
-                }
-                h[j * n_theta + i] = value;
-                h[i * n_theta + j] = value;
-            }
-        }
+        let n = frame.directions.len();
+        let (q2, q1) = quadratic_forms(design, factor, curvature, frame, g);
+        let mut h: Vec<f64> = (0..n * n).map(|t| nu / r2 * q2[t] - nu * q1[t % n] * q1[t / n] / (r2 * r2)).collect();
+        frame.add_second_order(&design.structure, covariance, &mut h);
         h
     }
 }
@@ -320,8 +369,8 @@ pub fn inverse_diagonal_blocks(design: &Design, factor: &Factor, rest_inverse: &
 
 /// y'P V_k P V_l P y for all pairs, and y'P V_k P y: with h_k = S_k g the first is h'Th - h'F (X'V^-1X)^-1 F'h,
 /// and h'Th = h'Ah - |L^-1 Lambda'A h|^2 takes one forward solve per element of theta.
-fn quadratic_forms(design: &Design, factor: &mut Factor, curvature: &Curvature, g: &[f64]) -> (Vec<f64>, Vec<f64>) {
-    let (p, n_theta, q) = (design.p, curvature.directions.len(), design.structure.q);
+fn quadratic_forms(design: &Design, factor: &mut Factor, curvature: &Curvature, frame: &Frame, g: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    let (p, n_theta, q) = (design.p, frame.directions.len(), design.structure.q);
     let mut first = vec![0.0; n_theta];
     let mut fixed = vec![0.0; n_theta * p];
     let mut second = vec![0.0; n_theta * n_theta];
@@ -333,7 +382,7 @@ fn quadratic_forms(design: &Design, factor: &mut Factor, curvature: &Curvature, 
         for level in 0..group.levels {
             let at = group.offset + level * k;
             for r in 0..k {
-                h[i][at + r] = dot(&curvature.directions[i][r * k..(r + 1) * k], &g[at..at + k]);
+                h[i][at + r] = dot(&frame.directions[i][r * k..(r + 1) * k], &g[at..at + k]);
                 first[i] += h[i][at + r] * g[at + r];
                 axpy(h[i][at + r], &curvature.f[(at + r) * p..(at + r + 1) * p], &mut fixed[i * p..(i + 1) * p]);
             }

@@ -2,8 +2,8 @@
 //!
 //! Z is never formed. With W the prior weights, Z'WZ consists of one K x K block per level of each group and
 //! of one block per pair of levels that meet in some row; Z'WX and X'WX are dense. X is centred (where the
-//! model has an intercept) and scaled first, since raw sums of squares cancel; the columns of the random
-//! effects are divided by their root mean square.
+//! model has an intercept) and scaled first, since raw sums of squares cancel; likewise the columns of the random
+//! effects (see [`crate::terms::ColumnBasis`]).
 
 use faer::linalg::matmul::triangular::{matmul, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
@@ -160,12 +160,10 @@ impl Design {
             .collect()
     }
 
-    /// Random effects of the original columns from those of the scaled ones, in place and in the engine's order.
-    pub fn unscale_effects(&self, b: &mut [f64]) {
+    /// Random effects of the caller's columns from those of the engine's, in place and in the engine's order.
+    pub fn effects_to_caller(&self, b: &mut [f64]) {
         for group in &self.structure.groups {
-            for level in b[group.offset..group.offset + group.effects()].chunks_exact_mut(group.k) {
-                level.iter_mut().zip(&group.scale).for_each(|(v, s)| *v /= s);
-            }
+            b[group.offset..group.offset + group.effects()].chunks_exact_mut(group.k).for_each(|level| group.to_caller(level));
         }
     }
 
@@ -385,9 +383,9 @@ fn rows_by_level(codes: &[i32], levels: usize) -> RowOrder {
     RowOrder { ptr, rows }
 }
 
-/// The scaled values of a group's columns in one row.
+/// The engine's values of a group's columns in one row.
 pub struct ZRow<'a> {
-    columns: Vec<Vec<(Option<&'a [f64]>, f64)>>,
+    columns: Vec<Vec<(Option<&'a [f64]>, f64, f64)>>,
     buffer: Vec<f64>,
 }
 
@@ -400,7 +398,8 @@ impl<'a> ZRow<'a> {
             for &(index, k, first) in &group.terms {
                 let z = rows.terms[index].z;
                 for c in 0..k {
-                    list.push((z.map(|z| &z[c * rows.n..(c + 1) * rows.n]), 1.0 / group.scale[first + c]));
+                    let basis = group.columns[first + c];
+                    list.push((z.map(|z| &z[c * rows.n..(c + 1) * rows.n]), basis.centre, 1.0 / basis.scale));
                 }
             }
             columns.push(list);
@@ -413,8 +412,8 @@ impl<'a> ZRow<'a> {
     #[inline]
     pub fn get(&mut self, g: usize, i: usize) -> &[f64] {
         let columns = &self.columns[g];
-        for (slot, (column, scale)) in self.buffer.iter_mut().zip(columns) {
-            *slot = column.map_or(1.0, |z| z[i]) * scale;
+        for (slot, (column, centre, scale)) in self.buffer.iter_mut().zip(columns) {
+            *slot = column.map_or(1.0, |z| (z[i] - centre) * scale);
         }
         &self.buffer[..columns.len()]
     }

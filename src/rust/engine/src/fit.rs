@@ -2,12 +2,12 @@
 
 use crate::design::Design;
 use crate::evaluation::{criterion_value, degrees_of_freedom, scale_effects, Factor, NotPositiveDefinite, Solution};
-use crate::objective::{free_elements, Profile};
+use crate::objective::Profile;
 use crate::response::{fitted_values, Response};
 use crate::search::{Found, Search};
-use crate::small::{axpy, dot, inverse_from_cholesky};
-use crate::terms::{Rows, Structure};
-use crate::trust_region::{Objective, Outcome, Point};
+use crate::small::{axpy, dot, inverse_from_cholesky, transpose};
+use crate::terms::{Group, Lambda, Rows, Structure};
+use crate::trust_region::Outcome;
 
 /// What the caller may ask of a fit.
 #[derive(Clone)]
@@ -137,9 +137,7 @@ pub fn criterion(design: &Design, response: &Response, factor: &mut Factor, thet
 pub fn derivatives(design: &Design, response: &Response, theta: &[f64], reml: bool) -> Result<(Vec<f64>, Vec<f64>), NotPositiveDefinite> {
     let mut profile = Profile::new(design, reml, &|| false);
     profile.set_response(response);
-    let x = free_elements(&design.structure, &design.structure.lambda(theta));
-    let point = profile.evaluate(x).ok_or(NotPositiveDefinite)?;
-    Ok(in_theta(&design.structure, &point))
+    profile.derivatives_in_theta(theta).ok_or(NotPositiveDefinite)
 }
 
 /// Diagonal blocks of Lambda M^-1 Lambda' per group of the design, level by level, K x K each, in the
@@ -151,24 +149,24 @@ pub fn conditional_variances(design: &Design, theta: &[f64]) -> Result<Vec<Vec<f
     let mut inverse = vec![0.0; design.layout.len()];
     factor.invert_rest(design, &mut inverse);
     let mut blocks = crate::derivatives::inverse_diagonal_blocks(design, &factor, &inverse);
-    for (g, group) in design.structure.groups.iter().enumerate() {
-        let k = group.k;
-        for block in blocks[g].chunks_exact_mut(k * k) {
-            let m = block.to_vec();
-            for c in 0..k {
-                for r in 0..k {
-                    let mut sum = 0.0;
-                    for j in 0..=c {
-                        for i in 0..=r {
-                            sum += lambda[g][i * k + r] * m[j * k + i] * lambda[g][j * k + c];
-                        }
-                    }
-                    block[c * k + r] = sum / (group.scale[r] * group.scale[c]);
-                }
-            }
-        }
+    for ((group, lambda), blocks) in design.structure.groups.iter().zip(&lambda).zip(&mut blocks) {
+        blocks.chunks_exact_mut(group.k * group.k).for_each(|block| congruence_of_effects(group, lambda, block));
     }
     Ok(blocks)
+}
+
+/// S^-1 Lambda B Lambda' S^-T in place, for a symmetric K x K block B.
+fn congruence_of_effects(group: &Group, lambda: &[f64], block: &mut [f64]) {
+    let k = group.k;
+    for _ in 0..2 {
+        for column in block.chunks_exact_mut(k) {
+            for r in (0..k).rev() {
+                column[r] = (0..=r).map(|c| lambda[c * k + r] * column[c]).sum();
+            }
+            group.to_caller(column);
+        }
+        transpose(block, k);
+    }
 }
 
 /// Everything that the caller gets, at the Lambda that was found.
@@ -178,9 +176,8 @@ fn finish(profile: &mut Profile, response: &Response, rows: &Rows, y: &[f64], fo
         return Err(FitError::Interrupted);
     }
     let theta = design.structure.theta(&found.lambda);
-    let x = free_elements(&design.structure, &found.lambda);
-    let (gradient, hessian) = match profile.evaluate(x) {
-        Some(point) => in_theta(&design.structure, &point),
+    let (gradient, hessian) = match profile.derivatives_in_theta(&theta) {
+        Some(derivatives) => derivatives,
         None => (vec![f64::NAN; theta.len()], vec![f64::NAN; theta.len() * theta.len()]),
     };
     let failure = |_| FitError::from("the criterion cannot be computed at these covariance parameters (theta)");
@@ -190,17 +187,16 @@ fn finish(profile: &mut Profile, response: &Response, rows: &Rows, y: &[f64], fo
 
     let mut beta = response.beta0.clone();
     axpy(response.scale, &solution.beta, &mut beta);
-    let mut b = scale_effects(design, &found.lambda, &solution.u);
-    b.iter_mut().for_each(|v| *v *= response.scale);
-    let mut u = solution.u.clone();
-    u.iter_mut().for_each(|v| *v *= response.scale);
-    let fitted = fitted_values(design, rows, &beta, &b);
+    let b = scale_effects(design, &found.lambda, &solution.u);
+    let mut engine_b = b.clone();
+    engine_b.iter_mut().for_each(|v| *v *= response.scale);
+    let fitted = fitted_values(design, rows, &beta, &engine_b);
     let wrss: f64 = (0..design.n).map(|i| rows.weight(i) * (y[i] - fitted[i]) * (y[i] - fitted[i])).sum();
-    let ussq = dot(&u, &u);
     let nu = degrees_of_freedom(design, reml);
     design.transform.to_original(&mut beta);
     let log_det_x = factor.log_det_x + 2.0 * design.transform.log_determinant();
-    design.unscale_effects(&mut b);
+    let ussq = dot(&solution.u, &solution.u) * response.scale * response.scale;
+    let (u, b) = caller_effects(design, &found.lambda, &theta, response.scale, solution.u, b);
     Ok(Fit {
         unscaled_covariance: unscaled_covariance(design, &factor.xvx),
         rx: right_factor(design, &factor.xvx),
@@ -208,8 +204,8 @@ fn finish(profile: &mut Profile, response: &Response, rows: &Rows, y: &[f64], fo
         log_det_m: factor.log_det_m,
         log_det_x,
         sigma: ((wrss + ussq) / nu).sqrt(),
-        u: in_term_order(&design.structure, &u),
-        b: in_term_order(&design.structure, &b),
+        u,
+        b,
         evaluations: found.evaluations,
         converged: found.outcome == Outcome::Converged,
         message: message(&found.outcome).into(),
@@ -232,12 +228,40 @@ fn message(outcome: &Outcome) -> &'static str {
     }
 }
 
-fn in_theta(structure: &Structure, point: &Point) -> (Vec<f64>, Vec<f64>) {
-    let scale: Vec<f64> = structure.entries.iter().map(|e| e.scale).collect();
-    let n = scale.len();
-    let gradient = point.gradient.iter().zip(&scale).map(|(g, s)| g * s).collect();
-    let hessian = (0..n * n).map(|i| point.hessian[i] * scale[i / n] * scale[i % n]).collect();
-    (gradient, hessian)
+/// Random effects in the units and the order of the caller, from u and b = Lambda u of the engine's. The caller's
+/// Lambda is S^-1 Lambda Q' with an orthogonal Q (see [`Structure::lambda`]), so that the caller's u is Q u.
+pub fn caller_effects(design: &Design, lambda: &Lambda, theta: &[f64], scale: f64, mut u: Vec<f64>, mut b: Vec<f64>) -> (Vec<f64>, Vec<f64>) {
+    let structure = &design.structure;
+    let caller = structure.caller_lambda(theta);
+    for ((group, own), caller) in structure.groups.iter().zip(lambda).zip(&caller) {
+        let q = rotation(group, own, caller);
+        let mut turned = vec![0.0; group.k];
+        for level in u[group.offset..group.offset + group.effects()].chunks_exact_mut(group.k) {
+            turned.fill(0.0);
+            (0..group.k).for_each(|c| axpy(level[c], &q[c * group.k..(c + 1) * group.k], &mut turned));
+            level.copy_from_slice(&turned);
+        }
+    }
+    u.iter_mut().chain(b.iter_mut()).for_each(|v| *v *= scale);
+    design.effects_to_caller(&mut b);
+    (in_term_order(structure, &u), in_term_order(structure, &b))
+}
+
+/// Q with (caller's Lambda) Q = S^-1 (engine's Lambda): column by column where the caller's is invertible; effects of
+/// a column that is zero are zero whatever Q is.
+fn rotation(group: &Group, own: &[f64], caller: &[f64]) -> Vec<f64> {
+    let k = group.k;
+    let mut q = own.to_vec();
+    for column in q.chunks_exact_mut(k) {
+        group.to_caller(column);
+        for c in 0..k {
+            let d = caller[c * k + c];
+            column[c] = if d == 0.0 { 0.0 } else { column[c] / d };
+            let x = column[c];
+            (c + 1..k).for_each(|r| column[r] -= caller[c * k + r] * x);
+        }
+    }
+    q
 }
 
 /// From group order (all terms of a factor together) to the caller's (term by term).

@@ -1,6 +1,6 @@
 //! The profiled criterion of one response as a function of the free elements of Lambda, with its derivatives.
 
-use crate::derivatives::{Curvature, Derivatives};
+use crate::derivatives::{Curvature, Derivatives, Frame};
 use crate::design::Design;
 use crate::evaluation::{criterion_value, degrees_of_freedom, scale_effects, Factor, Solution};
 use crate::one_factor::{Classes, Evaluation, Moments};
@@ -169,6 +169,29 @@ impl<'a> Profile<'a> {
         value.is_finite().then_some(value)
     }
 
+    /// Derivatives where `solve` was last called.
+    fn derivatives(&mut self, frame: &Frame) -> Derivatives {
+        let (design, reml) = (self.design, self.reml);
+        match &mut self.solver {
+            Solver::One { classes, evaluation, .. } => {
+                evaluation.derivatives(design, classes, &self.lambda[0], degrees_of_freedom(design, reml), reml, frame)
+            }
+            Solver::Many { factor, curvature, solution, .. } => {
+                curvature.compute(design, factor, reml);
+                Derivatives::compute(design, factor, curvature, solution, frame)
+            }
+        }
+    }
+
+    /// Gradient and second derivatives in theta.
+    pub fn derivatives_in_theta(&mut self, theta: &[f64]) -> Option<(Vec<f64>, Vec<f64>)> {
+        let structure = &self.design.structure;
+        let x = with_floor(structure, free_elements(structure, &structure.lambda(theta)));
+        self.value(&x)?;
+        let d = self.derivatives(&Frame::theta(structure, theta));
+        Some((d.gradient, d.hessian))
+    }
+
     /// Value and derivatives where the factorisation is at hand.
     fn evaluate_pinned(&mut self, x: &[f64]) -> Option<Point> {
         let Solver::Many { solution, response, pinned: Some(pinned), .. } = &mut self.solver else { return None };
@@ -178,7 +201,8 @@ impl<'a> Profile<'a> {
         solution.solve(self.design, response, &mut pinned.factor);
         let (m, f) = (pinned.factor.log_det_m, pinned.factor.log_det_x);
         let value = criterion_value(self.design, m, f, solution.r2, self.scale, self.reml);
-        let d = Derivatives::compute(self.design, &mut pinned.factor, &pinned.curvature, solution);
+        let frame = Frame::engine(&self.design.structure, &pinned.factor.lambda);
+        let d = Derivatives::compute(self.design, &mut pinned.factor, &pinned.curvature, solution, &frame);
         self.covariance = d.covariance;
         Some(Point { x: x.to_vec(), value, gradient: d.gradient, hessian: d.hessian })
     }
@@ -196,15 +220,8 @@ impl Objective for Profile<'_> {
             return Some(point);
         }
         let value = self.value(&x)?;
-        let d = match &mut self.solver {
-            Solver::One { classes, evaluation, .. } => {
-                evaluation.derivatives(self.design, classes, &self.lambda[0], degrees_of_freedom(self.design, self.reml), self.reml)
-            }
-            Solver::Many { factor, curvature, solution, .. } => {
-                curvature.compute(self.design, factor, self.reml);
-                Derivatives::compute(self.design, factor, curvature, solution)
-            }
-        };
+        let frame = Frame::engine(&self.design.structure, &self.lambda);
+        let d = self.derivatives(&frame);
         self.covariance = d.covariance;
         let finite = d.gradient.iter().chain(&d.hessian).all(|v| v.is_finite());
         finite.then_some(Point { x, value, gradient: d.gradient, hessian: d.hessian })

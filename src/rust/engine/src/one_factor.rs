@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use crate::derivatives::Derivatives;
+use crate::derivatives::{Derivatives, Frame};
 use crate::design::Design;
 use crate::small::*;
 
@@ -259,7 +259,7 @@ impl Evaluation {
     }
 
     /// Derivatives at the Lambda that was last solved at; its diagonal must not be zero.
-    pub fn derivatives(&mut self, design: &Design, classes: &Classes, lambda: &[f64], nu: f64, reml: bool) -> Derivatives {
+    pub fn derivatives(&mut self, design: &Design, classes: &Classes, lambda: &[f64], nu: f64, reml: bool, frame: &Frame) -> Derivatives {
         match classes.k {
             1 => self.sum_classes(classes, 1, lambda, nu, reml),
             2 => self.sum_classes(classes, 2, lambda, nu, reml),
@@ -267,7 +267,7 @@ impl Evaluation {
             4 => self.sum_classes(classes, 4, lambda, nu, reml),
             k => self.sum_classes(classes, k, lambda, nu, reml),
         }
-        self.assemble(design, lambda, nu, reml)
+        self.assemble(design, lambda, nu, reml, frame)
     }
 
     #[inline(always)]
@@ -368,26 +368,22 @@ impl Evaluation {
     }
 
     /// Gradient, D and second derivatives from the sums over classes.
-    fn assemble(&self, design: &Design, lambda: &[f64], nu: f64, reml: bool) -> Derivatives {
+    fn assemble(&self, design: &Design, lambda: &[f64], nu: f64, reml: bool, frame: &Frame) -> Derivatives {
         let (k, p, s) = (design.structure.groups[0].k, design.p, &self.sums);
         let weight = nu / self.r2;
         let mut covariance = s.t.clone();
         axpy(-1.0, &s.fixed, &mut covariance);
         axpy(-weight, &s.gg, &mut covariance);
         symmetrise(&mut covariance, k);
-        let mut rest = s.fixed.clone();
-        axpy(weight, &s.gg, &mut rest);
-        let mut full = vec![0.0; k * k];
-        times_lower(&rest, lambda, k, &mut full);
-        let entries = &design.structure.entries;
-        let gradient = entries.iter().map(|e| 2.0 * (s.trace[e.col * k + e.row] - full[e.col * k + e.row])).collect();
+        let covariance = vec![covariance];
+        let gradient = if frame.is_theta() { frame.gradient(&design.structure, &covariance) } else { self.gradient(design, lambda, weight) };
 
-        let n = entries.len();
-        let mut hessian = vec![0.0; n * n];
-        let directions: Vec<Vec<f64>> = entries.iter().map(|e| direction(lambda, k, e.row, e.col)).collect();
+        let directions = &frame.directions;
+        let n = directions.len();
         let first: Vec<f64> = directions.iter().map(|d| dot(d, &s.gg)).collect();
         let fixed: Vec<Vec<f64>> = directions.iter().map(|d| combine(d, &s.fg, p)).collect();
         let b: Vec<Vec<f64>> = if reml && p > 0 { directions.iter().map(|d| self.weighted_cross_product(d, k, p)).collect() } else { Vec::new() };
+        let mut hessian = vec![0.0; n * n];
         for i in 0..n {
             for j in 0..=i {
                 let mut value = self.quadratic_form(&directions[i], &directions[j], k);
@@ -396,14 +392,22 @@ impl Evaluation {
                     value -= dot(&b[i], &b[j]);
                 }
                 value -= nu * first[i] * first[j] / (self.r2 * self.r2);
-                if entries[i].col == entries[j].col {
-                    value += 2.0 * covariance[entries[i].row * k + entries[j].row];
-                }
                 hessian[j * n + i] = value;
                 hessian[i * n + j] = value;
             }
         }
-        Derivatives { gradient, hessian, covariance: vec![covariance] }
+        frame.add_second_order(&design.structure, &covariance, &mut hessian);
+        Derivatives { gradient, hessian, covariance }
+    }
+
+    /// 2 [A Lambda M^-1 - (F Cx F' + (nu / r2) g g') Lambda] at the free elements.
+    fn gradient(&self, design: &Design, lambda: &[f64], weight: f64) -> Vec<f64> {
+        let (k, s) = (design.structure.groups[0].k, &self.sums);
+        let mut rest = s.fixed.clone();
+        axpy(weight, &s.gg, &mut rest);
+        let mut full = vec![0.0; k * k];
+        times_lower(&rest, lambda, k, &mut full);
+        design.structure.entries.iter().map(|e| 2.0 * (s.trace[e.col * k + e.row] - full[e.col * k + e.row])).collect()
     }
 
     /// Sum over classes of tr(X S_i T S_j).
@@ -446,17 +450,6 @@ impl Evaluation {
         }
         out
     }
-}
-
-/// d(Lambda Lambda') for an element (row, col) of Lambda.
-fn direction(lambda: &[f64], k: usize, row: usize, col: usize) -> Vec<f64> {
-    let mut s = vec![0.0; k * k];
-    for r in 0..k {
-        let l = lambda[col * k + r];
-        s[r * k + row] += l;
-        s[row * k + r] += l;
-    }
-    s
 }
 
 /// Sum of s[a, b] v[a, b] over blocks v of length p.

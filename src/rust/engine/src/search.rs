@@ -108,7 +108,7 @@ impl<'a> Search<'a> {
                         sigma[c * k + r] += natural[r] * natural[c] * vectors[r] * vectors[c];
                     }
                 }
-                set_term_block(&mut lambda[g], group.k, first, k, &semidefinite_cholesky(&sigma, k, 1e-14));
+                set_term_block(&mut lambda[g], group.k, first, k, &semidefinite_cholesky(&sigma, k));
             }
         }
         found.then(|| free_elements(self.structure(), &lambda))

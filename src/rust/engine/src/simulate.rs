@@ -27,7 +27,7 @@ impl<'a> Simulator<'a> {
         if theta.is_some_and(|t| t.len() != design.structure.entries.len()) {
             return Err("theta has the wrong length".into());
         }
-        Ok(Simulator { design, rows, mean, sigma, lambda: theta.map(|t| design.structure.lambda(t)), place: caller_places(&design.structure) })
+        Ok(Simulator { design, rows, mean, sigma, lambda: theta.map(|t| design.structure.caller_lambda(t)), place: caller_places(&design.structure) })
     }
 
     /// Number of rows.
@@ -49,6 +49,9 @@ impl<'a> Simulator<'a> {
         let groups = &self.design.structure.groups;
         let mut b: Vec<f64> = self.place.iter().map(|&at| u[at]).collect();
         b = scale_effects(self.design, lambda, &b);
+        for group in groups {
+            b[group.offset..group.offset + group.effects()].chunks_exact_mut(group.k).for_each(|level| group.to_engine(level));
+        }
         b.iter_mut().for_each(|v| *v *= self.sigma);
         let mut z = ZRow::new(&self.design.structure, self.rows);
         for (i, y) in y.iter_mut().enumerate() {

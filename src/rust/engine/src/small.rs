@@ -131,6 +131,15 @@ pub fn inverse_from_cholesky(l: &[f64], k: usize) -> Vec<f64> {
     out
 }
 
+/// A := A'.
+pub fn transpose(a: &mut [f64], k: usize) {
+    for c in 0..k {
+        for r in c + 1..k {
+            a.swap(c * k + r, r * k + c);
+        }
+    }
+}
+
 /// A := (A + A') / 2.
 pub fn symmetrise(a: &mut [f64], k: usize) {
     for c in 0..k {
@@ -195,14 +204,15 @@ fn rotate(a: &mut [f64], v: &mut [f64], k: usize, p: usize, q: usize) {
     }
 }
 
-/// Lower Cholesky factor of a positive *semi*definite matrix in the canonical form with a non-negative
-/// diagonal and a zero column wherever a pivot vanishes (relative to `tolerance` times the largest diagonal).
-pub fn semidefinite_cholesky(a: &[f64], k: usize, tolerance: f64) -> Vec<f64> {
+/// Lower Cholesky factor of a positive *semi*definite matrix in the canonical form with a non-negative diagonal
+/// and a zero column wherever rounding is all that is left of a pivot.
+pub fn semidefinite_cholesky(a: &[f64], k: usize) -> Vec<f64> {
+    const ROUNDING: f64 = 1e-13; // of the diagonal element that the pivot started from
+    let own: Vec<f64> = (0..k).map(|i| a[i * k + i]).collect();
     let mut a = a.to_vec();
-    let largest = (0..k).map(|i| a[i * k + i]).fold(0.0, f64::max);
     for c in 0..k {
         let pivot = a[c * k + c];
-        let d = if pivot > tolerance * largest { pivot.sqrt() } else { 0.0 };
+        let d = if pivot > ROUNDING * own[c] { pivot.sqrt() } else { 0.0 };
         a[c * k + c] = d;
         for r in c + 1..k {
             a[c * k + r] = if d > 0.0 { a[c * k + r] / d } else { 0.0 };
@@ -280,7 +290,7 @@ mod tests {
     #[test]
     fn semidefinite_factor_has_a_zero_column() {
         // Sigma = v v' with v = (0, 3, 4): the first column vanishes, the second carries it all.
-        let l = semidefinite_cholesky(&[0.0, 0.0, 0.0, 0.0, 9.0, 12.0, 0.0, 12.0, 16.0], 3, 1e-12);
+        let l = semidefinite_cholesky(&[0.0, 0.0, 0.0, 0.0, 9.0, 12.0, 0.0, 12.0, 16.0], 3);
         assert_eq!(l, [0.0, 0.0, 0.0, 0.0, 3.0, 4.0, 0.0, 0.0, 0.0]);
     }
 }

@@ -4,7 +4,7 @@
 //! [`Group`] with K = sum of k columns, so that a level's effects stand together; its relative covariance
 //! factor Lambda is then block diagonal with one lower triangular block per term.
 
-use crate::small::semidefinite_cholesky;
+use crate::small::{semidefinite_cholesky, transpose};
 
 /// The data of one model, row by row, borrowed from the caller: nothing here is copied.
 #[derive(Clone)]
@@ -97,14 +97,63 @@ pub struct Group {
     pub terms: Vec<(usize, usize, usize)>,
     /// Where the group's effects begin in the vector of all random effects.
     pub offset: usize,
-    /// Root mean square of each column, by which it is divided inside the engine.
-    pub scale: Vec<f64>,
+    /// The engine's columns, in terms of the caller's: z = 1 `centre` + `scale` times the engine's column.
+    pub columns: Vec<ColumnBasis>,
+}
+
+/// How the engine's version of a column of a random-effects term comes about. Where a term has a constant column,
+/// its others are centred, since (1, year) is all but collinear; every column is divided by its size.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ColumnBasis {
+    /// What is subtracted.
+    pub centre: f64,
+    /// What the rest is divided by.
+    pub scale: f64,
+    /// The engine's constant column of the same term, which takes up the centre.
+    pub constant: Option<usize>,
 }
 
 impl Group {
     /// Number of random effects, levels times K.
     pub fn effects(&self) -> usize {
         self.levels * self.k
+    }
+
+    /// S b: effects of the engine's columns from those of the caller's, for one level, in place.
+    pub fn to_engine(&self, b: &mut [f64]) {
+        for (c, column) in self.columns.iter().enumerate() {
+            if let Some(constant) = column.constant {
+                b[constant] += column.centre / self.columns[constant].scale * b[c];
+            }
+        }
+        b.iter_mut().zip(&self.columns).for_each(|(b, column)| *b *= column.scale);
+    }
+
+    /// S^-1 b: effects of the caller's columns from those of the engine's, for one level, in place.
+    pub fn to_caller(&self, b: &mut [f64]) {
+        b.iter_mut().zip(&self.columns).for_each(|(b, column)| *b /= column.scale);
+        for (c, column) in self.columns.iter().enumerate() {
+            if let Some(constant) = column.constant {
+                b[constant] -= column.centre / self.columns[constant].scale * b[c];
+            }
+        }
+    }
+
+    /// S' A S for a symmetric K x K matrix, in place.
+    pub fn pull_back(&self, a: &mut [f64]) {
+        let k = self.k;
+        for _ in 0..2 {
+            // A := (A S)', twice
+            for (c, column) in self.columns.iter().enumerate() {
+                if let Some(constant) = column.constant {
+                    (0..k).for_each(|r| a[c * k + r] = a[c * k + r] * column.scale + a[constant * k + r] * column.centre);
+                }
+            }
+            for (column, values) in self.columns.iter().zip(a.chunks_exact_mut(k)).filter(|(column, _)| column.constant.is_none()) {
+                values.iter_mut().for_each(|v| *v *= column.scale);
+            }
+            transpose(a, k);
+        }
     }
 }
 
@@ -117,11 +166,9 @@ pub struct ThetaEntry {
     pub row: usize,
     /// Column within the K x K block.
     pub col: usize,
-    /// Factor from theta to the engine's Lambda (the row's column scale).
-    pub scale: f64,
 }
 
-/// Per group the K x K lower triangular relative covariance factor, in the engine's column scale.
+/// Per group the K x K lower triangular relative covariance factor, for the engine's columns unless said otherwise.
 pub type Lambda = Vec<Vec<f64>>;
 
 /// The groups (the one with most effects first, since it is eliminated first) and the map from theta.
@@ -156,7 +203,7 @@ impl Structure {
             let (group, first) = Self::locate(&groups, index);
             for col in 0..term.k {
                 for row in col..term.k {
-                    entries.push(ThetaEntry { group, row: first + row, col: first + col, scale: groups[group].scale[first + row] });
+                    entries.push(ThetaEntry { group, row: first + row, col: first + col });
                 }
             }
         }
@@ -164,16 +211,16 @@ impl Structure {
     }
 
     fn group(rows: &Rows, factor: usize) -> Group {
-        let (mut terms, mut scale, mut k) = (Vec::new(), Vec::new(), 0);
+        let (mut terms, mut columns, mut k) = (Vec::new(), Vec::new(), 0);
         for (index, term) in rows.terms.iter().enumerate().filter(|(_, t)| t.factor == factor) {
             terms.push((index, term.k, k));
-            k += term.k;
             match term.z {
-                None => scale.push(1.0),
-                Some(z) => scale.extend(z.chunks_exact(rows.n).map(root_mean_square)),
+                None => columns.push(ColumnBasis { centre: 0.0, scale: 1.0, constant: None }),
+                Some(z) => columns.extend(column_bases(z, rows.n, k)),
             }
+            k += term.k;
         }
-        Group { factor, levels: rows.levels[factor], k, terms, offset: 0, scale }
+        Group { factor, levels: rows.levels[factor], k, terms, offset: 0, columns }
     }
 
     /// Group of a term and the term's first column there.
@@ -186,23 +233,35 @@ impl Structure {
         unreachable!("every term belongs to a group")
     }
 
-    /// The engine's Lambda of a theta.
-    pub fn lambda(&self, theta: &[f64]) -> Lambda {
-        let mut lambda = self.groups.iter().map(|g| vec![0.0; g.k * g.k]).collect();
-        self.fill_lambda(theta, &mut lambda);
+    /// Theta as it stands: per group the relative covariance factor for the caller's columns.
+    pub fn caller_lambda(&self, theta: &[f64]) -> Lambda {
+        let mut lambda: Lambda = self.groups.iter().map(|g| vec![0.0; g.k * g.k]).collect();
+        for (e, t) in self.entries.iter().zip(theta) {
+            lambda[e.group][e.col * self.groups[e.group].k + e.row] = *t;
+        }
         lambda
     }
 
-    /// Writes the engine's Lambda of a theta over an existing one.
-    pub fn fill_lambda(&self, theta: &[f64], lambda: &mut Lambda) {
-        for (e, t) in self.entries.iter().zip(theta) {
-            lambda[e.group][e.col * self.groups[e.group].k + e.row] = t * e.scale;
+    /// The engine's Lambda of a theta: with the caller's columns z = (engine's columns) S the engine's effects are
+    /// S b, so that its Lambda is S Lambda, made triangular by an orthogonal matrix from the right.
+    pub fn lambda(&self, theta: &[f64]) -> Lambda {
+        let mut lambda = self.caller_lambda(theta);
+        for (group, l) in self.groups.iter().zip(&mut lambda) {
+            (0..group.k).for_each(|c| group.to_engine(&mut l[c * group.k..(c + 1) * group.k]));
+            make_lower_triangular(l, group.k);
         }
+        lambda
     }
 
     /// The theta of an engine's Lambda.
     pub fn theta(&self, lambda: &Lambda) -> Vec<f64> {
-        self.entries.iter().map(|e| lambda[e.group][e.col * self.groups[e.group].k + e.row] / e.scale).collect()
+        let mut caller = lambda.clone();
+        for (group, l) in self.groups.iter().zip(&mut caller) {
+            (0..group.k).for_each(|c| group.to_caller(&mut l[c * group.k..(c + 1) * group.k]));
+            make_lower_triangular(l, group.k);
+        }
+        self.canonical(&mut caller);
+        self.entries.iter().map(|e| caller[e.group][e.col * self.groups[e.group].k + e.row]).collect()
     }
 
     /// Replaces Lambda by the canonical factor of the same covariance Lambda Lambda': diagonals not negative,
@@ -213,7 +272,7 @@ impl Structure {
                 let (block, sigma) = (term_block(&lambda[g], group.k, first, k), term_covariance(&lambda[g], group.k, first, k));
                 let singular = (0..k).any(|i| block[i * k + i] == 0.0);
                 let factor = if singular {
-                    semidefinite_cholesky(&sigma, k, 1e-14)
+                    semidefinite_cholesky(&sigma, k)
                 } else {
                     flip_columns(&block, k)
                 };
@@ -259,13 +318,53 @@ fn flip_columns(block: &[f64], k: usize) -> Vec<f64> {
     out
 }
 
-fn root_mean_square(column: &[f64]) -> f64 {
-    let largest = column.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+/// Bases of a term's columns; `first` is the place of its first column in the group.
+fn column_bases(z: &[f64], n: usize, first: usize) -> Vec<ColumnBasis> {
+    let columns: Vec<&[f64]> = z.chunks_exact(n).collect();
+    let constant = columns.iter().position(|c| c[0] != 0.0 && c.iter().all(|v| *v == c[0]));
+    let basis = |(j, column): (usize, &&[f64])| {
+        let centred = constant.filter(|&c| c != j);
+        let centre = if centred.is_some() { column[0] + column.iter().map(|v| v - column[0]).sum::<f64>() / n as f64 } else { 0.0 };
+        let size = root_mean_square(column, centre);
+        ColumnBasis { centre, scale: if constant == Some(j) { column[0] } else { size }, constant: centred.map(|c| first + c) }
+    };
+    columns.iter().enumerate().map(basis).collect()
+}
+
+fn root_mean_square(column: &[f64], centre: f64) -> f64 {
+    let largest = column.iter().fold(0.0_f64, |m, v| m.max((v - centre).abs()));
     if largest == 0.0 || !largest.is_finite() {
         return 1.0;
     }
-    let sum: f64 = column.iter().map(|v| (v / largest) * (v / largest)).sum();
+    let sum: f64 = column.iter().map(|v| ((v - centre) / largest).powi(2)).sum();
     largest * (sum / column.len() as f64).sqrt()
+}
+
+/// Rotates the columns of a square B so that it becomes lower triangular: B = L Q, L overwrites B. What rounding
+/// leaves of a column that vanishes is set to zero.
+fn make_lower_triangular(b: &mut [f64], k: usize) {
+    let largest = b.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+    for r in 0..k {
+        for c in r + 1..k {
+            let (x, y) = (b[r * k + r], b[c * k + r]);
+            if y == 0.0 {
+                continue;
+            }
+            let h = x.hypot(y);
+            let (cos, sin) = (x / h, y / h);
+            for i in r..k {
+                let (p, q) = (b[r * k + i], b[c * k + i]);
+                b[r * k + i] = cos * p + sin * q;
+                b[c * k + i] = cos * q - sin * p;
+            }
+            b[c * k + r] = 0.0;
+        }
+    }
+    for column in b.chunks_exact_mut(k) {
+        if column.iter().all(|v| v.abs() < 1e-14 * largest) {
+            column.fill(0.0);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -288,7 +387,7 @@ mod tests {
         assert_eq!(s.groups.len(), 2);
         assert_eq!((s.groups[0].factor, s.groups[0].k, s.groups[1].offset, s.q), (1, 2, 8, 10));
         let lambda = s.lambda(&[0.5, 3.0, 0.25]);
-        assert_eq!(lambda[0], [0.5, 0.0, 0.0, 0.5]); // the second column's scale is 2
+        assert_eq!(lambda[0], [0.5, 0.0, 0.0, 0.5]); // the second column is divided by 2
         assert_eq!(lambda[1], [3.0]);
         assert_eq!(s.theta(&lambda), [0.5, 3.0, 0.25]);
     }
@@ -305,6 +404,35 @@ mod tests {
             let canonical = s.theta(&lambda);
             assert!((canonical[2] - 0.5).abs() < 1e-15 && canonical[0] == 0.0 && canonical[1] == 0.0, "{canonical:?}");
         }
+    }
+
+    #[test]
+    fn the_engines_columns_span_the_same_model() {
+        let z = [vec![1.0; 4], vec![7.0, 9.0, 8.0, 12.0], vec![2.0, -1.0, 5.0, 6.0]].concat();
+        let s = Structure::new(&rows(vec![&[1, 1, 2, 2]], vec![2], vec![Term { factor: 0, z: Some(&z), k: 3 }]));
+        let theta = [0.5, 0.3, -0.2, 0.7, 0.1, 0.4];
+        let lambda = s.lambda(&theta);
+        s.theta(&lambda).iter().zip(&theta).for_each(|(a, b)| assert!((a - b).abs() < 1e-14));
+        // z' Sigma z is the same for the caller's and for the engine's columns
+        let caller = s.caller_lambda(&theta);
+        for row in 0..4 {
+            let own: Vec<f64> = (0..3).map(|c| z[c * 4 + row]).collect();
+            let columns = &s.groups[0].columns;
+            let engine: Vec<f64> = own.iter().zip(columns).map(|(z, b)| (z - b.centre) / b.scale).collect();
+            let variance = |z: &[f64], l: &[f64]| -> f64 { (0..3).map(|c| (0..3).map(|r| z[r] * l[c * 3 + r]).sum::<f64>().powi(2)).sum() };
+            assert!((variance(&own, &caller[0]) - variance(&engine, &lambda[0])).abs() < 1e-12);
+        }
+        // S' A S turns the engine's quadratic forms into the caller's
+        let b = [0.3, -0.8, 1.1];
+        let mut image = b;
+        s.groups[0].to_engine(&mut image);
+        let a = [2.0, 0.5, 0.1, 0.5, 3.0, -0.4, 0.1, -0.4, 1.0];
+        let form = |a: &[f64], b: &[f64]| -> f64 { (0..9).map(|i| a[i] * b[i / 3] * b[i % 3]).sum() };
+        let mut pulled = a;
+        s.groups[0].pull_back(&mut pulled);
+        assert!((form(&a, &image) - form(&pulled, &b)).abs() < 1e-12);
+        s.groups[0].to_caller(&mut image);
+        b.iter().zip(&image).for_each(|(a, b)| assert!((a - b).abs() < 1e-14));
     }
 
     #[test]

@@ -65,6 +65,14 @@ pub fn minimise(objective: &mut impl Objective, start: Vec<f64>, limit: usize) -
         let scale = objective.step_scale(&best.x);
         let step = Step::new(&best.gradient, &hessian, &scale, radius);
         let tolerance = TOLERANCE.max(objective.noise(best.value));
+        if step.decrease <= tolerance && correction.iter().any(|c| *c != 0.0) {
+            // The correction is a guess; the end must not hang on it.
+            let plain = Step::new(&best.gradient, &best.hessian, &scale, radius);
+            if plain.decrease > 1e3 * tolerance {
+                correction.fill(0.0);
+                continue;
+            }
+        }
         if step.decrease <= tolerance {
             // Too short to be judged by the value; a Newton step still squares the error that is left.
             if step.newton {
