@@ -23,6 +23,7 @@
 #'
 #' @seealso [lmer()], [fastlmer-differences]
 #' @keywords internal
+#' @importFrom Matrix drop0
 #' @importFrom lme4 lmerControl
 #' @importFrom lme4 ranef
 #' @useDynLib fastlmer, .registration = TRUE
