@@ -12,8 +12,7 @@ new_design <- function(parts) {
 #'
 #' @param object any object.
 #' @return `TRUE` when `object` is a fit whose numbers come from fastlmer's engine: one of [lmer()] here, also after saving and
-#'   loading or after coercion by `lmerTest::as_lmerModLmerTest()`. `FALSE` for fits that lme4 made, among them what lme4's own
-#'   `refitML()` returns, and for everything else.
+#'   loading or after coercion by `lmerTest::as_lmerModLmerTest()`. `FALSE` for fits that lme4 made and for everything else.
 #' @examples
 #' is_fastlmer(lmer(Reaction ~ Days + (Days | Subject), sleepstudy))
 #' is_fastlmer(lme4::lmer(Reaction ~ Days + (Days | Subject), sleepstudy))
