@@ -50,19 +50,27 @@ pub enum Outcome {
 /// Decrease of the criterion that a Newton step must promise to be taken.
 pub const TOLERANCE: f64 = 1e-10;
 
+/// An approximate Hessian that has not led to the end after so many evaluations gives way to differences of gradients.
+const PATIENCE: usize = 40;
+
 /// Minimises from `start`. Returns the best point (moved by a last step too short to be worth its evaluation), how it ended and the number of evaluations, or `None`
 /// when the objective cannot be computed at the start.
 pub fn minimise(objective: &mut impl Objective, start: Vec<f64>, limit: usize) -> Option<(Point, Outcome, usize)> {
     let mut best = objective.evaluate(start)?;
     let n = best.x.len();
     let mut correction = vec![0.0; n * n];
-    let (mut radius, mut evaluations) = (1.0_f64, 1);
+    let (mut radius, mut evaluations, mut fresh) = (1.0_f64, 1, true);
     loop {
         if objective.interrupted() {
             return Some((best, Outcome::Interrupted, evaluations));
         }
-        let hessian: Vec<f64> = best.hessian.iter().zip(&correction).map(|(h, c)| h + c).collect();
         let scale = objective.step_scale(&best.x);
+        if !objective.exact_hessian() && evaluations > PATIENCE && fresh {
+            evaluations += difference_hessian(objective, &mut best, &scale);
+            correction.fill(0.0);
+        }
+        fresh = false;
+        let hessian: Vec<f64> = best.hessian.iter().zip(&correction).map(|(h, c)| h + c).collect();
         let step = Step::new(&best.gradient, &hessian, &scale, radius);
         let tolerance = TOLERANCE.max(objective.noise(best.value));
         if step.decrease <= tolerance && correction.iter().any(|c| *c != 0.0) {
@@ -102,11 +110,12 @@ pub fn minimise(objective: &mut impl Objective, start: Vec<f64>, limit: usize) -
             radius = (3.0 * radius).min(1e3);
         }
         if let Some(trial) = trial {
-            if !objective.exact_hessian() {
+            if !objective.exact_hessian() && evaluations <= PATIENCE {
                 secant_correction(&mut correction, &best, &trial);
             }
             if ratio > 1e-4 {
                 best = trial;
+                fresh = true;
             }
         }
         if radius < 1e-10 {
@@ -176,6 +185,29 @@ impl Step {
     }
 }
 
+/// Replaces the Hessian at a point by forward differences of the gradient; the number of evaluations that took.
+fn difference_hessian(objective: &mut impl Objective, at: &mut Point, scale: &[f64]) -> usize {
+    let n = at.x.len();
+    let mut columns = Vec::with_capacity(n);
+    for j in 0..n {
+        let h = 1e-5 * scale[j];
+        let mut x = at.x.clone();
+        x[j] += h;
+        let Some(there) = objective.evaluate(x) else { return j + 1 };
+        let h = there.x[j] - at.x[j]; // the objective may have adjusted x
+        if h == 0.0 {
+            return j + 1;
+        }
+        columns.push(there.gradient.iter().zip(&at.gradient).map(|(a, b)| (a - b) / h).collect::<Vec<f64>>());
+    }
+    for j in 0..n {
+        for i in 0..n {
+            at.hessian[j * n + i] = 0.5 * (columns[j][i] + columns[i][j]);
+        }
+    }
+    n
+}
+
 /// Symmetric rank-one update of what the approximate Hessian lacks, from the difference of two gradients
 /// (Nocedal and Wright, section 6.2).
 fn secant_correction(correction: &mut [f64], from: &Point, to: &Point) {
@@ -202,7 +234,8 @@ fn secant_correction(correction: &mut [f64], from: &Point, to: &Point) {
 mod tests {
     use super::*;
 
-    struct Function(fn(&[f64]) -> (f64, [f64; 2], [f64; 4]));
+    /// Value, gradient and Hessian of a function, and whether the Hessian may be believed.
+    struct Function(fn(&[f64]) -> (f64, [f64; 2], [f64; 4]), bool);
 
     impl Objective for Function {
         fn evaluate(&mut self, x: Vec<f64>) -> Option<Point> {
@@ -216,7 +249,7 @@ mod tests {
             0.0
         }
         fn exact_hessian(&self) -> bool {
-            true
+            self.1
         }
         fn interrupted(&self) -> bool {
             false
@@ -229,10 +262,21 @@ mod tests {
             let (a, b) = (1.0 - x[0], x[1] - x[0] * x[0]);
             let h00 = 2.0 - 400.0 * b + 800.0 * x[0] * x[0];
             (a * a + 100.0 * b * b, [-2.0 * a - 400.0 * x[0] * b, 200.0 * b], [h00, -400.0 * x[0], -400.0 * x[0], 200.0])
-        });
+        }, true);
         let (point, outcome, _) = minimise(&mut f, vec![-1.2, 1.0], 200).unwrap();
         assert_eq!(outcome, Outcome::Converged);
         assert!((point.x[0] - 1.0).abs() < 1e-5 && (point.x[1] - 1.0).abs() < 1e-5);
+    }
+
+    #[test]
+    fn a_useless_hessian_is_made_up_for() {
+        let mut f = Function(|x| {
+            let (a, b) = (1.0 - x[0], x[1] - x[0] * x[0]);
+            (a * a + 100.0 * b * b, [-2.0 * a - 400.0 * x[0] * b, 200.0 * b], [1.0, 0.0, 0.0, 1.0])
+        }, false);
+        let (point, outcome, _) = minimise(&mut f, vec![-1.2, 1.0], 500).unwrap();
+        assert_eq!(outcome, Outcome::Converged);
+        assert!((point.x[0] - 1.0).abs() < 1e-4 && (point.x[1] - 1.0).abs() < 1e-4);
     }
 
     #[test]
@@ -241,7 +285,7 @@ mod tests {
         let mut f = Function(|x| {
             let b = x[1] * x[1] - 1.0;
             (x[0] * x[0] + b * b, [2.0 * x[0], 4.0 * x[1] * b], [2.0, 0.0, 0.0, 12.0 * x[1] * x[1] - 4.0])
-        });
+        }, true);
         let (point, outcome, _) = minimise(&mut f, vec![0.0, 0.0], 100).unwrap();
         assert_eq!(outcome, Outcome::Converged);
         assert!(point.value < 1e-9 && (point.x[1].abs() - 1.0).abs() < 1e-5);
@@ -249,7 +293,7 @@ mod tests {
 
     #[test]
     fn the_limit_is_reported() {
-        let mut f = Function(|x| (x[0].powi(4) + x[1].powi(4), [4.0 * x[0].powi(3), 4.0 * x[1].powi(3)], [12.0 * x[0] * x[0], 0.0, 0.0, 12.0 * x[1] * x[1]]));
+        let mut f = Function(|x| (x[0].powi(4) + x[1].powi(4), [4.0 * x[0].powi(3), 4.0 * x[1].powi(3)], [12.0 * x[0] * x[0], 0.0, 0.0, 12.0 * x[1] * x[1]]), true);
         let (_, outcome, evaluations) = minimise(&mut f, vec![3.0, 5.0], 3).unwrap();
         assert_eq!((outcome, evaluations), (Outcome::EvaluationLimit, 3));
     }
