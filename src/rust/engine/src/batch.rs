@@ -184,7 +184,14 @@ struct Worker<'a> {
 }
 
 impl<'a> Worker<'a> {
-    fn new(design: &'a Design, rows: &'a Rows<'a>, reml: bool, effects: bool, max_evaluations: usize, interrupted: &'a dyn Fn() -> bool) -> Self {
+    fn new(
+        design: &'a Design,
+        rows: &'a Rows<'a>,
+        reml: bool,
+        effects: bool,
+        max_evaluations: usize,
+        interrupted: &'a dyn Fn() -> bool,
+    ) -> Self {
         Worker {
             design,
             rows,

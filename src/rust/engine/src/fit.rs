@@ -230,7 +230,14 @@ fn message(outcome: &Outcome) -> &'static str {
 
 /// Random effects in the units and the order of the caller, from u and b = Lambda u of the engine's. The caller's
 /// Lambda is S^-1 Lambda Q' with an orthogonal Q (see [`Structure::lambda`]), so that the caller's u is Q u.
-pub fn caller_effects(design: &Design, lambda: &Lambda, theta: &[f64], scale: f64, mut u: Vec<f64>, mut b: Vec<f64>) -> (Vec<f64>, Vec<f64>) {
+pub fn caller_effects(
+    design: &Design,
+    lambda: &Lambda,
+    theta: &[f64],
+    scale: f64,
+    mut u: Vec<f64>,
+    mut b: Vec<f64>,
+) -> (Vec<f64>, Vec<f64>) {
     let structure = &design.structure;
     let caller = structure.caller_lambda(theta);
     for ((group, own), caller) in structure.groups.iter().zip(lambda).zip(&caller) {

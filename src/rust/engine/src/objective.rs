@@ -26,6 +26,8 @@ pub struct Profile<'a> {
     pub interrupted: &'a dyn Fn() -> bool,
     lambda: Lambda,
     scale: f64,
+    /// y'Wy / r2 where the criterion was last computed: how many of r2's digits its subtractions cost.
+    cancellation: f64,
     solver: Solver<'a>,
 }
 
@@ -84,6 +86,7 @@ impl<'a> Profile<'a> {
             natural: natural_sizes(design),
             lambda: zero_lambda(&design.structure),
             scale: 1.0,
+            cancellation: 1.0,
             solver,
         }
     }
@@ -165,6 +168,7 @@ impl<'a> Profile<'a> {
                 (factor.log_det_m, factor.log_det_x, solution.r2)
             }
         };
+        self.cancellation = self.sum_of_squares() / r2;
         let value = criterion_value(self.design, log_det_m, log_det_x, r2, self.scale, self.reml);
         value.is_finite().then_some(value)
     }
@@ -207,9 +211,18 @@ impl<'a> Profile<'a> {
         Some(Point { x: x.to_vec(), value, gradient: d.gradient, hessian: d.hessian })
     }
 
+    /// y'Wy of the engine's response.
+    fn sum_of_squares(&self) -> f64 {
+        match &self.solver {
+            Solver::One { yy, .. } => *yy,
+            Solver::Many { response, .. } => response.yy,
+        }
+    }
+
     /// What is added to the value by rounding, at most.
     pub fn rounding(&self, value: f64) -> f64 {
-        1e-15 * (value.abs() + self.design.n as f64)
+        let n = self.design.n as f64;
+        1e-15 * (value.abs() + n) + f64::EPSILON * n * self.cancellation
     }
 }
 

@@ -376,13 +376,15 @@ impl Evaluation {
         axpy(-weight, &s.gg, &mut covariance);
         symmetrise(&mut covariance, k);
         let covariance = vec![covariance];
-        let gradient = if frame.is_theta() { frame.gradient(&design.structure, &covariance) } else { self.gradient(design, lambda, weight) };
+        let gradient =
+            if frame.is_theta() { frame.gradient(&design.structure, &covariance) } else { self.gradient(design, lambda, weight) };
 
         let directions = &frame.directions;
         let n = directions.len();
         let first: Vec<f64> = directions.iter().map(|d| dot(d, &s.gg)).collect();
         let fixed: Vec<Vec<f64>> = directions.iter().map(|d| combine(d, &s.fg, p)).collect();
-        let b: Vec<Vec<f64>> = if reml && p > 0 { directions.iter().map(|d| self.weighted_cross_product(d, k, p)).collect() } else { Vec::new() };
+        let b: Vec<Vec<f64>> =
+            if reml && p > 0 { directions.iter().map(|d| self.weighted_cross_product(d, k, p)).collect() } else { Vec::new() };
         let mut hessian = vec![0.0; n * n];
         for i in 0..n {
             for j in 0..=i {

@@ -27,7 +27,14 @@ impl<'a> Simulator<'a> {
         if theta.is_some_and(|t| t.len() != design.structure.entries.len()) {
             return Err("theta has the wrong length".into());
         }
-        Ok(Simulator { design, rows, mean, sigma, lambda: theta.map(|t| design.structure.caller_lambda(t)), place: caller_places(&design.structure) })
+        Ok(Simulator {
+            design,
+            rows,
+            mean,
+            sigma,
+            lambda: theta.map(|t| design.structure.caller_lambda(t)),
+            place: caller_places(&design.structure),
+        })
     }
 
     /// Number of rows.
@@ -37,7 +44,11 @@ impl<'a> Simulator<'a> {
 
     /// Number of standard normals that one response's random effects take.
     pub fn effects(&self) -> usize {
-        if self.lambda.is_some() { self.design.structure.q } else { 0 }
+        if self.lambda.is_some() {
+            self.design.structure.q
+        } else {
+            0
+        }
     }
 
     /// The response of given standard normals: `u` in the caller's order of effects, `e` by row.

@@ -271,11 +271,7 @@ impl Structure {
             for &(_, k, first) in &group.terms {
                 let (block, sigma) = (term_block(&lambda[g], group.k, first, k), term_covariance(&lambda[g], group.k, first, k));
                 let singular = (0..k).any(|i| block[i * k + i] == 0.0);
-                let factor = if singular {
-                    semidefinite_cholesky(&sigma, k)
-                } else {
-                    flip_columns(&block, k)
-                };
+                let factor = if singular { semidefinite_cholesky(&sigma, k) } else { flip_columns(&block, k) };
                 set_term_block(&mut lambda[g], group.k, first, k, &factor);
             }
         }
@@ -378,11 +374,7 @@ mod tests {
     #[test]
     fn terms_of_one_factor_merge() {
         let z = [2.0, -2.0, 2.0, -2.0];
-        let terms = vec![
-            Term { factor: 1, z: None, k: 1 },
-            Term { factor: 0, z: None, k: 1 },
-            Term { factor: 1, z: Some(&z), k: 1 },
-        ];
+        let terms = vec![Term { factor: 1, z: None, k: 1 }, Term { factor: 0, z: None, k: 1 }, Term { factor: 1, z: Some(&z), k: 1 }];
         let s = Structure::new(&rows(vec![&[1, 1, 2, 2], &[1, 2, 3, 4]], vec![2, 4], terms));
         assert_eq!(s.groups.len(), 2);
         assert_eq!((s.groups[0].factor, s.groups[0].k, s.groups[1].offset, s.q), (1, 2, 8, 10));

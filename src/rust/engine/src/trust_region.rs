@@ -258,11 +258,14 @@ mod tests {
 
     #[test]
     fn rosenbrock_is_solved() {
-        let mut f = Function(|x| {
-            let (a, b) = (1.0 - x[0], x[1] - x[0] * x[0]);
-            let h00 = 2.0 - 400.0 * b + 800.0 * x[0] * x[0];
-            (a * a + 100.0 * b * b, [-2.0 * a - 400.0 * x[0] * b, 200.0 * b], [h00, -400.0 * x[0], -400.0 * x[0], 200.0])
-        }, true);
+        let mut f = Function(
+            |x| {
+                let (a, b) = (1.0 - x[0], x[1] - x[0] * x[0]);
+                let h00 = 2.0 - 400.0 * b + 800.0 * x[0] * x[0];
+                (a * a + 100.0 * b * b, [-2.0 * a - 400.0 * x[0] * b, 200.0 * b], [h00, -400.0 * x[0], -400.0 * x[0], 200.0])
+            },
+            true,
+        );
         let (point, outcome, _) = minimise(&mut f, vec![-1.2, 1.0], 200).unwrap();
         assert_eq!(outcome, Outcome::Converged);
         assert!((point.x[0] - 1.0).abs() < 1e-5 && (point.x[1] - 1.0).abs() < 1e-5);
@@ -270,10 +273,13 @@ mod tests {
 
     #[test]
     fn a_useless_hessian_is_made_up_for() {
-        let mut f = Function(|x| {
-            let (a, b) = (1.0 - x[0], x[1] - x[0] * x[0]);
-            (a * a + 100.0 * b * b, [-2.0 * a - 400.0 * x[0] * b, 200.0 * b], [1.0, 0.0, 0.0, 1.0])
-        }, false);
+        let mut f = Function(
+            |x| {
+                let (a, b) = (1.0 - x[0], x[1] - x[0] * x[0]);
+                (a * a + 100.0 * b * b, [-2.0 * a - 400.0 * x[0] * b, 200.0 * b], [1.0, 0.0, 0.0, 1.0])
+            },
+            false,
+        );
         let (point, outcome, _) = minimise(&mut f, vec![-1.2, 1.0], 500).unwrap();
         assert_eq!(outcome, Outcome::Converged);
         assert!((point.x[0] - 1.0).abs() < 1e-4 && (point.x[1] - 1.0).abs() < 1e-4);
@@ -282,10 +288,13 @@ mod tests {
     #[test]
     fn a_saddle_is_left() {
         // minimum at (0, +-1), saddle at the start
-        let mut f = Function(|x| {
-            let b = x[1] * x[1] - 1.0;
-            (x[0] * x[0] + b * b, [2.0 * x[0], 4.0 * x[1] * b], [2.0, 0.0, 0.0, 12.0 * x[1] * x[1] - 4.0])
-        }, true);
+        let mut f = Function(
+            |x| {
+                let b = x[1] * x[1] - 1.0;
+                (x[0] * x[0] + b * b, [2.0 * x[0], 4.0 * x[1] * b], [2.0, 0.0, 0.0, 12.0 * x[1] * x[1] - 4.0])
+            },
+            true,
+        );
         let (point, outcome, _) = minimise(&mut f, vec![0.0, 0.0], 100).unwrap();
         assert_eq!(outcome, Outcome::Converged);
         assert!(point.value < 1e-9 && (point.x[1].abs() - 1.0).abs() < 1e-5);
@@ -293,7 +302,10 @@ mod tests {
 
     #[test]
     fn the_limit_is_reported() {
-        let mut f = Function(|x| (x[0].powi(4) + x[1].powi(4), [4.0 * x[0].powi(3), 4.0 * x[1].powi(3)], [12.0 * x[0] * x[0], 0.0, 0.0, 12.0 * x[1] * x[1]]), true);
+        let mut f = Function(
+            |x| (x[0].powi(4) + x[1].powi(4), [4.0 * x[0].powi(3), 4.0 * x[1].powi(3)], [12.0 * x[0] * x[0], 0.0, 0.0, 12.0 * x[1] * x[1]]),
+            true,
+        );
         let (_, outcome, evaluations) = minimise(&mut f, vec![3.0, 5.0], 3).unwrap();
         assert_eq!((outcome, evaluations), (Outcome::EvaluationLimit, 3));
     }

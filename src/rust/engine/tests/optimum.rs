@@ -4,20 +4,20 @@ mod common;
 
 use common::{designs, simulate};
 use engine::design::Design;
-use engine::fit::{criterion, fit, FitError, Options};
 use engine::evaluation::Factor;
+use engine::fit::{criterion, fit, FitError, Options};
 use engine::response::Response;
 use engine::terms::{Rows, Term};
 
 /// Davies and Goldsmith (1972), table 6.3: yield of dyestuff in grams, six batches of five preparations.
 const DYESTUFF: [f64; 30] = [
-    1545., 1440., 1440., 1520., 1580., 1540., 1555., 1490., 1560., 1495., 1595., 1550., 1605., 1510., 1560., 1445., 1440., 1595.,
-    1465., 1545., 1595., 1630., 1515., 1635., 1625., 1520., 1455., 1450., 1480., 1445.,
+    1545., 1440., 1440., 1520., 1580., 1540., 1555., 1490., 1560., 1495., 1595., 1550., 1605., 1510., 1560., 1445., 1440., 1595., 1465.,
+    1545., 1595., 1630., 1515., 1635., 1625., 1520., 1455., 1450., 1480., 1445.,
 ];
 /// Box and Tiao (1973), table 5.1.4: the constructed data set whose between-batch variance is estimated as zero.
 const DYESTUFF2: [f64; 30] = [
-    7.298, 3.846, 2.434, 9.566, 7.990, 5.220, 6.556, 0.608, 11.788, -0.892, 0.110, 10.386, 13.434, 5.510, 8.166, 2.212, 4.852,
-    7.092, 9.288, 4.980, 0.282, 9.014, 4.458, 9.446, 7.198, 1.722, 4.782, 8.106, 0.758, 3.758,
+    7.298, 3.846, 2.434, 9.566, 7.990, 5.220, 6.556, 0.608, 11.788, -0.892, 0.110, 10.386, 13.434, 5.510, 8.166, 2.212, 4.852, 7.092,
+    9.288, 4.980, 0.282, 9.014, 4.458, 9.446, 7.198, 1.722, 4.782, 8.106, 0.758, 3.758,
 ];
 
 fn batches() -> Vec<i32> {

@@ -43,7 +43,8 @@ fn gradient_equals_finite_differences() {
                     criterion(&design, &response, factor, &t, reml)
                 };
                 let h = 1e-4;
-                let numeric = (8.0 * (at(h, &mut factor) - at(-h, &mut factor)) - at(2.0 * h, &mut factor) + at(-2.0 * h, &mut factor)) / (12.0 * h);
+                let numeric =
+                    (8.0 * (at(h, &mut factor) - at(-h, &mut factor)) - at(2.0 * h, &mut factor) + at(-2.0 * h, &mut factor)) / (12.0 * h);
                 assert!((g - numeric).abs() < 1e-6 * (1.0 + g.abs()), "{name}, theta {i}, REML {reml}: {g} and {numeric}");
             }
         }

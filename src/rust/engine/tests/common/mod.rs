@@ -60,9 +60,7 @@ impl Model {
         assert!(cholesky(&mut l, n));
         let log_det_v = 2.0 * log_diagonal(&l, n);
         let vinv = inverse_from_cholesky(&l, n);
-        let quadratic = |a: &[f64], b: &[f64]| -> f64 {
-            (0..n).map(|j| b[j] * (0..n).map(|i| a[i] * vinv[j * n + i]).sum::<f64>()).sum()
-        };
+        let quadratic = |a: &[f64], b: &[f64]| -> f64 { (0..n).map(|j| b[j] * (0..n).map(|i| a[i] * vinv[j * n + i]).sum::<f64>()).sum() };
         let column = |j: usize| &self.x[j * n..(j + 1) * n];
         let mut xvx: Vec<f64> = (0..p * p).map(|t| quadratic(column(t % p), column(t / p))).collect();
         let xvy: Vec<f64> = (0..p).map(|j| quadratic(column(j), &self.y)).collect();
@@ -98,10 +96,8 @@ pub fn simulate(seed: u64, n: usize, p: usize, levels: &[usize], terms: &[(usize
     let mut rng = Uniform(seed);
     let mut x = vec![1.0; n];
     (1..p).for_each(|j| x.extend((0..n).map(|_| rng.normal() * j as f64 + 3.0)));
-    let codes: Vec<Vec<i32>> = levels
-        .iter()
-        .map(|&m| (0..n).map(|i| if i < m { i as i32 + 1 } else { rng.below(m) as i32 + 1 }).collect())
-        .collect();
+    let codes: Vec<Vec<i32>> =
+        levels.iter().map(|&m| (0..n).map(|i| if i < m { i as i32 + 1 } else { rng.below(m) as i32 + 1 }).collect()).collect();
     let mut y: Vec<f64> = (0..n).map(|_| rng.normal() + 10.0).collect();
     let mut built = Vec::new();
     for &(f, k) in terms {
