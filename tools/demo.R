@@ -26,9 +26,9 @@ heading("Marginal effects (ggeffects)")
 effects <- as.data.frame(ggeffects::ggpredict(fit, terms = "days", type = "fe"))
 print(effects[c("x", "predicted", "std.error", "conf.low", "conf.high")], digits = 6)
 
-heading("Percentile interval of the slope from 100 parametric bootstrap replicates (boot)")
+heading("Percentile interval of the slope from 1000 parametric bootstrap replicates (boot)")
 set.seed(1)
-boot_time <- system.time(replicates <- bootMer(fit, FUN = fixef, nsim = 100))[["elapsed"]]
+boot_time <- system.time(replicates <- bootMer(fit, FUN = fixef, nsim = 1000))[["elapsed"]]
 print(boot::boot.ci(replicates, index = 2, type = "perc"))
 cat(sprintf("\nbootMer took %.2f seconds\n", boot_time))
 
