@@ -48,7 +48,7 @@ map_on_workers <- function(jobs, plan, workers) {
   switch(workers$kind,
     multicore = checked_jobs(parallel::mclapply(jobs, run_job, plan = plan, mc.cores = workers$count)),
     snow = map_on_cluster(jobs, plan, workers),
-    future = future.apply::future_lapply(jobs, run_job, plan = plan, future.seed = TRUE, future.packages = "fastlmer")
+    future = map_on_futures(jobs, plan)
   )
 }
 
@@ -59,13 +59,20 @@ checked_jobs <- function(results) {
   results
 }
 
+# Only a FUN that draws random numbers needs streams for the workers; R's own stream stays where it is.
+map_on_futures <- function(jobs, plan) {
+  state <- generator_state()
+  on.exit(set_generator_state(state))
+  future.apply::future_lapply(jobs, run_job, plan = plan, future.seed = if (plan$draws) TRUE, future.packages = "fastlmer")
+}
+
 map_on_cluster <- function(jobs, plan, workers) {
   cl <- workers$cl
   if (is.null(cl)) {
     cl <- parallel::makePSOCKcluster(rep("localhost", workers$count))
     on.exit(parallel::stopCluster(cl))
     if (RNGkind()[1L] == "L'Ecuyer-CMRG") parallel::clusterSetRNGStream(cl)
-    parallel::clusterCall(cl, set_library_paths, .libPaths())
+    parallel::clusterCall(cl, set_library_paths, c(dirname(getNamespaceInfo("fastlmer", "path")), .libPaths()))
   }
   parallel::clusterCall(cl, attach_here)
   parallel::parLapply(cl, jobs, run_job, plan = plan)

@@ -83,7 +83,12 @@ bootMer <- function(x, FUN, nsim = 1, seed = NULL, use.u = FALSE, re.form = NA, 
   )
   plan$statistic <- vectorised_statistic(FUN, plan$x, record, t0)
   source <- response_source(plan, type, keep, rng, seed)
-  result <- run_replicates(plan, source, worker_plan(parallel, ncpus, cl), progress_bar(.progress, PBargs, nsim))
+  workers <- worker_plan(parallel, ncpus, cl)
+  if (workers$count > 1L && .progress != "none") {
+    message("progress bar disabled for parallel operations")
+    .progress <- "off"
+  }
+  result <- run_replicates(plan, source, workers, progress_bar(.progress, PBargs, nsim))
   new_bootmer(x, plan, result, call, if (rng == "R") generator_state() else seed)
 }
 

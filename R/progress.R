@@ -2,7 +2,7 @@
 # the time left, and appears after two seconds; "none" is cli's in an interactive session, else nothing.
 progress_bar <- function(kind, arguments, total) {
   if (identical(kind, "none")) kind <- if (shows_progress()) "cli" else "none"
-  switch(kind, none = list(set = function(done) NULL, close = function() NULL), cli = cli_bar(total), r_bar(kind, arguments, total))
+  switch(kind, none = , off = list(set = function(done) NULL, close = function() NULL), cli = cli_bar(total), r_bar(kind, arguments, total))
 }
 
 shows_progress <- function() {
