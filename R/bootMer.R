@@ -30,7 +30,7 @@
 #' @param seed a seed, or `NULL`.
 #' @param use.u `TRUE` to keep the conditional modes of the random effects, `FALSE` to draw new ones.
 #' @param re.form a formula of the random effects to keep, instead of `use.u`, as for [simulate.lmerMod()].
-#' @param type `"parametric"`, or `"semiparametric"` (with `use.u = TRUE`): residuals are resampled. [bootstrap()] has more.
+#' @param type `"parametric"`, or `"semiparametric"` (with `use.u = TRUE`): residuals are resampled. [boot_resample()] has more.
 #' @param verbose `TRUE` to print each replicate.
 #' @param .progress `"none"`, or lme4's `"txt"`, `"tk"`, `"win"`; `"cli"` for a bar with the time that is left. With `"none"` an interactive
 #'   session with the package cli shows that bar for what takes longer than two seconds; `options(fastlmer.progress = FALSE)`
@@ -44,7 +44,7 @@
 #'   `print()`, `plot()`, `confint()`, `as.data.frame()` take it. How many replicates failed, and what they said, is in its attributes
 #'   `bootFail`, `boot.fail.msgs` and `boot.all.msgs`.
 #' @references Davison, A. C. and Hinkley, D. V. (1997) *Bootstrap Methods and Their Application*. Cambridge University Press.
-#' @seealso [bootstrap()] for other kinds of bootstrap, [confint.lmerMod()], [boot_lrt()], [lme4::bootMer()]
+#' @seealso [boot_resample()] for other kinds of bootstrap, [confint.lmerMod()], [boot_lrt()], [lme4::bootMer()]
 #' @examples
 #' fit <- lmer(Reaction ~ Days + (Days | Subject), sleepstudy)
 #' boot <- bootMer(fit, fixef, nsim = 200, seed = 1)

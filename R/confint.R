@@ -1,0 +1,65 @@
+#' Confidence intervals of a linear mixed model
+#'
+#' `confint()` with `method = "boot"` bootstraps on the engine, see [bootMer()]: the same statistics (standard deviations and correlations of the
+#' random effects, sigma, fixed effects), names, arguments and interval types as in lme4. The methods `"profile"` and `"Wald"` are lme4's.
+#'
+#' @param object a fitted linear mixed model.
+#' @param parm which parameters: numbers, names, `"theta_"` or `"beta_"`. With `FUN`, rows of its result.
+#' @param level confidence level.
+#' @param method,zeta,quiet,oldNames as in [lme4::confint.merMod()].
+#' @param nsim number of bootstrap replicates.
+#' @param boot.type percentile, basic or normal bootstrap intervals, as [boot::boot.ci()] computes them. [boot_intervals()] has more.
+#' @param FUN a statistic of your own for `method = "boot"`.
+#' @param ... arguments of [bootMer()], as `seed`, `rng` or `threads`; for the other methods those of lme4's.
+#' @return A matrix with a row per parameter and columns of lower and upper limits.
+#' @seealso [bootMer()], [lme4::confint.merMod()]
+#' @examples
+#' fit <- lmer(Reaction ~ Days + (Days | Subject), sleepstudy)
+#' confint(fit, method = "boot", nsim = 200, seed = 1)
+#' confint(fit, parm = "beta_", method = "boot", nsim = 200, seed = 1, boot.type = "basic", oldNames = FALSE)
+#' @importFrom stats confint
+#' @export
+confint.lmerMod <- function(object, parm, level = 0.95, method = c("profile", "Wald", "boot"), zeta, nsim = 500,
+                            boot.type = c("perc", "basic", "norm"), FUN = NULL, quiet = FALSE, oldNames = TRUE, ...) {
+  method <- match.arg(method)
+  boot.type <- match.arg(boot.type)
+  if (method != "boot" || is.null(engine_of(object))) return(NextMethod())
+  if (is.null(FUN)) {
+    FUN <- variance_and_fixed_parameters(object, oldNames)
+    parameters <- names(FUN(object))
+    fixed <- length(lme4::fixef(object))
+    rows <- if (missing(parm)) {
+      seq_along(parameters)
+    } else {
+      lme4_internal("get.which")(parm, nvp = length(parameters) - fixed, nptot = length(parameters), parnames = parameters)
+    }
+    if (!quiet) {
+      message("Computing bootstrap confidence intervals ...")
+      utils::flush.console()
+    }
+  } else {
+    rows <- if (!missing(parm)) parm
+  }
+  boot <- bootMer(object, FUN = FUN, nsim = nsim, ...)
+  if (all(is.na(boot$t))) stop("*all* bootstrap runs failed!", call. = FALSE)
+  lme4_internal("print.bootWarnings")(boot, verbose = FALSE)
+  table <- stats::confint(boot, level = level, type = boot.type)
+  if (is.null(rows)) table else table[rows, , drop = FALSE]
+}
+
+# The statistic of confint(method = "boot"): per term the standard deviations and correlations by columns of the lower triangle, sigma and the
+# fixed effects, with lme4's names. In the vocabulary of bootMer().
+variance_and_fixed_parameters <- function(object, oldNames) {
+  names <- lme4_internal("profnames")(object, oldNames, useSc = TRUE)
+  columns <- lengths(object@cnms)
+  first <- cumsum(c(0L, columns * (columns + 1L) / 2L))
+  order <- unlist(lapply(seq_along(columns), function(term) {
+    k <- columns[[term]]
+    position <- matrix(0L, k, k)
+    diag(position) <- seq_len(k)
+    position[lower.tri(position)] <- k + seq_len(k * (k - 1L) / 2L)
+    first[[term]] + position[lower.tri(position, diag = TRUE)]
+  }))
+  order <- c(order, first[[length(first)]] + 1L)
+  function(f) c(setNames(as.data.frame(VarCorr(f))$sdcor[order], names), fixef(f))
+}
