@@ -124,7 +124,12 @@ fn engine_criterion(design: Robj, response: Robj, theta: Robj, reml: bool) -> Ro
     answer(|| {
         let (model, state) = (model_of(&design)?, <&ExternalPtr<ResponseState>>::try_from(&response)?);
         let theta = model.theta(&theta)?;
-        Ok(criterion(&model.design, &state.response, &mut state.factor.borrow_mut(), theta, reml))
+        let check = condition::interrupt_check(); // R itself asks only once in a thousand calls
+        let value = criterion(&model.design, &state.response, &mut state.factor.borrow_mut(), theta, reml);
+        if check() {
+            return Err(Failure::Interrupt);
+        }
+        Ok(value)
     })
 }
 
