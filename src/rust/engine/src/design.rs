@@ -94,7 +94,8 @@ pub struct Design {
 
 impl Design {
     /// Passes over the rows: once for the centres and scales, once for the cross-products, and once more per
-    /// additional group for the pairs of levels. Fails on bad lengths or a rank-deficient X.
+    /// additional group for the pairs of levels. Fails on bad lengths, a rank-deficient X, or a factor that
+    /// would not fit in memory.
     pub fn new(rows: &Rows) -> Result<Self, String> {
         rows.check()?;
         let structure = Structure::new(rows);
@@ -127,6 +128,7 @@ impl Design {
             design.find_rest_pairs(rows);
         }
         design.layout = RestLayout::new(&design);
+        crate::memory::check(&design.layout)?;
         design.adjacency = Adjacency::new(&design, &design.layout);
         design.xx_cholesky = design.xx.clone();
         if !cholesky(&mut design.xx_cholesky, rows.p) {

@@ -9,6 +9,7 @@ pub mod derivatives;
 pub mod design;
 pub mod evaluation;
 pub mod fit;
+pub mod memory;
 pub mod objective;
 pub mod one_factor;
 pub mod response;

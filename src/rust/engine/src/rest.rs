@@ -74,6 +74,11 @@ impl RestLayout {
         }
     }
 
+    /// Whether all elements are stored.
+    pub fn is_dense(&self) -> bool {
+        matches!(self.pattern, Pattern::Dense)
+    }
+
     /// Whether there is nothing to store: the model has one grouping factor.
     pub fn is_empty(&self) -> bool {
         self.order == 0
@@ -196,7 +201,7 @@ impl Adjacency {
             for b in &design.neighbours[design.neighbour_ptr[level]..design.neighbour_ptr[level + 1]] {
                 columns.extend((0..groups[b.group as usize].k as u32).map(|c| b.start + c));
             }
-            if matches!(layout.pattern, Pattern::Sparse(_)) {
+            if !layout.is_dense() {
                 pair_ptr.push(positions.len());
                 let own = &columns[ptr[level]..];
                 for (i, &d) in own.iter().enumerate() {
@@ -257,7 +262,7 @@ impl Scratch {
     /// Allocates for a layout.
     pub fn new(layout: &RestLayout) -> Self {
         let n = layout.order;
-        let dense = matches!(layout.pattern, Pattern::Dense);
+        let dense = layout.is_dense();
         let stack = if dense {
             MemBuffer::new(faer::dyn_stack::StackReq::any_of(&[
                 llt::factor::cholesky_in_place_scratch::<f64>(n, Par::Seq, Default::default()),

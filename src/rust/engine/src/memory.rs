@@ -1,0 +1,46 @@
+//! What a factorisation will need, compared with what the machine has, before it is allocated.
+
+use crate::rest::RestLayout;
+
+/// Refuses a model whose factor would not fit: the system would end the process, and with it the user's session.
+pub fn check(layout: &RestLayout) -> Result<(), String> {
+    let needed = bytes(layout);
+    match available() {
+        Some(available) if needed > available => Err(format!(
+            "the model's crossed grouping factors need a factor of order {} that takes {:.1} GB of memory, and {:.1} GB are available; \
+             nested factors, or fewer levels, need less",
+            layout.order,
+            needed as f64 / 1e9,
+            available as f64 / 1e9
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The factor, its inverse and, where it is dense, the memory in which that is formed.
+fn bytes(layout: &RestLayout) -> u64 {
+    let copies = if layout.is_dense() { 3 } else { 2 };
+    layout.len() as u64 * 8 * copies
+}
+
+/// Memory that the system can still give, in bytes; unknown where there is no /proc.
+fn available() -> Option<u64> {
+    let table = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = table.lines().find(|line| line.starts_with("MemAvailable:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_factor_larger_than_the_machine_is_refused() {
+        let layout = |order| RestLayout { order, ..RestLayout::default() };
+        assert!(check(&layout(100)).is_ok());
+        if available().is_some() {
+            let text = check(&layout(10_000_000)).unwrap_err();
+            assert!(text.contains("order 10000000") && text.contains("GB are available"), "{text}");
+        }
+    }
+}
