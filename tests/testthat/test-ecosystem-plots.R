@@ -1,4 +1,7 @@
 # What pictures of a fit show: ggeffects, sjPlot, afex and lme4's own.
+grDevices::pdf(NULL)
+withr::defer(grDevices::dev.off(), teardown_env())
+
 slopes <- fit_pair(Reaction ~ Days + (Days | Subject), sleepstudy)
 factors <- fit_pair(angle ~ recipe * temp + (1 | recipe:replicate), cake)
 
@@ -69,8 +72,6 @@ test_answers("lme4", slopes, list(
 ), tolerance = 1e-3)
 
 test_that("lme4's plots draw without a complaint", {
-  grDevices::pdf(NULL)
-  withr::defer(grDevices::dev.off())
   for (plot in list(plot(slopes$ours), lattice::dotplot(ranef(slopes$ours))$Subject, lattice::qqmath(slopes$ours))) {
     expect_silent(print(plot))
   }
