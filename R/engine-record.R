@@ -28,19 +28,29 @@ is_fastlmer <- function(object) {
 #   flist, cnms, lower                         names and bounds, in lme4's order of terms
 #   cache                                      an environment for external pointers, see engine_pointer()
 engine_of <- function(fit) {
-  if (!methods::is(fit, "lmerMod") || !has_plain_terms(fit)) return(NULL)
+  if (!methods::is(fit, "lmerMod")) return(NULL)
   mark <- engine_mark(fit)
-  resp <- fit@resp
+  facts <- mark$cache$facts %||% design_facts(fit, mark)
+  if (is.null(facts)) return(NULL)
+  # `$` on a reference object takes its time.
+  pp <- attr(fit@pp, ".xData")
+  resp <- attr(fit@resp, ".xData")
   flist <- fit@flist
-  weights <- resp$weights
-  offset <- resp$offset
   list(
-    x = fit@pp$X, codes = flist, nlev = level_numbers(flist), asgn = attr(flist, "assign"),
+    x = get("X", envir = pp), codes = flist, nlev = facts$nlev, asgn = attr(flist, "assign"),
     z = if (is.null(mark)) term_columns(fit@pp$Zt, flist, lengths(fit@cnms), fit@Gp) else mark$z,
-    weights = if (any(weights != 1)) weights + 0, offset = if (any(offset != 0)) offset + 0,
-    y = resp$y + 0, reml = fit@devcomp$dims[["REML"]] > 0L, theta = fit@theta, beta = fit@beta, sigma = stats::sigma(fit),
+    weights = if (facts$weighted) get("weights", envir = resp) + 0, offset = if (facts$offset) get("offset", envir = resp) + 0,
+    y = get("y", envir = resp) + 0, reml = fit@devcomp$dims[["REML"]] > 0L, theta = fit@theta, beta = fit@beta, sigma = stats::sigma(fit),
     flist = flist, cnms = fit@cnms, lower = fit@lower, cache = if (is.null(mark)) new.env(parent = emptyenv()) else mark$cache
   )
+}
+
+# What is found out once per design and kept in the mark's cache; NULL where the engine can't take the model.
+design_facts <- function(fit, mark) {
+  if (!has_plain_terms(fit)) return(NULL)
+  facts <- list(nlev = level_numbers(fit@flist), weighted = any(fit@resp$weights != 1), offset = any(fit@resp$offset != 0))
+  if (!is.null(mark)) assign("facts", facts, envir = mark$cache)
+  facts
 }
 
 # Unstructured covariances have k (k + 1) / 2 parameters per term; lme4 2.x has others, which are lme4's own affair.

@@ -101,7 +101,8 @@ new_pp <- function(fit, parts, resp, classes) {
     unsc = as_matrix(fit$unsc), rx = as_matrix(fit$rx), ldL2 = fit$ldL2, ldRX2 = fit$ldRX2,
     cache = list2env(list(design = fit$design), parent = emptyenv())
   ), parent = namespace)
-  for (name in names(pp_functions)) assign(name, `environment<-`(pp_functions[[name]], mark), envir = mark)
+  functions <- lapply(pp_functions, `environment<-`, mark)
+  list2env(functions, mark)
 
   object <- classes$pp_shell
   attr(object, ".xData") <- env
@@ -110,7 +111,10 @@ new_pp <- function(fit, parts, resp, classes) {
     delu = fit$u + 0, Xwts = mark$resp$sqrtXwt + 0, .self = object, .refClassDef = classes$pp, .fastlmer = mark
   ), env)
   if (!classes$pp_is_known) return(eager_pp(mark))
-  for (name in c("unsc", "RX", "ldL2", "ldRX2", "ptr")) assign(name, mark[[paste0("engine_", name)]], envir = env)
+  list2env(list(
+    unsc = functions$engine_unsc, RX = functions$engine_RX, ldL2 = functions$engine_ldL2, ldRX2 = functions$engine_ldRX2,
+    ptr = functions$engine_ptr
+  ), env)
   promise_fields(mark, env)
   object
 }

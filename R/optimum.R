@@ -73,17 +73,22 @@ lme4_check <- function(derivs, theta, control, problem) {
 
 # Does the criterion rise in every direction? The Hessian's size depends on the units of the predictors; that of its product
 # with the effects' relative standard deviations doesn't.
-is_curved <- function(hessian, theta, columns) {
+is_curved <- function(hessian, theta, columns, least = 1e-6) {
   if (anyNA(hessian)) return(FALSE)
-  unit <- relative_sd(theta, columns)
-  min(eigen(hessian * outer(unit, unit), symmetric = TRUE, only.values = TRUE)$values) > 1e-6
+  shifted <- hessian * tcrossprod(relative_sd(theta, columns)) - diag(least, nrow(hessian))
+  tryCatch({
+    chol.default(shifted)
+    TRUE
+  }, error = function(e) FALSE)
 }
 
 # Per element of theta the relative standard deviation of the effect in whose row it stands.
 relative_sd <- function(theta, columns) {
-  unlist(lapply(relative_factors(theta, columns), function(factor) {
-    sqrt(rowSums(factor^2))[row(factor)[lower.tri(factor, diag = TRUE)]]
-  }), use.names = FALSE)
+  first <- cumsum(columns) - columns
+  row <- unlist(lapply(seq_along(columns), function(term) first[[term]] + sequence(columns[[term]]:1, seq_len(columns[[term]]))))
+  square <- numeric(sum(columns))
+  for (i in seq_along(theta)) square[row[i]] <- square[row[i]] + theta[i]^2
+  sqrt(square)[row]
 }
 
 # lme4's optimizeLmer() on the engine's criterion. It keeps its state in the environment of the function that it optimises.
