@@ -18,7 +18,7 @@ plain_levels <- function(control) {
 # Drops aliased columns of X and looks at their scales, as lme4 does and says. `design` holds the cross-products of all columns.
 check_fixed <- function(parts, control) {
   # An error says that X hasn't full rank; what that means is for lme4's check to say.
-  parts$design <- tryCatch(new_design(parts), fastlmer_error = function(e) NULL)
+  parts$design <- tryCatch(new_design(parts), fastlmer_error = function(e) if (is_final(e)) stop(e))
   rank <- control$checkControl$check.rankX %||% "message+drop.cols"
   scale <- control$checkControl$check.scaleX %||% "warning"
   if (rank != "ignore" && (is.null(parts$design) || !all(engine_rank_margin(parts$design) > 1e-5))) {

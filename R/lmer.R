@@ -44,7 +44,7 @@ lmer <- function(formula, data = NULL, REML = TRUE, control = lmerControl(), sta
   if (is.null(parts)) return(lmer_of_lme4(call, caller))
   # A model that the engine can't evaluate (a response fitted exactly, say) gets lme4's answer.
   fit <- tryCatch(find_optimum(parts, REML, control, named, start, as.integer(verbose)), fastlmer_error = function(e) {
-    if (inherits(e, "fastlmer_panic")) stop(e)
+    if (is_final(e)) stop(e)
   })
   if (is.null(fit)) return(lmer_of_lme4(call, caller))
   call$formula <- parts$formula

@@ -4,7 +4,7 @@
 //! reads `Error in engine_fit(design, x, codes, ...)`. So nothing is raised here: [`answer`] returns either the value or an R
 //! condition, and the generated wrapper in R/extendr-wrappers.R passes what it gets through `engine_value()` (R/engine-value.R), which
 //! signals a condition from R. The user reads `Error: text`; code can catch the class `fastlmer_error`.
-use engine::fit::FitError;
+use engine::error::FitError;
 use extendr_api::prelude::*;
 use std::any::Any;
 use std::cell::Cell;
@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 /// Why a call has no value. Anything that can be displayed becomes an `Error` by `?`.
 pub enum Failure {
     Error(String),
+    /// The machine is too small for the request: nobody else should try it.
+    TooLarge(String),
     /// The user pressed Ctrl-C.
     Interrupt,
 }
@@ -30,6 +32,7 @@ pub fn fitted<T>(result: std::result::Result<T, FitError>) -> Answer<T> {
     result.map_err(|error| match error {
         FitError::Interrupted => Failure::Interrupt,
         FitError::Invalid(text) => Failure::Error(text),
+        FitError::TooLarge(text) => Failure::TooLarge(text),
     })
 }
 
@@ -40,6 +43,7 @@ pub fn answer<T: Into<Robj>>(body: impl FnOnce() -> Answer<T>) -> Robj {
     match catch_unwind(AssertUnwindSafe(|| body().map(Into::into))) {
         Ok(Ok(value)) => value,
         Ok(Err(Failure::Error(text))) => condition(&text, &["fastlmer_error", "error", "condition"]),
+        Ok(Err(Failure::TooLarge(text))) => condition(&text, &["fastlmer_too_large", "fastlmer_error", "error", "condition"]),
         Ok(Err(Failure::Interrupt)) => condition("interrupted", &["fastlmer_interrupt", "interrupt", "condition"]),
         Err(panic) => condition(
             &format!("internal error in fastlmer's engine: {}", panic_text(panic.as_ref())),

@@ -149,7 +149,17 @@ fn engine_gradient(design: Robj, response: Robj, theta: Robj, reml: bool) -> Rob
 /// @noRd
 #[extendr]
 #[allow(clippy::too_many_arguments)]
-fn engine_refit_many(design: Robj, x: Robj, codes: List, z: List, weights: Robj, responses: List, reml: bool, start: Robj, options: List) -> Robj {
+fn engine_refit_many(
+    design: Robj,
+    x: Robj,
+    codes: List,
+    z: List,
+    weights: Robj,
+    responses: List,
+    reml: bool,
+    start: Robj,
+    options: List,
+) -> Robj {
     answer(|| {
         let model = model_of(&design)?;
         let columns = Columns::new(x, codes, z, weights)?;

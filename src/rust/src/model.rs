@@ -1,5 +1,5 @@
 //! R's vectors seen as the engine's model: borrowed, not copied.
-use crate::condition::Answer;
+use crate::condition::{fitted, Answer};
 use engine::design::Design;
 use engine::terms::{Rows, Term};
 use extendr_api::prelude::*;
@@ -48,7 +48,7 @@ impl Model {
     pub fn new(columns: &Columns, nlev: &Robj, asgn: &Robj) -> Answer<Self> {
         let levels: Vec<usize> = integer(nlev, "nlev")?.iter().map(|&l| l.max(0) as usize).collect();
         let factors: Vec<usize> = integer(asgn, "asgn")?.iter().map(|&a| (a.max(1) - 1) as usize).collect();
-        let design = Design::new(&columns.rows(&levels, &factors)?)?;
+        let design = fitted(Design::new(&columns.rows(&levels, &factors)?))?;
         Ok(Model { design, levels, factors })
     }
 

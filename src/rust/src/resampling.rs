@@ -64,7 +64,11 @@ pub fn batch_list(design: &Design, replicates: Vec<Option<Replicate>>, modes: bo
         replicates.iter().map(|r| r.as_ref().map(get)).collect::<Vec<Option<f64>>>().into_iter().collect_robj()
     };
     let effects = |get: &dyn Fn(&(Vec<f64>, Vec<f64>)) -> Vec<f64>| -> Robj {
-        if modes { matrix(q, &|r| r.effects.as_ref().map(get).unwrap_or_default()) } else { ().into() }
+        if modes {
+            matrix(q, &|r| r.effects.as_ref().map(get).unwrap_or_default())
+        } else {
+            ().into()
+        }
     };
     list!(
         theta = matrix(design.structure.entries.len(), &|r| r.theta.clone()),

@@ -7,8 +7,9 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::design::Design;
+use crate::error::FitError;
 use crate::evaluation::degrees_of_freedom;
-use crate::fit::{caller_effects, FitError};
+use crate::fit::caller_effects;
 use crate::objective::Profile;
 use crate::response::Response;
 use crate::search::Search;

@@ -8,6 +8,7 @@
 use faer::linalg::matmul::triangular::{matmul, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
 
+use crate::error::FitError;
 use crate::one_factor::Classes;
 use crate::rest::{Adjacency, RestLayout};
 use crate::small::{axpy, cholesky, solve_lower, solve_lower_transpose};
@@ -96,7 +97,7 @@ impl Design {
     /// Passes over the rows: once for the centres and scales, once for the cross-products, and once more per
     /// additional group for the pairs of levels. Fails on bad lengths, a rank-deficient X, or a factor that
     /// would not fit in memory.
-    pub fn new(rows: &Rows) -> Result<Self, String> {
+    pub fn new(rows: &Rows) -> Result<Self, FitError> {
         rows.check()?;
         let structure = Structure::new(rows);
         let transform = ColumnTransform::new(rows);

@@ -1,6 +1,7 @@
 //! From a response to a fitted model, in the units and the order of the caller.
 
 use crate::design::Design;
+use crate::error::FitError;
 use crate::evaluation::{criterion_value, degrees_of_freedom, scale_effects, Factor, NotPositiveDefinite, Solution};
 use crate::objective::Profile;
 use crate::response::{fitted_values, Response};
@@ -69,27 +70,6 @@ pub struct Fit {
     pub converged: bool,
     /// What ended the optimisation.
     pub message: String,
-}
-
-/// Why there is no fit.
-#[derive(Clone, Debug, PartialEq)]
-pub enum FitError {
-    /// The caller's `interrupted` said so.
-    Interrupted,
-    /// What is wrong with the request, in a sentence for the user.
-    Invalid(String),
-}
-
-impl From<String> for FitError {
-    fn from(text: String) -> Self {
-        FitError::Invalid(text)
-    }
-}
-
-impl From<&str> for FitError {
-    fn from(text: &str) -> Self {
-        FitError::Invalid(text.into())
-    }
 }
 
 /// Fits one response.

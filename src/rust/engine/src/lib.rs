@@ -7,6 +7,7 @@
 pub mod batch;
 pub mod derivatives;
 pub mod design;
+pub mod error;
 pub mod evaluation;
 pub mod fit;
 pub mod memory;

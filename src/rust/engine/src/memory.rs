@@ -1,18 +1,19 @@
 //! What a factorisation will need, compared with what the machine has, before it is allocated.
 
+use crate::error::FitError;
 use crate::rest::RestLayout;
 
 /// Refuses a model whose factor would not fit: the system would end the process, and with it the user's session.
-pub fn check(layout: &RestLayout) -> Result<(), String> {
+pub fn check(layout: &RestLayout) -> Result<(), FitError> {
     let needed = bytes(layout);
     match available() {
-        Some(available) if needed > available => Err(format!(
+        Some(available) if needed > available => Err(FitError::TooLarge(format!(
             "the model's crossed grouping factors need a factor of order {} that takes {:.1} GB of memory, and {:.1} GB are available; \
              nested factors, or fewer levels, need less",
             layout.order,
             needed as f64 / 1e9,
             available as f64 / 1e9
-        )),
+        ))),
         _ => Ok(()),
     }
 }
@@ -39,7 +40,7 @@ mod tests {
         let layout = |order| RestLayout { order, ..RestLayout::default() };
         assert!(check(&layout(100)).is_ok());
         if available().is_some() {
-            let text = check(&layout(10_000_000)).unwrap_err();
+            let Err(FitError::TooLarge(text)) = check(&layout(10_000_000)) else { panic!("not refused") };
             assert!(text.contains("order 10000000") && text.contains("GB are available"), "{text}");
         }
     }

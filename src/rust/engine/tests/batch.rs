@@ -5,7 +5,8 @@ mod common;
 use common::{designs, Uniform};
 use engine::batch::{refit, BatchOptions, Responses};
 use engine::design::Design;
-use engine::fit::{fit, FitError, Options};
+use engine::error::FitError;
+use engine::fit::{fit, Options};
 use engine::simulate::Simulator;
 
 fn options(start: &[f64], threads: usize) -> BatchOptions<'_> {
