@@ -105,7 +105,7 @@ replicate_fit <- function(plan, batch, y, i) {
   record$theta <- batch$theta[, i]
   fit <- solve_response(record, list(fixed = TRUE))
   fit$optinfo <- replicate_optinfo(plan, batch, fit, i)
-  light(new_lmermod(fit, parts_of_record(record, with_response(plan$x@frame, record$y)), plan$x@call))
+  light(new_lmermod(fit, parts_of_record(record, with_response(plan$x@frame, record$y), plan$x), plan$x@call))
 }
 
 replicate_optinfo <- function(plan, batch, fit, i) {

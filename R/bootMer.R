@@ -122,7 +122,7 @@ as_engine_fit <- function(x, record) {
   if (is_fastlmer(x)) return(x)
   fit <- solve_response(record, list(fixed = TRUE))
   fit$optinfo <- x@optinfo
-  new_lmermod(fit, parts_of_record(record, x@frame), x@call)
+  new_lmermod(fit, parts_of_record(record, x@frame, x), x@call)
 }
 
 new_bootmer <- function(x, plan, result, call, seed, sim = "parametric", ran.gen = "simulate(<lmerMod>, 1, *)") {

@@ -28,7 +28,7 @@ is_fastlmer <- function(object) {
 #   flist, cnms, lower                         names and bounds, in lme4's order of terms
 #   cache                                      an environment for external pointers, see engine_pointer()
 engine_of <- function(fit) {
-  if (!methods::is(fit, "lmerMod")) return(NULL)
+  if (!isS4(fit) || !inherits(fit, "lmerMod")) return(NULL)
   mark <- engine_mark(fit)
   facts <- mark$cache$facts %||% design_facts(fit, mark)
   if (is.null(facts)) return(NULL)

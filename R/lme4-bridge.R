@@ -12,17 +12,17 @@ lme4_internal <- function(name) get(name, envir = asNamespace("lme4"))
 # Structured covariances came with lme4 2.0.
 has_structures <- function() package_version(getNamespaceVersion("lme4")) >= "2.0"
 
-# `fit` is what find_optimum() returns, `parts` the model's parts, `call` the user's call.
+# `fit` is what find_optimum() returns, `parts` the model's parts, `call` the user's call. For a refit the parts may have Gp and dims.
 new_lmermod <- function(fit, parts, call) {
   classes <- lme4_classes()
   resp <- new_resp(fit, parts, classes)
   object <- classes$object
   attributes(object) <- list(
     resp = resp,
-    Gp = first_effects(parts),
+    Gp = parts$Gp %||% first_effects(parts),
     call = call, frame = parts$frame, flist = parts$flist, cnms = parts$cnms, lower = fit$lower + 0,
     theta = as.numeric(fit$theta), beta = as.numeric(fit$beta), u = as.numeric(fit$u),
-    devcomp = list(cmp = criterion_parts(fit, parts), dims = dimensions(fit, parts)),
+    devcomp = list(cmp = criterion_parts(fit, parts), dims = parts$dims %||% dimensions(fit, parts)),
     pp = new_pp(fit, parts, resp, classes), optinfo = fit$optinfo, class = attr(classes$object, "class")
   )
   object

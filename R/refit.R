@@ -83,7 +83,8 @@ refit_one <- function(object, record, newresp, control) {
     frame <- with_response(frame, newresp)
   }
   fit <- solve_response(record)
-  new_lmermod(with_optinfo(fit, object, record, control), parts_of_record(record, frame), object@call)
+  fit <- with_optinfo(fit, object, record, control)
+  new_lmermod(fit, parts_of_record(record, frame, object), object@call)
 }
 
 checked_y <- function(newresp) {
@@ -104,8 +105,10 @@ solve_response <- function(record, options = list()) {
   fit
 }
 
-parts_of_record <- function(record, frame) {
+parts_of_record <- function(record, frame, object) {
+  dims <- object@devcomp$dims
   list(
+    Gp = object@Gp, dims = if (identical(dims[["REML"]] > 0L, record$reml)) dims,
     x = record$x, flist = record$flist, cnms = record$cnms, z = record$z, y = record$y, weights = record$weights,
     offset = record$offset, frame = frame
   )
