@@ -54,3 +54,23 @@ for (i in seq_len(nrow(rows))) {
     expect_same_model(compare_model(rows$model[[i]], rows$reml[[i]], data))
   })
 }
+
+# What a user of lme4 gets without choosing an optimiser, judged by lme4's own criterion.
+expect_lower <- function(model, reml, by) {
+  call <- match.call(lme4::lmer, comparison_models()[[model]])
+  call$REML <- reml
+  ours <- fit_call(call, quote(fastlmer::lmer), data)$value
+  default <- fit_call(call, quote(lme4::lmer), data)$value
+  call$devFunOnly <- TRUE
+  at_ours <- fit_call(call, quote(lme4::lmer), data)$value(lme4::getME(ours, "theta"))
+  expect_equal(at_ours, criterion(ours), tolerance = 1e-9)
+  expect_lt(at_ours, criterion(default) - by)
+}
+
+test_that("where lme4's default optimiser stops early, lme4's criterion is lower at our optimum", {
+  skip_if(utils::packageVersion("lme4") != "1.1.31", "other versions may stop elsewhere")
+  expect_lower("sleepstudy: polynomials", TRUE, by = 14)
+  expect_lower("cake: slope", TRUE, by = 0.02)
+  expect_lower("cake: slope", FALSE, by = 0.1)
+  expect_lower("sleepstudy: I(Days^2) + Days | S", FALSE, by = 1e-5)
+})
