@@ -27,7 +27,8 @@ pub struct Curvature {
     pub fixed: Vec<Vec<f64>>,
     /// F = Z'V^-1X, a row of length p per random effect.
     pub f: Vec<f64>,
-    rest_inverse: Vec<f64>,
+    /// S^-1 on its pattern.
+    pub rest_inverse: Vec<f64>,
     reml: bool,
 }
 

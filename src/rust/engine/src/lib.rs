@@ -15,6 +15,7 @@ pub mod objective;
 pub mod one_factor;
 pub mod response;
 pub mod rest;
+pub mod scoring;
 pub mod search;
 pub mod simulate;
 pub mod small;

@@ -1,6 +1,6 @@
 //! The profiled criterion of one response as a function of the free elements of Lambda, with its derivatives.
 
-use crate::derivatives::{Curvature, Derivatives, Frame};
+use crate::derivatives::{inverse_diagonal_blocks, Curvature, Derivatives, Frame};
 use crate::design::Design;
 use crate::evaluation::{criterion_value, degrees_of_freedom, scale_effects, Factor, Solution};
 use crate::one_factor::{Classes, Evaluation, Moments};
@@ -209,6 +209,20 @@ impl<'a> Profile<'a> {
         let d = Derivatives::compute(self.design, &mut pinned.factor, &pinned.curvature, solution, &frame);
         self.covariance = d.covariance;
         Some(Point { x: x.to_vec(), value, gradient: d.gradient, hessian: d.hessian })
+    }
+
+    /// Calls `visit(group, number of levels, block)` for the K x K diagonal blocks of M^-1 where
+    /// [`Objective::evaluate`] was last called.
+    pub fn for_each_inverse_block(&self, mut visit: impl FnMut(usize, f64, &[f64])) {
+        match &self.solver {
+            Solver::One { classes, evaluation, .. } => evaluation.for_each_inverse_block(classes, |m, block| visit(0, m, block)),
+            Solver::Many { factor, curvature, .. } => {
+                let blocks = inverse_diagonal_blocks(self.design, factor, &curvature.rest_inverse);
+                for (g, (group, blocks)) in self.design.structure.groups.iter().zip(&blocks).enumerate() {
+                    blocks.chunks_exact(group.k * group.k).for_each(|block| visit(g, 1.0, block));
+                }
+            }
+        }
     }
 
     /// y'Wy of the engine's response.

@@ -69,7 +69,7 @@ struct Sums {
     fixed: Vec<f64>,
     /// g g'.
     gg: Vec<f64>,
-    /// X (x) T with X = 2 (nu / r2) g g' - T + 2 F (X'V^-1X)^-1 F', (K x K) x (K x K).
+    /// T (x) X with X = 2 (nu / r2) g g' - T + 2 F (X'V^-1X)^-1 F', (K x K) x (K x K).
     forms: Vec<f64>,
     /// f_a (x) g_b for whitened rows f_a of F: K x K x p.
     fg: Vec<f64>,
@@ -258,6 +258,14 @@ impl Evaluation {
         u
     }
 
+    /// Calls `visit(number of levels, M_j^-1)` for each class.
+    pub fn for_each_inverse_block(&self, classes: &Classes, mut visit: impl FnMut(f64, &[f64])) {
+        let k = classes.k;
+        for (l, &m) in self.l.chunks_exact(k * k).zip(&classes.size) {
+            visit(m, &inverse_from_cholesky(l, k));
+        }
+    }
+
     /// Derivatives at the Lambda that was last solved at; its diagonal must not be zero.
     pub fn derivatives(&mut self, design: &Design, classes: &Classes, lambda: &[f64], nu: f64, reml: bool, frame: &Frame) -> Derivatives {
         match classes.k {
@@ -388,7 +396,7 @@ impl Evaluation {
         let mut hessian = vec![0.0; n * n];
         for i in 0..n {
             for j in 0..=i {
-                let mut value = self.quadratic_form(&directions[i], &directions[j], k);
+                let mut value = contract(&s.forms, &directions[i], &directions[j], k);
                 value -= 2.0 * weight * dot(&fixed[i], &fixed[j]);
                 if !b.is_empty() {
                     value -= dot(&b[i], &b[j]);
@@ -410,24 +418,6 @@ impl Evaluation {
         let mut full = vec![0.0; k * k];
         times_lower(&rest, lambda, k, &mut full);
         design.structure.entries.iter().map(|e| 2.0 * (s.trace[e.col * k + e.row] - full[e.col * k + e.row])).collect()
-    }
-
-    /// Sum over classes of tr(X S_i T S_j).
-    fn quadratic_form(&self, si: &[f64], sj: &[f64], k: usize) -> f64 {
-        let kk = k * k;
-        let mut sum = 0.0;
-        for d in 0..k {
-            for c in 0..k {
-                let x = &self.sums.forms[(d * k + c) * kk..(d * k + c + 1) * kk]; // X (x) T[c, d]
-                for a in 0..k {
-                    let s = sj[a * k + d];
-                    if s != 0.0 {
-                        (0..k).for_each(|b| sum += x[b * k + a] * si[c * k + b] * s);
-                    }
-                }
-            }
-        }
-        sum
     }
 
     /// Sum over classes of F'S F, whitened.

@@ -1,12 +1,15 @@
 //! The search for the optimum: starts, descents, and the first-order condition in the covariance.
 
 use crate::objective::{free_elements, lambda_of, Profile};
+use crate::scoring::{natural_size, scoring_step};
 use crate::small::{semidefinite_cholesky, symmetric_eigen};
 use crate::terms::{set_term_block, term_block, term_covariance, Lambda, Structure};
 use crate::trust_region::{minimise, Objective, Outcome, Point};
 
 /// A diagonal below this share of its natural size is tried at exactly zero.
 const NEAR_ZERO: f64 = 1e-2;
+/// Where the step of scoring to the first start sets out, in residual standard deviations.
+const FIRST_START: f64 = 0.5;
 /// Starts that a singular fit is tried from besides the first, as multiples of a random-effects standard
 /// deviation equal to the residual's.
 const OTHER_STARTS: [f64; 2] = [0.1, 5.0];
@@ -38,12 +41,17 @@ impl<'a> Search<'a> {
     /// Optimises from the first start, from others when the fit is singular, and off any point at which the
     /// derivative in the covariance has a negative direction.
     pub fn run(&mut self, start: Option<&[f64]>) -> Result<Found, String> {
+        let mut evaluations = 0;
         let start = match start {
             Some(theta) => free_elements(self.structure(), &self.structure().lambda(theta)),
-            None => self.uniform_start(1.0),
+            None => {
+                evaluations += 1;
+                let uniform = self.uniform_start(FIRST_START);
+                scoring_step(&mut self.profile, uniform.clone()).unwrap_or(uniform)
+            }
         };
         let mut best = self.descend(start)?;
-        let mut evaluations = best.2;
+        evaluations += best.2;
         if self.is_singular(&best.0.x) && best.1 != Outcome::Interrupted {
             for multiple in OTHER_STARTS {
                 if let Ok(other) = self.descend(self.uniform_start(multiple)) {
@@ -94,7 +102,7 @@ impl<'a> Search<'a> {
         let mut found = false;
         for (g, group) in self.structure().groups.iter().enumerate() {
             for &(index, k, first) in &group.terms {
-                let natural: Vec<f64> = (0..k).map(|r| self.natural_of(index, r)).collect();
+                let natural: Vec<f64> = (0..k).map(|r| natural_size(self.structure(), &self.profile.natural, index, r)).collect();
                 let mut d = term_block(&self.profile.covariance[g], group.k, first, k);
                 (0..k * k).for_each(|i| d[i] *= natural[i / k] * natural[i % k]);
                 let (values, vectors) = symmetric_eigen(&d, k);
@@ -112,13 +120,6 @@ impl<'a> Search<'a> {
             }
         }
         found.then(|| free_elements(self.structure(), &lambda))
-    }
-
-    /// Natural size of row r of a term's Lambda.
-    fn natural_of(&self, term: usize, r: usize) -> f64 {
-        let (g, first) = Structure::locate(&self.structure().groups, term);
-        let at = self.structure().entries.iter().position(|e| e.group == g && e.row == first + r && e.col == first + r);
-        self.profile.natural[at.expect("every row has a diagonal element")]
     }
 
     fn is_singular(&self, x: &[f64]) -> bool {

@@ -1,0 +1,117 @@
+//! A start for the optimiser: one step of Fisher's scoring in the covariances.
+//!
+//! In a covariance the criterion of a balanced one-way layout is q log v + S / v, which Newton's method overshoots
+//! from afar, while scoring, with the expected second derivative q / v^2, is there in one step from anywhere. With D
+//! the derivative in the covariance and T_j = [Z'V^-1Z]_jj the expected second derivatives in directions S_k are
+//! tr(V^-1 V_k V^-1 V_l) - tr(V^-1 V_k) tr(V^-1 V_l) / nu, of which only the blocks of single levels,
+//! sum over j of tr(T_j S_k T_j S_l), are used: the step has to be good, not exact (Harville 1977,
+//! doi:10.1080/01621459.1977.10480998).
+
+use crate::evaluation::degrees_of_freedom;
+use crate::objective::{free_elements, lambda_of, Profile};
+use crate::small::{
+    cholesky, contract, semidefinite_cholesky, solve_lower, solve_lower_transpose, solve_lower_transpose_rows, symmetric_eigen,
+};
+use crate::terms::{set_term_block, term_block, Structure};
+use crate::trust_region::Objective;
+
+/// Least variance of a start, in any direction, as a share of the variance at which data and prior weigh the same.
+const LEAST: f64 = 1e-2;
+
+/// The free elements of Lambda after one step of scoring from `from`; `None` where it cannot be computed.
+pub fn scoring_step(profile: &mut Profile, from: Vec<f64>) -> Option<Vec<f64>> {
+    let at = profile.evaluate(from)?;
+    let structure = &profile.design.structure;
+    let nu = degrees_of_freedom(profile.design, profile.reml);
+    let mut lambda = lambda_of(structure, &at.x);
+    let (squares, sums) = information(profile, &lambda);
+    let n = structure.entries.len();
+    let size = |g: usize| structure.groups[g].k;
+    let basis: Vec<Vec<f64>> = structure.entries.iter().map(|e| symmetric_unit(size(e.group), e.row, e.col)).collect();
+    let inner = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
+    let traces: Vec<f64> = structure.entries.iter().zip(&basis).map(|(e, s)| inner(&sums[e.group], s)).collect();
+    let mut expected = vec![0.0; n * n];
+    for (i, a) in structure.entries.iter().enumerate() {
+        for (j, b) in structure.entries.iter().enumerate() {
+            let own = if a.group == b.group { contract(&squares[a.group], &basis[i], &basis[j], size(a.group)) } else { 0.0 };
+            expected[j * n + i] = own - traces[i] * traces[j] / nu + if i == j { 1e-10 * own } else { 0.0 };
+        }
+    }
+    let mut step: Vec<f64> = structure.entries.iter().zip(&basis).map(|(e, s)| -inner(&profile.covariance[e.group], s)).collect();
+    if !cholesky(&mut expected, n) {
+        return None;
+    }
+    solve_lower(&expected, n, &mut step);
+    solve_lower_transpose(&expected, n, &mut step);
+
+    for (g, group) in structure.groups.iter().enumerate() {
+        let mut sigma = vec![0.0; group.k * group.k];
+        for c in 0..group.k {
+            for r in 0..group.k {
+                sigma[c * group.k + r] = (0..=r.min(c)).map(|s| lambda[g][s * group.k + r] * lambda[g][s * group.k + c]).sum();
+            }
+        }
+        for ((_, s), step) in structure.entries.iter().zip(&basis).zip(&step).filter(|((e, _), _)| e.group == g) {
+            sigma.iter_mut().zip(s).for_each(|(v, s)| *v += step * s);
+        }
+        for &(index, k, first) in &group.terms {
+            let natural: Vec<f64> = (0..k).map(|r| natural_size(structure, &profile.natural, index, r)).collect();
+            let block = keep_positive(term_block(&sigma, group.k, first, k), &natural, k)?;
+            set_term_block(&mut lambda[g], group.k, first, k, &semidefinite_cholesky(&block, k));
+        }
+    }
+    Some(free_elements(structure, &lambda))
+}
+
+/// Per group the sums over levels of T_j (x) T_j and of T_j, with T_j = Lambda^-T (I - [M^-1]_jj) Lambda^-1.
+fn information(profile: &Profile, lambda: &[Vec<f64>]) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
+    let groups = &profile.design.structure.groups;
+    let mut squares: Vec<Vec<f64>> = groups.iter().map(|g| vec![0.0; g.k.pow(4)]).collect();
+    let mut sums: Vec<Vec<f64>> = groups.iter().map(|g| vec![0.0; g.k * g.k]).collect();
+    let mut t = Vec::new();
+    profile.for_each_inverse_block(|g, levels, inverse| {
+        let k = groups[g].k;
+        t.clear();
+        t.extend(inverse.iter().enumerate().map(|(i, v)| f64::from(u8::from(i % k == i / k)) - v));
+        t.chunks_exact_mut(k).for_each(|column| solve_lower_transpose(&lambda[g], k, column));
+        solve_lower_transpose_rows(&lambda[g], k, &mut t, k);
+        for (i, v) in t.iter().enumerate() {
+            sums[g][i] += levels * v;
+            let row = &mut squares[g][i * k * k..(i + 1) * k * k];
+            row.iter_mut().zip(&t).for_each(|(s, u)| *s += levels * v * u);
+        }
+    });
+    (squares, sums)
+}
+
+/// Raises the eigenvalues of a covariance, in natural units, to the least that a start may have.
+fn keep_positive(mut sigma: Vec<f64>, natural: &[f64], k: usize) -> Option<Vec<f64>> {
+    (0..k * k).for_each(|i| sigma[i] /= natural[i / k] * natural[i % k]);
+    if sigma.iter().any(|v| !v.is_finite()) {
+        return None;
+    }
+    let (values, vectors) = symmetric_eigen(&sigma, k);
+    sigma.fill(0.0);
+    for (value, v) in values.iter().zip(vectors.chunks_exact(k)) {
+        for c in 0..k {
+            (0..k).for_each(|r| sigma[c * k + r] += value.max(LEAST) * v[r] * v[c]);
+        }
+    }
+    (0..k * k).for_each(|i| sigma[i] *= natural[i / k] * natural[i % k]);
+    Some(sigma)
+}
+
+/// The symmetric matrix with ones at (row, col) and (col, row).
+fn symmetric_unit(k: usize, row: usize, col: usize) -> Vec<f64> {
+    let mut s = vec![0.0; k * k];
+    s[col * k + row] = 1.0;
+    s[row * k + col] = 1.0;
+    s
+}
+
+/// Natural size of row r of a term's Lambda.
+pub fn natural_size(structure: &Structure, natural: &[f64], term: usize, r: usize) -> f64 {
+    let (g, first) = Structure::locate(&structure.groups, term);
+    let at = structure.entries.iter().position(|e| e.group == g && e.row == first + r && e.col == first + r);
+    natural[at.expect("every row has a diagonal element")]
+}
