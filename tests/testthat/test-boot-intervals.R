@@ -1,0 +1,31 @@
+fit <- lmer(Reaction ~ Days + (Days | Subject), lme4::sleepstudy)
+
+test_that("percentile, basic, normal and studentised intervals are those of boot.ci()", {
+  skip_if_not_installed("boot")
+  boot <- bootMer(fit, function(f) c(fixef(f), se = sqrt(diag(as.matrix(vcov(f))))), nsim = 199, seed = 1)
+  ours <- boot_intervals(boot, c("perc", "basic", "norm", "stud"), index = "Days", se = "se.Days", level = 0.9)
+  theirs <- boot::boot.ci(boot, conf = 0.9, index = c(2, 4), var.t0 = boot$t0[[4]]^2, var.t = boot$t[, 4]^2,
+    type = c("perc", "basic", "stud"))
+  normal <- boot::boot.ci(boot, conf = 0.9, index = 2, type = "norm")$normal
+  limits <- rbind(theirs$percent[4:5], theirs$basic[4:5], normal[2:3], theirs$student[4:5])
+  expect_equal(unname(as.matrix(ours[c("conf.low", "conf.high")])), limits, tolerance = 1e-8)
+  expect_identical(ours$term, rep("Days", 4))
+})
+
+test_that("BCa: bias and acceleration by hand", {
+  boot <- bootMer(fit, fixef, nsim = 499, seed = 1)
+  ours <- boot_intervals(boot, "bca", fit = fit)
+  left_out <- sapply(levels(lme4::sleepstudy$Subject), function(subject) {
+    fixef(lmer(Reaction ~ Days + (Days | Subject), subset(lme4::sleepstudy, Subject != subject)))
+  })
+  away <- rowMeans(left_out) - left_out
+  a <- rowSums(away^3) / (6 * rowSums(away^2)^1.5)
+  expect_equal(accelerations(boot, fit, NULL), a, tolerance = 1e-5, ignore_attr = TRUE)
+  bias <- qnorm(mean(boot$t[, 2] < boot$t0[2]))
+  z <- bias + qnorm(c(0.025, 0.975))
+  expected <- quantile(boot$t[, 2], pnorm(bias + z / (1 - a[2] * z)), type = 6)
+  expect_equal(unlist(ours[2, c("conf.low", "conf.high")]), expected, tolerance = 1e-3, ignore_attr = TRUE)
+  expect_error(boot_intervals(boot, "bca"), "needs 'fit'")
+  expect_error(boot_intervals(boot, "stud"), "needs 'se'")
+  expect_error(boot_intervals(boot, index = "x"), "no such statistic")
+})
