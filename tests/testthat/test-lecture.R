@@ -528,6 +528,7 @@ test_that("without the correlation: the summary of the slide, in both ways to wr
 
 # The two nloptwrap rows of the slide are those that stopped early.
 test_that("allFit: the comparison of the slide", {
+  skip_if_not_installed("optimx") # without it and dfoptim lme4's allFit() fails
   df.sleep <- lecture_data()$df.sleep
   fit.lmer <- lmer(formula = reaction ~ 1 + days + (1 + days | subject), data = df.sleep)
   fit.all <- suppressWarnings(suppressMessages(allFit(fit.lmer, verbose = FALSE)))
