@@ -131,20 +131,26 @@ impl<'a> Search<'a> {
         (0..x.len()).filter(move |&i| entries[i].row == entries[i].col && x[i].abs() < NEAR_ZERO * self.profile.natural[i])
     }
 
-    /// The canonical Lambda of a point: diagonals that can be exactly zero are.
+    /// The canonical Lambda of a point: columns that can be exactly zero are, or else their diagonals.
     fn settle(&mut self, point: &Point) -> Lambda {
+        let structure = self.structure();
         let mut x = point.x.clone();
         let candidates: Vec<usize> = self.near_zero(&point.x).collect();
         let tolerance = 1e-9_f64.max(10.0 * self.profile.rounding(point.value));
         for i in candidates {
-            let mut trial = x.clone();
-            trial[i] = 0.0;
-            if self.profile.value(&trial).is_some_and(|v| v <= point.value + tolerance) {
-                x = trial;
+            let own = structure.entries[i];
+            let same_column = |j: usize| structure.entries[j].group == own.group && structure.entries[j].col == own.col;
+            let column: Vec<f64> = (0..x.len()).map(|j| if same_column(j) { 0.0 } else { x[j] }).collect();
+            let diagonal: Vec<f64> = (0..x.len()).map(|j| if j == i { 0.0 } else { x[j] }).collect();
+            for trial in [column, diagonal] {
+                if self.profile.value(&trial).is_some_and(|v| v <= point.value + tolerance) {
+                    x = trial;
+                    break;
+                }
             }
         }
-        let mut lambda = lambda_of(self.structure(), &x);
-        self.structure().canonical(&mut lambda);
+        let mut lambda = lambda_of(structure, &x);
+        structure.canonical(&mut lambda);
         lambda
     }
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{designs, simulate};
+use common::{designs, simulate, Uniform};
 use engine::design::Design;
 use engine::error::FitError;
 use engine::evaluation::Factor;
@@ -64,6 +64,22 @@ fn a_variance_of_zero_is_found_exactly() {
         let rss: f64 = DYESTUFF2.iter().map(|y| (y - mean).powi(2)).sum();
         assert!((f.sigma * f.sigma - rss / if reml { 29.0 } else { 30.0 }).abs() < 1e-9);
     }
+}
+
+#[test]
+fn a_term_that_vanishes_is_exactly_zero() {
+    let mut found = 0;
+    for seed in 0..40 {
+        let mut model = simulate(seed, 30, 2, &[6], &[(0, 2)]);
+        let mut rng = Uniform(seed + 1000);
+        model.y.iter_mut().for_each(|y| *y = rng.normal());
+        let rows = model.rows();
+        let design = Design::new(&rows).unwrap();
+        let f = fit(&design, &rows, &model.y, &Options::default()).unwrap();
+        assert!(f.theta.iter().all(|t| *t == 0.0 || t.abs() > 1e-6), "{seed}: {:?}", f.theta);
+        found += usize::from(f.theta == [0.0; 3]);
+    }
+    assert!(found > 0);
 }
 
 #[test]
