@@ -4,7 +4,7 @@
 run_replicates <- function(plan, source, workers, progress) {
   numbers <- seq_along(source$chunks)
   on.exit(progress$close())
-  results <- if (workers$count > 1L && is.null(plan$statistic)) {
+  results <- if (workers$count > 1L && (workers$elsewhere || is.null(plan$statistic))) {
     run_on_workers(plan, source, workers)
   } else {
     lapply(numbers, function(i) {

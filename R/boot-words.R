@@ -118,9 +118,10 @@ batch_predictions <- function(arguments, where, model) {
   names(arguments) <- names
   if (!"newdata" %in% names || !all(names %in% c("object", "newdata", "re.form", "allow.new.levels", "type"))) give_up()
   require_fit(arguments$object, where, model)
-  given <- lapply(arguments[names != "object"], value_of, where = where, model = model)
-  if (!is.data.frame(given$newdata)) give_up()
-  map <- remembered(model, arguments[names != "object"], function() prediction_map(model, given))
+  arguments <- arguments[names != "object"]
+  map <- remembered(model, arguments, function() {
+    prediction_map(model, lapply(arguments, value_of, where = where, model = model))
+  })
   m <- map$constant + map$beta %*% model$batch$beta
   if (!is.null(map$modes)) {
     model$memo$modes <- TRUE
@@ -137,6 +138,7 @@ remembered <- function(model, code, compute) {
 }
 
 prediction_map <- function(model, given) {
+  if (!is.data.frame(given$newdata)) give_up()
   x <- model$x
   ask <- function(x, ...) do.call(stats::predict, c(list(x), utils::modifyList(given, list(...), keep.null = TRUE)))
   t <- ask(x)

@@ -1,8 +1,9 @@
-# Which processes run FUN: a list of the kind, how many, and a cluster.
+# Which processes run FUN: a list of the kind, how many, a cluster, and whether they may be on other machines: then they also do what the
+# engine's threads would do here.
 worker_plan <- function(parallel, ncpus, cl) {
   if (parallel == "multicore" && .Platform$OS.type == "windows") parallel <- "no"
   count <- switch(parallel, no = 1L, multicore = ncpus, snow = if (is.null(cl)) ncpus else length(cl), future = future_workers())
-  list(kind = parallel, count = as.integer(min(count, 1e4)), cl = cl)
+  list(kind = parallel, count = as.integer(min(count, 1e4)), cl = cl, elsewhere = parallel == "future" || !is.null(cl))
 }
 
 future_workers <- function() {
@@ -45,6 +46,8 @@ pieces_of <- function(chunk, count) {
 
 map_on_workers <- function(jobs, plan, workers) {
   plan$threads <- 1L
+  plan$globals <- globals_of(plan$FUN)
+  plan$process <- Sys.getpid()
   switch(workers$kind,
     multicore = checked_jobs(parallel::mclapply(jobs, run_job, plan = plan, mc.cores = workers$count)),
     snow = map_on_cluster(jobs, plan, workers),
@@ -78,11 +81,28 @@ map_on_cluster <- function(jobs, plan, workers) {
   parallel::parLapply(cl, jobs, run_job, plan = plan)
 }
 
+# The user's variables that a function uses, and those that these use: a worker's workspace is empty. (Variables elsewhere than in the workspace go
+# with the function.)
+globals_of <- function(FUN) {
+  found <- list()
+  pending <- list(FUN)
+  while (length(pending)) {
+    used <- unlist(lapply(Filter(is_workspace_function, pending), codetools::findGlobals))
+    names <- setdiff(intersect(as.character(used), ls(globalenv(), all.names = TRUE)), names(found))
+    pending <- mget(names, envir = globalenv())
+    found <- c(found, pending)
+  }
+  found
+}
+
+is_workspace_function <- function(value) is.function(value) && identical(environment(value), globalenv())
+
 # The functions that workers run before they know the package have R's base as their environment.
 set_library_paths <- `environment<-`(function(paths) .libPaths(paths), baseenv())
 attach_here <- `environment<-`(function() suppressMessages(require("fastlmer", character.only = TRUE)), baseenv())
 
 run_job <- function(job, plan) {
+  if (!identical(plan$process, Sys.getpid())) list2env(plan$globals, globalenv())
   plan$record$cache <- new.env(parent = emptyenv())
   run_chunk(plan, job$responses, job$first)
 }

@@ -16,7 +16,7 @@ rows <- list(
     options = list(fastlmer.vocabulary = FALSE, fastlmer.threads = 1)),
   row("bootMer, VarCorr and fixef, recognised", quote(bootMer(sleep, varcorr, n)), 1000, 100, 20, options = list(fastlmer.threads = 1)),
   row("bootMer, predict at 10 rows", quote(bootMer(sleep, line, n)), 1000, 100, 60, options = list(fastlmer.threads = 1)),
-  row("refit, one response", quote(for (i in seq_len(n)) refit(sleep, y)), 200, 20, 60),
+  row("refit, one response", quote(for (i in seq_len(n)) refit(sleep, y)), 1000, 50, 60),
   row("bootMer, InstEval, fixef", quote(bootMer(insteval(), fixef, n)), 20, 1, 25, repeats = 1L, options = list(fastlmer.threads = 2)),
   row("confint, boot, 500 replicates", quote(confint(sleep, method = "boot", nsim = n, quiet = TRUE)), 500, 100, 100),
   row("refit, 10,000 responses, 200 rows, 20 groups", quote(refit_all(n)), 10000, 200, 200, repeats = 3L)
@@ -47,7 +47,8 @@ setup <- function(package, paths) {
   )
   set.seed(1)
   many <- data.frame(x = rnorm(200), g = gl(20, 10))
-  globals$many_responses <- matrix(rnorm(200 * 10000), 200) + 0.7 * rnorm(20)[many$g] + outer(many$x, rnorm(10000))
+  globals$many_responses <- matrix(rnorm(200 * 10000), 200) + 0.7 * rnorm(20)[many$g] + 0.5 * rnorm(20)[many$g] * many$x +
+    outer(many$x, rnorm(10000))
   many$y <- globals$many_responses[, 1L]
   globals$many_fit <- lmer(y ~ x + (x | g), many)
   list2env(globals, globalenv())

@@ -31,6 +31,8 @@ fit_from <- function(fit, y, start) {
   terms$theta <- start
   frame[[column]] <- y
   devfun <- lme4::mkLmerDevfun(frame, fit@pp$X, terms, REML = lme4::isREML(fit))
-  opt <- lme4::optimizeLmer(devfun, optimizer = "bobyqa", control = list(rhoend = 1e-9, maxfun = 1e5), calc.derivs = FALSE, start = start)
+  opt <- suppressWarnings(
+    lme4::optimizeLmer(devfun, optimizer = "bobyqa", control = list(rhoend = 1e-9, maxfun = 1e5), calc.derivs = FALSE, start = start)
+  )
   lme4::mkMerMod(environment(devfun), opt, terms, fr = frame)
 }

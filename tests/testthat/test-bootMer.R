@@ -169,3 +169,14 @@ test_that("other models are lme4's", {
   binary <- glmer(cbind(incidence, size - incidence) ~ period + (1 | herd), data = lme4::cbpp, family = binomial)
   expect_s3_class(suppressMessages(bootMer(binary, fixef, nsim = 1, seed = 1)), "bootMer")
 })
+
+test_that("workers have the variables of the user's workspace that FUN uses", {
+  globals <- globals_of(function(f) f)
+  expect_identical(globals, list())
+  FUN <- evalq(function(f) resampling_helper(f) * resampling_constant, globalenv())
+  evalq(resampling_helper <- function(f) fixef(f)[1] + resampling_deeper, globalenv())
+  evalq(resampling_constant <- 2, globalenv())
+  evalq(resampling_deeper <- 1, globalenv())
+  on.exit(rm(list = c("resampling_helper", "resampling_constant", "resampling_deeper"), envir = globalenv()))
+  expect_setequal(names(globals_of(FUN)), c("resampling_helper", "resampling_constant", "resampling_deeper"))
+})
