@@ -66,9 +66,16 @@ simulation_recipe <- function(record, object, keep) {
   )
 }
 
-draw_effects <- function(recipe, count) if (recipe$effects) matrix(stats::rnorm(recipe$effects * count), ncol = count)
+draw_effects <- function(recipe, count) if (recipe$effects) normal_matrix(recipe$effects, count)
 
-draw_residuals <- function(recipe, count) matrix(stats::rnorm(recipe$n * count), ncol = count)
+draw_residuals <- function(recipe, count) normal_matrix(recipe$n, count)
+
+# matrix(rnorm()) would copy what may be hundreds of megabytes.
+normal_matrix <- function(rows, columns) {
+  normals <- stats::rnorm(rows * columns)
+  dim(normals) <- c(rows, columns)
+  normals
+}
 
 # The responses as engine_refit_many() and engine_simulate() take them.
 recipe_responses <- function(recipe, normals) c(recipe[c("mean", "sigma", "theta")], normals)
