@@ -47,8 +47,10 @@ engine_of <- function(fit) {
 
 # What is found out once per design and kept in the mark's cache; NULL where the engine can't take the model.
 design_facts <- function(fit, mark) {
-  if (!has_plain_terms(fit)) return(NULL)
-  facts <- list(nlev = level_numbers(fit@flist), weighted = any(fit@resp$weights != 1), offset = any(fit@resp$offset != 0))
+  weights <- fit@resp$weights
+  # lme4 fits models with missing levels or zero weights; the engine doesn't.
+  if (!has_plain_terms(fit) || any(vapply(fit@flist, anyNA, NA)) || any(weights <= 0)) return(NULL)
+  facts <- list(nlev = level_numbers(fit@flist), weighted = any(weights != 1), offset = any(fit@resp$offset != 0))
   if (!is.null(mark)) assign("facts", facts, envir = mark$cache)
   facts
 }

@@ -54,6 +54,18 @@
 #'   [model.matrix()] would take their bits for something else. They are accepted as grouping factors.
 #' * `weights` and `offset` no longer leave a variable of that name in the formula's environment.
 #'
+#' @section Refits, simulation and bootstrap:
+#' * `refit()` finds the exact REML fit of a new response. In lme4 1.1-31 `refit()` of a REML fit optimises another criterion (newer versions
+#'   don't), so its bootstraps of REML fits differ from ours in the variances and in intervals for the fixed effects.
+#' * `refit()` of a linear mixed model takes a matrix or list of several responses, and optimises by the engine whatever optimizer made the
+#'   fit. A response may have as many values as the fit has observations, also where rows with missing values were left out.
+#' * `simulate()` divides the residual standard deviation by the square root of the prior weights; lme4 (1.1-31 and 2.1) ignores them. The
+#'   draws before that are lme4's.
+#' * `simulate()` and `bootMer()` with `re.form = NULL` don't look the data up again, so they also work where lme4 doesn't find
+#'   them or forgets the `subset`.
+#' * `bootMer()` and `confint(method = "boot")` have the further arguments `rng` and `threads`, and `parallel = "future"`. Where
+#'   `FUN` is recognised (see [bootMer()]), `parallel = "multicore"` and `"snow"` start no processes: the engine's threads do the work.
+#'
 #' @section What lme4 does:
 #' These go to `lme4::lmer()` with your call, and [is_fastlmer()] is `FALSE` for the result: `devFunOnly = TRUE`; a formula without a
 #' response; columns rescaled by `check.scaleX`; observations whose grouping factor is missing (`na.action = na.pass`); a response

@@ -78,3 +78,15 @@ test_that("refitML() and update()", {
   expect_identical(ml@call$REML, FALSE)
   expect_equal(fixef(update(refit(fit, lme4::sleepstudy$Reaction + 1), REML = FALSE)), fixef(ml))
 })
+
+test_that("what the engine can't fit gets lme4's answer", {
+  fit <- lmer(Reaction ~ Days + (Days | Subject), lme4::sleepstudy)
+  exact <- suppressWarnings(suppressMessages(refit(fit, rep(1, 180))))
+  expect_equal(fixef(exact), c("(Intercept)" = 1, Days = 0))
+  data <- lme4::sleepstudy
+  data$Subject[1:3] <- NA
+  missing <- lmer(Reaction ~ Days + (1 | Subject), data, na.action = na.pass)
+  expect_null(engine_of(missing))
+  theirs <- get("refit.merMod", envir = asNamespace("lme4"))
+  expect_equal(fixef(refit(missing, data$Reaction + 1)), fixef(theirs(missing, data$Reaction + 1)))
+})
