@@ -158,7 +158,7 @@ mode_map <- function(model, given) {
   x <- model$x
   x@theta <- as.numeric(model$record$lower == 0)
   x@u <- as.numeric(seq_along(x@u))
-  kept <- given$re.form %||% lme4_internal("reOnly")(stats::formula(x))
+  kept <- given$re.form %||% stats::formula(x, random.only = TRUE)[-2L]
   terms <- lme4_internal("mkNewReTrms")(x, given$newdata, kept, na.action = stats::na.pass, allow.new.levels = isTRUE(given$allow.new.levels))
   list(modes = terms$Zt, rows = as.integer(round(terms$b)))
 }

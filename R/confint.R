@@ -31,7 +31,7 @@ confint.lmerMod <- function(object, parm, level = 0.95, method = c("profile", "W
     rows <- if (missing(parm)) {
       seq_along(parameters)
     } else {
-      lme4_internal("get.which")(parm, nvp = length(parameters) - fixed, nptot = length(parameters), parnames = parameters)
+      parameter_numbers(parm, parameters, fixed)
     }
     if (!quiet) {
       message("Computing bootstrap confidence intervals ...")
@@ -45,6 +45,15 @@ confint.lmerMod <- function(object, parm, level = 0.95, method = c("profile", "W
   lme4_internal("print.bootWarnings")(boot, verbose = FALSE)
   table <- stats::confint(boot, level = level, type = boot.type)
   if (is.null(rows)) table else table[rows, , drop = FALSE]
+}
+
+# Which of the parameters, of which the last `fixed` are fixed effects.
+parameter_numbers <- function(parm, parameters, fixed) {
+  if (!is.character(parm)) return(parm)
+  variance <- seq_along(parameters) <= length(parameters) - fixed
+  wanted <- parameters %in% parm | ("theta_" %in% parm & variance) | ("beta_" %in% parm & !variance)
+  if (!any(wanted)) warning(gettextf("Nothing selected by 'which=%s'", deparse1(parm)), call. = FALSE)
+  which(wanted)
 }
 
 # The statistic of confint(method = "boot"): per term the standard deviations and correlations by columns of the lower triangle, sigma and the
@@ -61,5 +70,5 @@ variance_and_fixed_parameters <- function(object, oldNames) {
     first[[term]] + position[lower.tri(position, diag = TRUE)]
   }))
   order <- c(order, first[[length(first)]] + 1L)
-  function(f) c(setNames(as.data.frame(VarCorr(f))$sdcor[order], names), fixef(f))
+  function(f) c(stats::setNames(as.data.frame(VarCorr(f))$sdcor[order], names), fixef(f))
 }

@@ -10,7 +10,10 @@
 lme4_internal <- function(name) get(name, envir = asNamespace("lme4"))
 
 # Structured covariances came with lme4 2.0.
-has_structures <- function() package_version(getNamespaceVersion("lme4")) >= "2.0"
+has_structures <- function() {
+  if (is.null(cache$structures)) cache$structures <- package_version(getNamespaceVersion("lme4")) >= "2.0"
+  cache$structures
+}
 
 # `fit` is what find_optimum() returns, `parts` the model's parts, `call` the user's call. For a refit the parts may have Gp and dims.
 new_lmermod <- function(fit, parts, call) {

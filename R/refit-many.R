@@ -43,7 +43,7 @@ response_matrix <- function(newresp, frame, n) {
   do.call(cbind, columns)
 }
 
-theta_names <- function(object) unname(lme4_internal("tnames")(object))
+theta_names <- function(object) names(lme4::getME(object, "theta"))
 
 #' @export
 #' @noRd
