@@ -19,8 +19,9 @@ run_on_workers <- function(plan, source, workers) {
     responses <- source$responses(1L)
     pieces <- unlist(lapply(source$chunks, pieces_of, count = workers$count), recursive = FALSE)
     jobs <- lapply(pieces, function(piece) {
-      responses$rng[c("first", "count")] <- as.list(piece)
-      list(responses = responses, first = piece[[1L]])
+      mine <- responses
+      mine$rng[c("first", "count")] <- as.list(piece)
+      list(responses = mine, first = piece[[1L]])
     })
     return(map_on_workers(jobs, plan, workers))
   }

@@ -123,6 +123,7 @@ new_pp <- function(fit, parts, resp, classes) {
 }
 
 # delayedAssign("Zt", workspace()$Zt, mark, env) and so on. delayedAssign() quotes its second argument, so the calls are written out.
+utils::globalVariables("workspace")
 promise_fields <- function(mark, env) NULL
 body(promise_fields) <- as.call(c(quote(`{`), lapply(
   c("Zt", "Lambdat", "LamtUt", "Lind", "RZX", "Ut", "Utr", "V", "VtV", "Vtr", "Ptr"),

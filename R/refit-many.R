@@ -34,7 +34,6 @@ response_matrix <- function(newresp, frame, n) {
     return(newresp)
   }
   if (!length(newresp)) stop("no new response", call. = FALSE)
-  done <- if (is.data.frame(newresp)) attr(newresp, "na.action")
   columns <- lapply(newresp, function(y) {
     y <- without_missing_rows(y, frame, n)
     if (!is.numeric(y)) stop("the new responses must be numeric", call. = FALSE)
