@@ -9,11 +9,11 @@ response_source <- function(plan, type, keep, rng, seed) {
   if (rng == "pcg64") {
     if (type != "parametric" || !plain_keep(keep)) stop("rng = \"pcg64\" draws all random effects or none; use rng = \"R\"", call. = FALSE)
     recipe <- simulation_recipe(record, plan$x, keep = is.null(keep))
-    chunks <- chunk_bounds(plan$nsim, if (is.null(plan$statistic)) n else 2L * recipe$effects + 20L, plan$threads)
+    chunks <- chunk_bounds(plan$nsim, if (is.null(plan$statistic)) n else 2L * recipe$effects + 20L, plan$threads, plan$pieces)
     rng_of <- function(chunk) recipe_responses(recipe, list(rng = list(seed = seed, first = chunk[[1L]], count = chunk[[2L]])))
     return(list(chunks = chunks, responses = function(i) rng_of(chunks[[i]]), portable = TRUE))
   }
-  chunks <- chunk_bounds(plan$nsim, n, plan$threads)
+  chunks <- chunk_bounds(plan$nsim, n, plan$threads, plan$pieces)
   if (type == "semiparametric") {
     mean <- as.numeric(plan$x@resp$mu - plan$x@resp$offset)
     residuals <- as.numeric(plan$x@resp$y - plan$x@resp$mu)
@@ -38,9 +38,9 @@ given_source <- function(responses, record, chunks) {
   })
 }
 
-# Bounds of chunks whose `values` numbers per replicate take about 64 MB.
-chunk_bounds <- function(nsim, values, threads, bytes = 64e6) {
-  count <- max(threads, floor(bytes / (8 * values)), 1)
+# Bounds of chunks whose `values` numbers per replicate take about 64 MB; at least so many `pieces`, for a progress bar to move.
+chunk_bounds <- function(nsim, values, threads, pieces = 1L, bytes = 64e6) {
+  count <- max(threads, min(floor(bytes / (8 * values)), ceiling(nsim / (pieces %||% 1L))), 1)
   first <- seq(1, nsim, by = min(count, nsim))
   Map(c, first, pmin(count, nsim - first + 1))
 }

@@ -82,13 +82,14 @@ bootMer <- function(x, FUN, nsim = 1, seed = NULL, use.u = FALSE, re.form = NA, 
     control = call_control(x, parent.frame()), draws = !identical(state, generator_state())
   )
   plan$statistic <- vectorised_statistic(FUN, plan$x, record, t0)
-  source <- response_source(plan, type, keep, rng, seed)
   workers <- worker_plan(parallel, ncpus, cl)
   if (workers$count > 1L && .progress != "none") {
     message("progress bar disabled for parallel operations")
     .progress <- "off"
   }
-  result <- run_replicates(plan, source, workers, progress_bar(.progress, PBargs, nsim))
+  progress <- progress_bar(.progress, PBargs, nsim)
+  plan$pieces <- if (progress$shown) 25L else 1L
+  result <- run_replicates(plan, response_source(plan, type, keep, rng, seed), workers, progress)
   new_bootmer(x, plan, result, call, if (rng == "R") generator_state() else seed)
 }
 

@@ -1,8 +1,8 @@
-# A progress bar as two functions, set(done) and close(). lme4's kinds "txt", "tk" and "win" are R's own bars; "cli" is that package's, with
+# A progress bar as two functions, set(done) and close(), and whether there is anything to see. lme4's kinds "txt", "tk" and "win" are R's own bars; "cli" is that package's, with
 # the time left, and appears after two seconds; "none" is cli's in an interactive session, else nothing.
 progress_bar <- function(kind, arguments, total) {
   if (identical(kind, "none")) kind <- if (shows_progress()) "cli" else "none"
-  switch(kind, none = , off = list(set = function(done) NULL, close = function() NULL), cli = cli_bar(total), r_bar(kind, arguments, total))
+  switch(kind, none = , off = list(set = function(done) NULL, close = function() NULL, shown = FALSE), cli = cli_bar(total), r_bar(kind, arguments, total))
 }
 
 shows_progress <- function() {
@@ -15,7 +15,7 @@ cli_bar <- function(total) {
   bar <- cli::cli_progress_bar("Bootstrap", total = total, .envir = env, .auto_close = FALSE)
   list(
     set = function(done) cli::cli_progress_update(set = done, id = bar, .envir = env),
-    close = function() cli::cli_progress_done(id = bar, .envir = env)
+    close = function() cli::cli_progress_done(id = bar, .envir = env), shown = TRUE
   )
 }
 
@@ -24,5 +24,5 @@ r_bar <- function(kind, arguments, total) {
   setter <- paste0("set", toupper(substr(kind, 1L, 1L)), substring(kind, 2L), "ProgressBar")
   bar <- do.call(getExportedValue(from, paste0(kind, "ProgressBar")), arguments)
   set <- getExportedValue(from, setter)
-  list(set = function(done) set(bar, done / total), close = function() close(bar))
+  list(set = function(done) set(bar, done / total), close = function() close(bar), shown = TRUE)
 }
