@@ -266,6 +266,11 @@ syntax_words <- function() {
       value
     }),
     `(` = word(`(`, function(arguments, where, model) value_of(arguments[[1L]], where, model)),
+    `~` = word(`~`, function(arguments, where, model) eval(as.call(c(quote(`~`), arguments)), where$env)),
+    `::` = word(`::`, function(arguments, where, model) {
+      value <- eval(as.call(c(quote(`::`), arguments)), baseenv())
+      if (is.atomic(value) || is.data.frame(value)) value else give_up()
+    }),
     `<-` = word(`<-`, assigned),
     `=` = word(`=`, assigned),
     return = word(return, function(arguments, where, model) value_of(arguments[[1L]], where, model)),

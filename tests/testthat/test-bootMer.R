@@ -71,6 +71,8 @@ test_that("the vocabulary knows what it should, and only under the right meaning
   known <- function(FUN) !is.null(vectorised_statistic(FUN, fit, record, FUN(fit)))
   expect_true(known(fixef))
   expect_true(known(function(f) fixef(f)["Days"] / sigma(f)))
+  expect_true(known(function(f) predict(f, lme4::sleepstudy[1:3, ], re.form = ~0)))
+  expect_true(known(function(f) predict(f, lme4::sleepstudy[1:3, ], re.form = ~ (1 | Subject))))
   expect_true(known(function(f) {
     v <- as.data.frame(VarCorr(f))
     c(fixef(f)[["Days"]], v$sdcor[1] / sigma(f))
