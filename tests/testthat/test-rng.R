@@ -27,6 +27,17 @@ test_that("pcg64: the normals are standard normal, within and across replicates"
   expect_gt(stats::ks.test(sqrt(count) * rowMeans(e[-1, ] * e[-180, ]), stats::pnorm)$p.value, 0.001)
 })
 
+# A generator that only changes its stream from replicate to replicate shows correlations at some of these distances.
+test_that("pcg64: replicates are independent of their neighbours", {
+  record <- engine_of(fit)
+  recipe <- utils::modifyList(simulation_recipe(record, fit, keep = TRUE), list(mean = numeric(180), sigma = 1))
+  count <- 5000
+  e <- simulated_responses(record, recipe, list(rng = list(seed = 5, first = 1, count = count)))
+  z <- vapply(1:60, function(lag) rowSums(e[, seq_len(count - lag)] * e[, -seq_len(lag)]) / sqrt(count - lag), numeric(180))
+  expect_gt(stats::ks.test(as.numeric(z), stats::pnorm)$p.value, 0.001)
+  expect_lt(max(abs(z)), 5)
+})
+
 test_that("pcg64: any split of the replicates over chunks, workers and threads gives the same", {
   record <- engine_of(crossed)
   recipe <- simulation_recipe(record, crossed, keep = FALSE)

@@ -76,7 +76,7 @@ impl<'a> Simulator<'a> {
     /// The response that replicate `index` of a seed has, whoever draws it: each has a stream of its own of the
     /// generator PCG XSL RR 128/64 (O'Neill 2014, HMC-CS-2014-0905). `normals` is memory to work in.
     pub fn drawn(&self, seed: u64, index: u64, normals: &mut Vec<f64>, y: &mut [f64]) {
-        let mut rng = Pcg64::new(scramble(seed), u128::from(index));
+        let mut rng = Pcg64::new(scramble(seed, index), u128::from(index));
         let q = self.effects();
         normals.clear();
         normals.extend((0..q + self.design.n).map(|_| -> f64 { StandardNormal.sample(&mut rng) }));
@@ -84,16 +84,18 @@ impl<'a> Simulator<'a> {
     }
 }
 
-/// Spreads a seed over the generator's 128 bits of state (SplitMix64, Steele, Lea and Flood 2014,
-/// doi:10.1145/2660193.2660195), so that neighbouring seeds have unrelated states.
-fn scramble(seed: u64) -> u128 {
-    let mix = |step: u64| {
-        let mut z = seed.wrapping_add(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(step));
+/// The state in which a replicate's generator starts: seed and replicate spread over its 128 bits by SplitMix64 (Steele, Lea and
+/// Flood 2014, doi:10.1145/2660193.2660195). With the stream alone telling replicates apart their states at each step would be
+/// an arithmetic sequence in the replicate's number, and draws of neighbouring replicates would be correlated.
+fn scramble(seed: u64, index: u64) -> u128 {
+    const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+    let mix = |mut z: u64| {
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)
     };
-    (u128::from(mix(1)) << 64) | u128::from(mix(2))
+    let word = |half: u64| mix(mix(seed.wrapping_add(STEP.wrapping_mul(half))).wrapping_add(STEP.wrapping_mul(index)));
+    (u128::from(word(1)) << 64) | u128::from(word(2))
 }
 
 /// For each effect in the engine's order (group, level, column) its place in the caller's (term, level, column).
