@@ -25,10 +25,6 @@ engine_response <- function(design, x, codes, z, weights, y) engine_value(.Call(
 #' @noRd
 engine_criterion <- function(design, response, theta, reml) engine_value(.Call(wrap__engine_criterion, design, response, theta, reml))
 
-#' Its gradient in theta.
-#' @noRd
-engine_gradient <- function(design, response, theta, reml) engine_value(.Call(wrap__engine_gradient, design, response, theta, reml))
-
 #' Refits of many responses, given or simulated.
 #' @noRd
 engine_refit_many <- function(design, x, codes, z, weights, responses, reml, start, options) engine_value(.Call(wrap__engine_refit_many, design, x, codes, z, weights, responses, reml, start, options))

@@ -22,7 +22,7 @@ mod resampling;
 use condition::{answer, fitted, Answer, Failure};
 use engine::batch::{refit, BatchOptions};
 use engine::evaluation::Factor;
-use engine::fit::{conditional_variances, criterion, derivatives, fit, Fit, Options};
+use engine::fit::{conditional_variances, criterion, fit, Fit, Options};
 use engine::response::Response;
 use extendr_api::prelude::*;
 use model::{flag, model_of, number, real, Columns, Model};
@@ -133,18 +133,6 @@ fn engine_criterion(design: Robj, response: Robj, theta: Robj, reml: bool) -> Ro
     })
 }
 
-/// Its gradient in theta.
-/// @noRd
-#[extendr]
-fn engine_gradient(design: Robj, response: Robj, theta: Robj, reml: bool) -> Robj {
-    answer(|| {
-        let (model, state) = (model_of(&design)?, <&ExternalPtr<ResponseState>>::try_from(&response)?);
-        derivatives(&model.design, &state.response, model.theta(&theta)?, reml)
-            .map(|(gradient, _)| gradient)
-            .map_err(|_| Failure::Error("the gradient cannot be computed at this theta".into()))
-    })
-}
-
 /// Refits of many responses, given or simulated.
 /// @noRd
 #[extendr]
@@ -239,7 +227,6 @@ extendr_module! {
     fn engine_fit;
     fn engine_response;
     fn engine_criterion;
-    fn engine_gradient;
     fn engine_refit_many;
     fn engine_simulate;
     fn engine_condvar;

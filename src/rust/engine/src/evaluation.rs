@@ -83,7 +83,7 @@ impl Factor {
                 return Err(NotPositiveDefinite);
             }
             self.log_det_m += design.layout.log_determinant(&self.rest);
-            let begin = self.rest_begin(design) * design.p;
+            let begin = rest_begin(design) * design.p;
             design.layout.forward(&self.rest, &mut self.half_x[begin..], design.p, &mut self.scratch);
         }
         let p = design.p;
@@ -100,17 +100,13 @@ impl Factor {
         }
     }
 
-    fn rest_begin(&self, design: &Design) -> usize {
-        design.structure.groups[0].effects()
-    }
-
     /// S := Lambda' A Lambda + I and half_x := Lambda'Z'WX for all groups but the leading one.
     fn start_rest(&mut self, design: &Design) {
         if design.layout.order == 0 {
             return;
         }
         self.rest.fill(0.0);
-        let begin = self.rest_begin(design);
+        let begin = rest_begin(design);
         let p = design.p;
         for (g, group) in design.structure.groups.iter().enumerate().skip(1) {
             let k = group.k;
@@ -193,7 +189,7 @@ impl Factor {
     /// L^-1 v for a vector of all random effects, in place (the rest comes back in the factor's order).
     pub fn forward(&mut self, design: &Design, v: &mut [f64]) {
         let k = design.structure.groups[0].k;
-        let (lead, rest) = v.split_at_mut(self.rest_begin(design));
+        let (lead, rest) = v.split_at_mut(rest_begin(design));
         for level in 0..design.structure.groups[0].levels {
             let x = &mut lead[level * k..(level + 1) * k];
             solve_lower(&self.lead[level * k * k..(level + 1) * k * k], k, x);
@@ -210,7 +206,7 @@ impl Factor {
             return;
         }
         let k = design.structure.groups[0].k;
-        let (lead, rest) = v.split_at_mut(self.rest_begin(design) * m);
+        let (lead, rest) = v.split_at_mut(rest_begin(design) * m);
         design.layout.backward(&self.rest, rest, m, &mut self.scratch);
         for level in 0..design.structure.groups[0].levels {
             let x = &mut lead[level * k * m..(level + 1) * k * m];
@@ -286,6 +282,11 @@ pub fn scale_effects(design: &Design, lambda: &Lambda, u: &[f64]) -> Vec<f64> {
         }
     }
     b
+}
+
+/// Where the effects of all groups but the leading one begin.
+fn rest_begin(design: &Design) -> usize {
+    design.structure.groups[0].effects()
 }
 
 /// v := Lambda' v for a vector of all random effects.

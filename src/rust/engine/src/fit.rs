@@ -2,7 +2,7 @@
 
 use crate::design::Design;
 use crate::error::FitError;
-use crate::evaluation::{criterion_value, degrees_of_freedom, scale_effects, Factor, NotPositiveDefinite, Solution};
+use crate::evaluation::{criterion_value, degrees_of_freedom, Factor, NotPositiveDefinite, Solution};
 use crate::objective::Profile;
 use crate::response::{fitted_values, Response};
 use crate::search::{Found, Search};
@@ -160,28 +160,27 @@ fn finish(profile: &mut Profile, response: &Response, rows: &Rows, y: &[f64], fo
         Some(derivatives) => derivatives,
         None => (vec![f64::NAN; theta.len()], vec![f64::NAN; theta.len() * theta.len()]),
     };
-    let failure = |_| FitError::from("the criterion cannot be computed at these covariance parameters (theta)");
-    let (mut factor, mut solution) = (Factor::new(design), Solution::new(design));
-    factor.factorize(design, &found.lambda).map_err(failure)?;
-    solution.solve(design, response, &mut factor);
+    let failure = "the criterion cannot be computed at these covariance parameters (theta)";
+    let solved = profile.solution(&found.lambda, Some(response)).ok_or(failure)?;
+    let (u, b) = solved.effects.ok_or("the engine left out the random effects")?;
 
     let mut beta = response.beta0.clone();
-    axpy(response.scale, &solution.beta, &mut beta);
-    let b = scale_effects(design, &found.lambda, &solution.u);
+    axpy(response.scale, &solved.beta, &mut beta);
     let mut engine_b = b.clone();
     engine_b.iter_mut().for_each(|v| *v *= response.scale);
     let fitted = fitted_values(design, rows, &beta, &engine_b);
     let wrss: f64 = (0..design.n).map(|i| rows.weight(i) * (y[i] - fitted[i]) * (y[i] - fitted[i])).sum();
     let nu = degrees_of_freedom(design, reml);
     design.transform.to_original(&mut beta);
-    let log_det_x = factor.log_det_x + 2.0 * design.transform.log_determinant();
-    let ussq = dot(&solution.u, &solution.u) * response.scale * response.scale;
-    let (u, b) = caller_effects(design, &found.lambda, &theta, response.scale, solution.u, b);
+    let log_det_x = solved.log_det_x + 2.0 * design.transform.log_determinant();
+    let ussq = dot(&u, &u) * response.scale * response.scale;
+    let (u, b) = caller_effects(design, &found.lambda, &theta, response.scale, u, b);
+
     Ok(Fit {
-        unscaled_covariance: unscaled_covariance(design, &factor.xvx),
-        rx: right_factor(design, &factor.xvx),
-        criterion: criterion_value(design, factor.log_det_m, factor.log_det_x, wrss + ussq, 1.0, reml),
-        log_det_m: factor.log_det_m,
+        unscaled_covariance: unscaled_covariance(design, &solved.xvx),
+        rx: right_factor(design, &solved.xvx),
+        criterion: criterion_value(design, solved.log_det_m, solved.log_det_x, wrss + ussq, 1.0, reml),
+        log_det_m: solved.log_det_m,
         log_det_x,
         sigma: ((wrss + ussq) / nu).sqrt(),
         u,

@@ -57,6 +57,8 @@ pub struct Solved {
     pub log_det_m: f64,
     /// log |X'V^-1X|.
     pub log_det_x: f64,
+    /// Lower Cholesky factor of X'V^-1X.
+    pub xvx: Vec<f64>,
     /// Spherical random effects u and Lambda u, in the engine's order, if they were asked for.
     pub effects: Option<(Vec<f64>, Vec<f64>)>,
 }
@@ -129,6 +131,7 @@ impl<'a> Profile<'a> {
                 r2: evaluation.r2,
                 log_det_m: evaluation.log_det_m,
                 log_det_x: evaluation.log_det_x,
+                xvx: evaluation.xvx.clone(),
                 effects: response.map(|r| {
                     let u = evaluation.spherical_effects(classes, &lambda[0], &r.zy);
                     let b = scale_effects(self.design, lambda, &u);
@@ -141,6 +144,7 @@ impl<'a> Profile<'a> {
                 r2: solution.r2,
                 log_det_m: factor.log_det_m,
                 log_det_x: factor.log_det_x,
+                xvx: factor.xvx.clone(),
                 effects: response.map(|_| (solution.u.clone(), scale_effects(self.design, lambda, &solution.u))),
             },
         };
