@@ -9,7 +9,7 @@
 //! d2 = <D, d2(Lambda Lambda')> - tr(P V_k P V_l) + nu (2 y'P V_k P V_l P y / r2 - y'PV_kPy y'PV_lPy / r2^2),
 //!
 //! for maximum likelihood with V^-1 in place of P in the trace. With one grouping factor (see
-//! [`crate::one_factor`]) the trace is computed; here, with several, its expectation's estimate
+//! [`crate::one_factor`]) the trace is computed; in [`crate::full_inverse`] too; here its expectation's estimate
 //! (nu / r2) y'P V_k P V_l P y stands for it, which gives the average information (Gilmour, Thompson and Cullis
 //! 1995, doi:10.2307/2533274).
 
@@ -19,7 +19,7 @@ use crate::small::*;
 use crate::terms::{Lambda, Structure};
 
 /// The part of the derivatives that depends on theta alone; responses at the same theta share it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Curvature {
     /// Per group sum over levels of [A Lambda M^-1]_jj, K x K.
     pub trace: Vec<Vec<f64>>,
@@ -29,7 +29,6 @@ pub struct Curvature {
     pub f: Vec<f64>,
     /// S^-1 on its pattern.
     pub rest_inverse: Vec<f64>,
-    reml: bool,
 }
 
 /// Value and derivatives of the criterion at one theta.
@@ -113,26 +112,26 @@ fn direction(lambda: &[f64], k: usize, row: usize, col: usize) -> Vec<f64> {
 }
 
 impl Curvature {
-    /// Allocates for a design.
-    pub fn new(design: &Design) -> Self {
+    /// Allocates for a design, with so many elements of S^-1.
+    pub fn new(design: &Design, rest_elements: usize) -> Self {
         let squares = || design.structure.groups.iter().map(|g| vec![0.0; g.k * g.k]).collect::<Vec<_>>();
         Curvature {
             trace: squares(),
             fixed: squares(),
             f: vec![0.0; design.structure.q * design.p],
-            rest_inverse: vec![0.0; design.layout.len()],
-            reml: false,
+            rest_inverse: vec![0.0; rest_elements],
         }
     }
 
     /// Fills everything from a factor; its Lambda must have non-zero diagonals.
     pub fn compute(&mut self, design: &Design, factor: &mut Factor, reml: bool) {
-        self.reml = reml;
         self.trace.iter_mut().for_each(|t| t.fill(0.0));
         factor.invert_rest(design, &mut self.rest_inverse);
         self.lead_traces(design, factor);
         self.rest_traces(design, factor);
-        self.fixed_part(design, factor);
+        self.f.copy_from_slice(&factor.half_x);
+        factor.backward(design, &mut self.f, design.p);
+        self.fixed_part(design, &factor.lambda, &factor.xvx, reml);
     }
 
     /// The traces of the leading group, and what its rows of M^-1 add to those of the others.
@@ -213,22 +212,20 @@ impl Curvature {
         }
     }
 
-    /// F = Lambda^-T M^-1 Lambda'Z'WX and the sums of F_j (X'V^-1X)^-1 F_j'.
-    fn fixed_part(&mut self, design: &Design, factor: &mut Factor) {
+    /// F = Lambda^-T M^-1 Lambda'Z'WX where M^-1 Lambda'Z'WX is in `f`, and the sums of F_j (X'V^-1X)^-1 F_j'.
+    pub fn fixed_part(&mut self, design: &Design, lambda: &Lambda, xvx: &[f64], reml: bool) {
         let p = design.p;
-        self.f.copy_from_slice(&factor.half_x);
-        factor.backward(design, &mut self.f, p);
         self.fixed.iter_mut().for_each(|f| f.fill(0.0));
         let mut whitened: Vec<f64> = Vec::new();
         for (g, group) in design.structure.groups.iter().enumerate() {
             let k = group.k;
             for level in 0..group.levels {
                 let rows = (group.offset + level * k) * p..(group.offset + (level + 1) * k) * p;
-                solve_lower_transpose_rows(&factor.lambda[g], k, &mut self.f[rows.clone()], p);
-                if self.reml {
+                solve_lower_transpose_rows(&lambda[g], k, &mut self.f[rows.clone()], p);
+                if reml {
                     whitened.clear();
                     whitened.extend_from_slice(&self.f[rows]);
-                    (0..k).for_each(|r| solve_lower(&factor.xvx, p, &mut whitened[r * p..(r + 1) * p]));
+                    (0..k).for_each(|r| solve_lower(xvx, p, &mut whitened[r * p..(r + 1) * p]));
                     for c in 0..k {
                         for r in 0..k {
                             self.fixed[g][c * k + r] += dot(&whitened[r * p..(r + 1) * p], &whitened[c * p..(c + 1) * p]);
@@ -241,35 +238,44 @@ impl Curvature {
 }
 
 impl Derivatives {
-    /// Gradient, second derivatives and D for one response, from what its theta shares.
-    pub fn compute(design: &Design, factor: &mut Factor, curvature: &Curvature, solution: &Solution, frame: &Frame) -> Self {
-        let nu = degrees_of_freedom(design, curvature.reml);
+    /// Gradient, second derivatives and D for one response, from what its theta shares. `forms` gives the second
+    /// derivatives but for <D, d2(Lambda Lambda')>, from g.
+    pub fn compute(
+        design: &Design,
+        lambda: &Lambda,
+        curvature: &Curvature,
+        solution: &Solution,
+        nu: f64,
+        frame: &Frame,
+        forms: impl FnOnce(&[f64]) -> Vec<f64>,
+    ) -> Self {
         let weight = nu / solution.r2;
         let mut g = solution.u.clone();
         let mut quadratic: Vec<Vec<f64>> = design.structure.groups.iter().map(|g| vec![0.0; g.k * g.k]).collect();
         for (index, group) in design.structure.groups.iter().enumerate() {
             let k = group.k;
             for level in g[group.offset..group.offset + group.effects()].chunks_exact_mut(k) {
-                solve_lower_transpose(&factor.lambda[index], k, level);
+                solve_lower_transpose(&lambda[index], k, level);
                 (0..k).for_each(|c| axpy(level[c], level, &mut quadratic[index][c * k..(c + 1) * k]));
             }
         }
-        let covariance = Self::covariance(design, factor, curvature, &quadratic, weight);
+        let covariance = Self::covariance(design, lambda, curvature, &quadratic, weight);
         let gradient = if frame.theta {
             frame.gradient(&design.structure, &covariance)
         } else {
-            Self::gradient(design, factor, curvature, &quadratic, weight)
+            Self::gradient(design, lambda, curvature, &quadratic, weight)
         };
-        let hessian = Self::hessian(design, factor, curvature, frame, &g, &covariance, nu, solution.r2);
+        let mut hessian = forms(&g);
+        frame.add_second_order(&design.structure, &covariance, &mut hessian);
         Derivatives { gradient, hessian, covariance }
     }
 
-    fn covariance(design: &Design, factor: &Factor, curvature: &Curvature, quadratic: &[Vec<f64>], weight: f64) -> Vec<Vec<f64>> {
+    fn covariance(design: &Design, lambda: &Lambda, curvature: &Curvature, quadratic: &[Vec<f64>], weight: f64) -> Vec<Vec<f64>> {
         (0..design.structure.groups.len())
             .map(|g| {
                 let k = design.structure.groups[g].k;
                 let mut d = curvature.trace[g].clone();
-                solve_right_lower(&mut d, &factor.lambda[g], k);
+                solve_right_lower(&mut d, &lambda[g], k);
                 symmetrise(&mut d, k);
                 axpy(-1.0, &curvature.fixed[g], &mut d);
                 axpy(-weight, &quadratic[g], &mut d);
@@ -279,7 +285,7 @@ impl Derivatives {
     }
 
     /// 2 [A Lambda M^-1 - (F Cx F' + (nu / r2) g g') Lambda] at the free elements.
-    fn gradient(design: &Design, factor: &Factor, curvature: &Curvature, quadratic: &[Vec<f64>], weight: f64) -> Vec<f64> {
+    fn gradient(design: &Design, lambda: &Lambda, curvature: &Curvature, quadratic: &[Vec<f64>], weight: f64) -> Vec<f64> {
         let full: Vec<Vec<f64>> = (0..design.structure.groups.len())
             .map(|g| {
                 let k = design.structure.groups[g].k;
@@ -287,31 +293,31 @@ impl Derivatives {
                 let mut rest = curvature.fixed[g].clone();
                 axpy(weight, &quadratic[g], &mut rest);
                 let mut product = vec![0.0; k * k];
-                times_lower(&rest, &factor.lambda[g], k, &mut product);
+                times_lower(&rest, &lambda[g], k, &mut product);
                 axpy(-1.0, &product, &mut out);
                 out
             })
             .collect();
         design.structure.entries.iter().map(|e| 2.0 * full[e.group][e.col * design.structure.groups[e.group].k + e.row]).collect()
     }
+}
 
-    #[allow(clippy::too_many_arguments)]
-    fn hessian(
-        design: &Design,
-        factor: &mut Factor,
-        curvature: &Curvature,
-        frame: &Frame,
-        g: &[f64],
-        covariance: &[Vec<f64>],
-        nu: f64,
-        r2: f64,
-    ) -> Vec<f64> {
+/// Derivatives at the theta of a factor with the average information for the second ones.
+pub fn average_information(
+    design: &Design,
+    factor: &mut Factor,
+    curvature: &Curvature,
+    solution: &Solution,
+    reml: bool,
+    frame: &Frame,
+) -> Derivatives {
+    let (nu, r2) = (degrees_of_freedom(design, reml), solution.r2);
+    let lambda = factor.lambda.clone();
+    Derivatives::compute(design, &lambda, curvature, solution, nu, frame, |g| {
         let n = frame.directions.len();
         let (q2, q1) = quadratic_forms(design, factor, curvature, frame, g);
-        let mut h: Vec<f64> = (0..n * n).map(|t| nu / r2 * q2[t] - nu * q1[t % n] * q1[t / n] / (r2 * r2)).collect();
-        frame.add_second_order(&design.structure, covariance, &mut h);
-        h
-    }
+        (0..n * n).map(|t| nu / r2 * q2[t] - nu * q1[t % n] * q1[t / n] / (r2 * r2)).collect()
+    })
 }
 
 /// Blocks of M^-1 in the rows of one level of the leading group: `w` becomes
@@ -447,7 +453,7 @@ fn multiply(design: &Design, h: &[f64], out: &mut [f64]) {
 
 /// out += A B for k x k matrices.
 #[inline]
-fn add_product(a: &[f64], b: &[f64], k: usize, out: &mut [f64]) {
+pub fn add_product(a: &[f64], b: &[f64], k: usize, out: &mut [f64]) {
     for c in 0..k {
         for s in 0..k {
             axpy(b[c * k + s], &a[s * k..(s + 1) * k], &mut out[c * k..(c + 1) * k]);

@@ -9,6 +9,7 @@ use faer::linalg::matmul::triangular::{matmul, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
 
 use crate::error::FitError;
+use crate::full_inverse::Coupling;
 use crate::one_factor::Classes;
 use crate::rest::{Adjacency, RestLayout};
 use crate::small::{axpy, cholesky, solve_lower, solve_lower_transpose};
@@ -91,6 +92,8 @@ pub struct Design {
     pub adjacency: Adjacency,
     /// With one grouping factor, its classes of equal levels.
     pub classes: Option<Classes>,
+    /// With several grouping factors of few effects, what couples them as dense matrices.
+    pub coupling: Option<Coupling>,
 }
 
 impl Design {
@@ -111,6 +114,7 @@ impl Design {
             layout: RestLayout::default(),
             adjacency: Adjacency::default(),
             classes: None,
+            coupling: None,
             log_weights: rows.weights.map_or(0.0, |w| w.iter().filter(|&&w| w > 0.0).map(|w| w.ln()).sum()),
             neighbour_ptr: vec![0; structure.groups[0].levels + 1],
             neighbours: Vec::new(),
@@ -138,6 +142,7 @@ impl Design {
         if design.structure.groups.len() == 1 {
             design.classes = Some(Classes::new(&design));
         }
+        design.coupling = Coupling::new(&design);
         Ok(design)
     }
 

@@ -42,7 +42,8 @@ pub struct Solution {
     pub u: Vec<f64>,
     /// Penalised residual sum of squares.
     pub r2: f64,
-    half: Vec<f64>,
+    /// L^-1 Lambda'Z'Wy.
+    pub half: Vec<f64>,
 }
 
 /// Not positive definite: theta is too large for the arithmetic, or not a number.
@@ -253,20 +254,35 @@ impl Solution {
         self.half.copy_from_slice(&response.zy);
         scale_vector(design, &factor.lambda, &mut self.half);
         factor.forward(design, &mut self.half);
-        self.beta.copy_from_slice(&response.xy);
-        let mut r2 = response.yy;
-        for (c, row) in self.half.iter().zip(factor.half_x.chunks_exact(p.max(1))) {
-            axpy(-c, row, &mut self.beta);
-        }
-        r2 -= dot(&self.half, &self.half);
-        solve_lower(&factor.xvx, p, &mut self.beta);
-        r2 -= dot(&self.beta, &self.beta);
-        solve_lower_transpose(&factor.xvx, p, &mut self.beta);
-        for (i, u) in self.u.iter_mut().enumerate() {
-            *u = self.half[i] - dot(&factor.half_x[i * p..(i + 1) * p], &self.beta);
-        }
-        factor.backward(design, &mut self.u, 1);
-        self.r2 = r2.max(f64::EPSILON * f64::EPSILON * response.yy.max(f64::MIN_POSITIVE));
+        let Solution { beta, u, r2, half } = self;
+        solve_fixed(p, &factor.half_x, &factor.xvx, response, half, beta, u, r2);
+        factor.backward(design, u, 1);
+    }
+}
+
+/// What of a solution depends on c = `half` alone: beta, L'u and r2.
+#[allow(clippy::too_many_arguments)]
+pub fn solve_fixed(
+    p: usize,
+    half_x: &[f64],
+    xvx: &[f64],
+    response: &Response,
+    half: &[f64],
+    beta: &mut [f64],
+    u: &mut [f64],
+    r2: &mut f64,
+) {
+    beta.copy_from_slice(&response.xy);
+    for (c, row) in half.iter().zip(half_x.chunks_exact(p.max(1))) {
+        axpy(-c, row, beta);
+    }
+    *r2 = response.yy - dot(half, half);
+    solve_lower(xvx, p, beta);
+    *r2 -= dot(beta, beta);
+    *r2 = r2.max(f64::EPSILON * f64::EPSILON * response.yy.max(f64::MIN_POSITIVE));
+    solve_lower_transpose(xvx, p, beta);
+    for (i, u) in u.iter_mut().enumerate() {
+        *u = half[i] - dot(&half_x[i * p..(i + 1) * p], beta);
     }
 }
 
@@ -300,7 +316,7 @@ pub fn scale_vector(design: &Design, lambda: &Lambda, v: &mut [f64]) {
 
 /// Lower triangle of L' A L.
 #[inline]
-fn congruence(a: &[f64], l: &[f64], k: usize, out: &mut [f64]) {
+pub fn congruence(a: &[f64], l: &[f64], k: usize, out: &mut [f64]) {
     if k == 1 {
         out[0] = l[0] * a[0] * l[0];
         return;
@@ -313,7 +329,7 @@ fn congruence(a: &[f64], l: &[f64], k: usize, out: &mut [f64]) {
 
 /// out := L' X for k rows of length p.
 #[inline]
-fn scale_rows(x: &[f64], l: &[f64], k: usize, p: usize, out: &mut [f64]) {
+pub fn scale_rows(x: &[f64], l: &[f64], k: usize, p: usize, out: &mut [f64]) {
     for r in 0..k {
         let row = &mut out[r * p..(r + 1) * p];
         row.fill(0.0);

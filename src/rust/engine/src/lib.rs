@@ -10,6 +10,7 @@ pub mod design;
 pub mod error;
 pub mod evaluation;
 pub mod fit;
+pub mod full_inverse;
 pub mod memory;
 pub mod objective;
 pub mod one_factor;

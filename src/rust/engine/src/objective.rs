@@ -1,8 +1,9 @@
 //! The profiled criterion of one response as a function of the free elements of Lambda, with its derivatives.
 
-use crate::derivatives::{inverse_diagonal_blocks, Curvature, Derivatives, Frame};
+use crate::derivatives::{average_information, inverse_diagonal_blocks, Curvature, Derivatives, Frame};
 use crate::design::Design;
 use crate::evaluation::{criterion_value, degrees_of_freedom, scale_effects, Factor, Solution};
+use crate::full_inverse::{Coupling, FullCurvature, FullFactor, Workspace};
 use crate::one_factor::{Classes, Evaluation, Moments};
 use crate::response::Response;
 use crate::terms::{Lambda, Structure};
@@ -31,10 +32,44 @@ pub struct Profile<'a> {
     solver: Solver<'a>,
 }
 
-/// One grouping factor has a solver of its own.
+/// One grouping factor, and several with few effects, have solvers of their own.
 enum Solver<'a> {
-    One { classes: &'a Classes, evaluation: Box<Evaluation>, moments: Moments, xy: Vec<f64>, yy: f64 },
-    Many { factor: Box<Factor>, curvature: Box<Curvature>, solution: Solution, response: Box<Response>, pinned: Option<Box<Pinned>> },
+    One {
+        classes: &'a Classes,
+        evaluation: Box<Evaluation>,
+        moments: Moments,
+        xy: Vec<f64>,
+        yy: f64,
+    },
+    Few {
+        coupling: &'a Coupling,
+        at: Box<Full>,
+        work: Box<Workspace>,
+        solution: Solution,
+        response: Box<Response>,
+        pinned: Option<Box<Full>>,
+    },
+    Many {
+        factor: Box<Factor>,
+        curvature: Box<Curvature>,
+        solution: Solution,
+        response: Box<Response>,
+        pinned: Option<Box<Pinned>>,
+    },
+}
+
+/// The factorisation at a theta by [`crate::full_inverse`].
+#[derive(Clone)]
+struct Full {
+    x: Vec<f64>,
+    factor: FullFactor,
+    curvature: FullCurvature,
+}
+
+impl Full {
+    fn new(design: &Design) -> Self {
+        Full { x: Vec::new(), factor: FullFactor::new(design), curvature: FullCurvature::new(design) }
+    }
 }
 
 /// The factorisation at a theta that many searches start from.
@@ -66,16 +101,24 @@ pub struct Solved {
 impl<'a> Profile<'a> {
     /// Allocates; [`Profile::set_response`] has to follow.
     pub fn new(design: &'a Design, reml: bool, interrupted: &'a dyn Fn() -> bool) -> Self {
-        let solver = match &design.classes {
-            Some(classes) => Solver::One {
+        let solver = match (&design.classes, &design.coupling) {
+            (Some(classes), _) => Solver::One {
                 evaluation: Box::new(classes.evaluation()),
                 moments: classes.moments(&vec![0.0; design.structure.q]),
                 xy: vec![0.0; design.p],
                 yy: 0.0,
                 classes,
             },
-            None => {
-                let (factor, curvature) = (Box::new(Factor::new(design)), Box::new(Curvature::new(design)));
+            (None, Some(coupling)) => Solver::Few {
+                coupling,
+                at: Box::new(Full::new(design)),
+                work: Box::new(Workspace::new(design)),
+                solution: Solution::new(design),
+                response: Box::new(Response::empty(design)),
+                pinned: None,
+            },
+            (None, None) => {
+                let (factor, curvature) = (Box::new(Factor::new(design)), Box::new(Curvature::new(design, design.layout.len())));
                 let response = Box::new(Response::empty(design));
                 Solver::Many { factor, curvature, solution: Solution::new(design), response, pinned: None }
             }
@@ -102,21 +145,35 @@ impl<'a> Profile<'a> {
                 xy.copy_from_slice(&response.xy);
                 *yy = response.yy;
             }
-            Solver::Many { response: slot, .. } => slot.as_mut().clone_from(response),
+            Solver::Few { response: slot, .. } | Solver::Many { response: slot, .. } => slot.as_mut().clone_from(response),
         }
     }
 
     /// Keeps the factorisation at a theta for all searches that start there (where that saves anything).
     pub fn pin(&mut self, theta: &[f64]) {
-        let Solver::Many { pinned, .. } = &mut self.solver else { return };
-        let x = with_floor(&self.design.structure, free_elements(&self.design.structure, &self.design.structure.lambda(theta)));
-        if pinned.as_ref().is_some_and(|p| p.x == x) {
-            return;
-        }
-        let (mut factor, mut curvature) = (Factor::new(self.design), Curvature::new(self.design));
-        if factor.factorize(self.design, &lambda_of(&self.design.structure, &x)).is_ok() {
-            curvature.compute(self.design, &mut factor, self.reml);
-            *pinned = Some(Box::new(Pinned { x, factor, curvature }));
+        let (design, reml) = (self.design, self.reml);
+        let structure = &design.structure;
+        let x = with_floor(structure, free_elements(structure, &structure.lambda(theta)));
+        let lambda = lambda_of(structure, &x);
+        match &mut self.solver {
+            Solver::One { .. } => {}
+            Solver::Few { pinned: Some(pinned), .. } if pinned.x == x => {}
+            Solver::Few { coupling, work, pinned, .. } => {
+                let mut full = Full::new(design);
+                if full.factor.factorize(design, coupling, &lambda, work).is_ok() {
+                    full.curvature.compute(design, &full.factor, reml, work);
+                    full.x = x;
+                    *pinned = Some(Box::new(full));
+                }
+            }
+            Solver::Many { pinned: Some(pinned), .. } if pinned.x == x => {}
+            Solver::Many { pinned, .. } => {
+                let (mut factor, mut curvature) = (Factor::new(design), Curvature::new(design, design.layout.len()));
+                if factor.factorize(design, &lambda).is_ok() {
+                    curvature.compute(design, &mut factor, reml);
+                    *pinned = Some(Box::new(Pinned { x, factor, curvature }));
+                }
+            }
         }
     }
 
@@ -138,15 +195,13 @@ impl<'a> Profile<'a> {
                     (u, b)
                 }),
             },
-            Solver::Many { factor, solution, .. } => Solved {
-                value,
-                beta: solution.beta.clone(),
-                r2: solution.r2,
-                log_det_m: factor.log_det_m,
-                log_det_x: factor.log_det_x,
-                xvx: factor.xvx.clone(),
-                effects: response.map(|_| (solution.u.clone(), scale_effects(self.design, lambda, &solution.u))),
-            },
+            Solver::Few { at, solution, .. } => {
+                let factor = &at.factor;
+                from_solution(self.design, value, lambda, solution, (factor.log_det_m, factor.log_det_x, &factor.xvx), response.is_some())
+            }
+            Solver::Many { factor, solution, .. } => {
+                from_solution(self.design, value, lambda, solution, (factor.log_det_m, factor.log_det_x, &factor.xvx), response.is_some())
+            }
         };
         Some(solved)
     }
@@ -166,6 +221,11 @@ impl<'a> Profile<'a> {
                 }
                 (evaluation.log_det_m, evaluation.log_det_x, evaluation.r2)
             }
+            Solver::Few { coupling, at, work, solution, response, .. } => {
+                at.factor.factorize(self.design, coupling, &self.lambda, work).ok()?;
+                at.factor.solve(self.design, response, solution);
+                (at.factor.log_det_m, at.factor.log_det_x, solution.r2)
+            }
             Solver::Many { factor, solution, response, .. } => {
                 factor.factorize(self.design, &self.lambda).ok()?;
                 solution.solve(self.design, response, factor);
@@ -184,9 +244,13 @@ impl<'a> Profile<'a> {
             Solver::One { classes, evaluation, .. } => {
                 evaluation.derivatives(design, classes, &self.lambda[0], degrees_of_freedom(design, reml), reml, frame)
             }
+            Solver::Few { at, work, solution, .. } => {
+                at.curvature.compute(design, &at.factor, reml, work);
+                at.curvature.derivatives(design, &at.factor, solution, reml, frame)
+            }
             Solver::Many { factor, curvature, solution, .. } => {
                 curvature.compute(design, factor, reml);
-                Derivatives::compute(design, factor, curvature, solution, frame)
+                average_information(design, factor, curvature, solution, reml, frame)
             }
         }
     }
@@ -202,29 +266,39 @@ impl<'a> Profile<'a> {
 
     /// Value and derivatives where the factorisation is at hand.
     fn evaluate_pinned(&mut self, x: &[f64]) -> Option<Point> {
-        let Solver::Many { solution, response, pinned: Some(pinned), .. } = &mut self.solver else { return None };
-        if pinned.x != x {
-            return None;
-        }
-        solution.solve(self.design, response, &mut pinned.factor);
-        let (m, f) = (pinned.factor.log_det_m, pinned.factor.log_det_x);
-        let value = criterion_value(self.design, m, f, solution.r2, self.scale, self.reml);
-        let frame = Frame::engine(&self.design.structure, &pinned.factor.lambda);
-        let d = Derivatives::compute(self.design, &mut pinned.factor, &pinned.curvature, solution, &frame);
+        let (design, reml) = (self.design, self.reml);
+        let (value, d) = match &mut self.solver {
+            Solver::Few { solution, response, pinned: Some(pinned), .. } if pinned.x == x => {
+                let factor = &pinned.factor;
+                factor.solve(design, response, solution);
+                let value = criterion_value(design, factor.log_det_m, factor.log_det_x, solution.r2, self.scale, reml);
+                let frame = Frame::engine(&design.structure, &factor.lambda);
+                (value, pinned.curvature.derivatives(design, factor, solution, reml, &frame))
+            }
+            Solver::Many { solution, response, pinned: Some(pinned), .. } if pinned.x == x => {
+                solution.solve(design, response, &mut pinned.factor);
+                let (m, f) = (pinned.factor.log_det_m, pinned.factor.log_det_x);
+                let value = criterion_value(design, m, f, solution.r2, self.scale, reml);
+                let frame = Frame::engine(&design.structure, &pinned.factor.lambda);
+                (value, average_information(design, &mut pinned.factor, &pinned.curvature, solution, reml, &frame))
+            }
+            _ => return None,
+        };
         self.covariance = d.covariance;
         Some(Point { x: x.to_vec(), value, gradient: d.gradient, hessian: d.hessian })
     }
 
     /// Calls `visit(group, number of levels, block)` for the K x K diagonal blocks of M^-1 where
     /// [`Objective::evaluate`] was last called.
-    pub fn for_each_inverse_block(&self, mut visit: impl FnMut(usize, f64, &[f64])) {
+    pub fn for_each_inverse_block(&self, visit: impl FnMut(usize, f64, &[f64])) {
         match &self.solver {
-            Solver::One { classes, evaluation, .. } => evaluation.for_each_inverse_block(classes, |m, block| visit(0, m, block)),
+            Solver::One { classes, evaluation, .. } => {
+                let mut visit = visit;
+                evaluation.for_each_inverse_block(classes, |m, block| visit(0, m, block));
+            }
+            Solver::Few { at, .. } => visit_blocks(self.design, &at.curvature.inverse_blocks, visit),
             Solver::Many { factor, curvature, .. } => {
-                let blocks = inverse_diagonal_blocks(self.design, factor, &curvature.rest_inverse);
-                for (g, (group, blocks)) in self.design.structure.groups.iter().zip(&blocks).enumerate() {
-                    blocks.chunks_exact(group.k * group.k).for_each(|block| visit(g, 1.0, block));
-                }
+                visit_blocks(self.design, &inverse_diagonal_blocks(self.design, factor, &curvature.rest_inverse), visit);
             }
         }
     }
@@ -233,7 +307,7 @@ impl<'a> Profile<'a> {
     fn sum_of_squares(&self) -> f64 {
         match &self.solver {
             Solver::One { yy, .. } => *yy,
-            Solver::Many { response, .. } => response.yy,
+            Solver::Few { response, .. } | Solver::Many { response, .. } => response.yy,
         }
     }
 
@@ -272,11 +346,30 @@ impl Objective for Profile<'_> {
     }
 
     fn exact_hessian(&self) -> bool {
-        matches!(self.solver, Solver::One { .. })
+        !matches!(self.solver, Solver::Many { .. })
     }
 
     fn interrupted(&self) -> bool {
         (self.interrupted)()
+    }
+}
+
+/// What is solved at a Lambda; `factor` is log |M|, log |X'V^-1X| and the Cholesky factor of X'V^-1X.
+fn from_solution(
+    design: &Design,
+    value: f64,
+    lambda: &Lambda,
+    solution: &Solution,
+    (log_det_m, log_det_x, xvx): (f64, f64, &[f64]),
+    effects: bool,
+) -> Solved {
+    let effects = effects.then(|| (solution.u.clone(), scale_effects(design, lambda, &solution.u)));
+    Solved { value, beta: solution.beta.clone(), r2: solution.r2, log_det_m, log_det_x, xvx: xvx.to_vec(), effects }
+}
+
+fn visit_blocks(design: &Design, blocks: &[Vec<f64>], mut visit: impl FnMut(usize, f64, &[f64])) {
+    for (g, (group, blocks)) in design.structure.groups.iter().zip(blocks).enumerate() {
+        blocks.chunks_exact(group.k * group.k).for_each(|block| visit(g, 1.0, block));
     }
 }
 

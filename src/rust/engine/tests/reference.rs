@@ -3,11 +3,12 @@
 
 mod common;
 
-use common::{designs, some_theta};
+use common::{designs, some_theta, Model};
 use engine::design::Design;
 use engine::evaluation::Factor;
 use engine::fit::{conditional_variances, criterion, derivatives};
 use engine::response::Response;
+use engine::terms::Rows;
 
 #[test]
 fn criterion_equals_the_dense_reference() {
@@ -26,36 +27,58 @@ fn criterion_equals_the_dense_reference() {
     }
 }
 
+/// A design, and where it has few random effects also as one that is not treated so.
+fn both_ways(rows: &Rows) -> Vec<Design> {
+    let design = Design::new(rows).unwrap();
+    let mut other = design.clone();
+    if other.coupling.take().is_some() {
+        vec![design, other]
+    } else {
+        vec![design]
+    }
+}
+
 #[test]
 fn gradient_equals_finite_differences() {
     for (name, model) in designs() {
         let rows = model.rows();
-        let design = Design::new(&rows).unwrap();
-        let response = Response::new(&design, &rows, &model.y).unwrap();
-        let mut factor = Factor::new(&design);
-        let theta = some_theta(&model);
-        for reml in [true, false] {
-            let exact = derivatives(&design, &response, &theta, reml).unwrap().0;
-            for (i, g) in exact.iter().enumerate() {
-                let at = |h: f64, factor: &mut Factor| {
-                    let mut t = theta.clone();
-                    t[i] += h;
-                    criterion(&design, &response, factor, &t, reml)
-                };
-                let h = 1e-4;
-                let numeric =
-                    (8.0 * (at(h, &mut factor) - at(-h, &mut factor)) - at(2.0 * h, &mut factor) + at(-2.0 * h, &mut factor)) / (12.0 * h);
-                assert!((g - numeric).abs() < 1e-6 * (1.0 + g.abs()), "{name}, theta {i}, REML {reml}: {g} and {numeric}");
-            }
+        for design in both_ways(&rows) {
+            gradient_is_exact(name, &model, &design);
+        }
+    }
+}
+
+fn gradient_is_exact(name: &str, model: &Model, design: &Design) {
+    let rows = model.rows();
+    let response = Response::new(design, &rows, &model.y).unwrap();
+    let mut factor = Factor::new(design);
+    let theta = some_theta(model);
+    for reml in [true, false] {
+        let exact = derivatives(design, &response, &theta, reml).unwrap().0;
+        for (i, g) in exact.iter().enumerate() {
+            let at = |h: f64, factor: &mut Factor| {
+                let mut t = theta.clone();
+                t[i] += h;
+                criterion(design, &response, factor, &t, reml)
+            };
+            let h = 1e-4;
+            let numeric =
+                (8.0 * (at(h, &mut factor) - at(-h, &mut factor)) - at(2.0 * h, &mut factor) + at(-2.0 * h, &mut factor)) / (12.0 * h);
+            assert!((g - numeric).abs() < 1e-6 * (1.0 + g.abs()), "{name}, theta {i}, REML {reml}: {g} and {numeric}");
         }
     }
 }
 
 #[test]
-fn second_derivatives_of_one_factor_equal_differences_of_the_gradient() {
-    for (name, model) in designs().into_iter().filter(|(_, m)| m.levels.len() == 1) {
+fn exact_second_derivatives_equal_differences_of_the_gradient() {
+    let mut checked = Vec::new();
+    for (name, model) in designs() {
         let rows = model.rows();
         let design = Design::new(&rows).unwrap();
+        if design.classes.is_none() && design.coupling.is_none() {
+            continue;
+        }
+        checked.push(name);
         let response = Response::new(&design, &rows, &model.y).unwrap();
         let theta = some_theta(&model);
         for reml in [true, false] {
@@ -76,6 +99,7 @@ fn second_derivatives_of_one_factor_equal_differences_of_the_gradient() {
             }
         }
     }
+    assert!(checked.contains(&"slope") && checked.contains(&"crossed with slopes"), "{checked:?}");
 }
 
 #[test]
@@ -83,7 +107,8 @@ fn average_information_has_the_size_of_the_hessian() {
     // At a typical theta of crossed designs the average information and the exact Hessian differ by chance only.
     for (name, model) in designs().into_iter().filter(|(_, m)| m.levels.len() > 1) {
         let rows = model.rows();
-        let design = Design::new(&rows).unwrap();
+        let mut design = Design::new(&rows).unwrap();
+        design.coupling = None;
         let response = Response::new(&design, &rows, &model.y).unwrap();
         let options = engine::fit::Options::default();
         let fit = engine::fit::fit(&design, &rows, &model.y, &options).unwrap();
