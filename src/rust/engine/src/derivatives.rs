@@ -16,7 +16,7 @@
 use crate::design::Design;
 use crate::evaluation::{degrees_of_freedom, scale_vector, Factor, Solution};
 use crate::small::*;
-use crate::terms::{Lambda, Structure};
+use crate::terms::{Lambda, Structure, ThetaEntry};
 
 /// The part of the derivatives that depends on theta alone; responses at the same theta share it.
 #[derive(Clone, Debug)]
@@ -71,6 +71,18 @@ impl Frame {
         }
         out.theta = true;
         out
+    }
+
+    /// The elements of the covariances: directions are symmetric units.
+    pub fn covariances(structure: &Structure) -> Self {
+        let unit = |e: &ThetaEntry| {
+            let k = structure.groups[e.group].k;
+            let mut s = vec![0.0; k * k];
+            s[e.col * k + e.row] = 1.0;
+            s[e.row * k + e.col] = 1.0;
+            s
+        };
+        Frame { directions: structure.entries.iter().map(unit).collect(), theta: false }
     }
 
     /// Whether the coordinates are theta.

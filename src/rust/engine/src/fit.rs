@@ -204,6 +204,7 @@ fn message(outcome: &Outcome) -> &'static str {
         Outcome::EvaluationLimit => "the limit of evaluations was reached",
         Outcome::Stalled => "no step decreases the criterion although its gradient does not vanish",
         Outcome::Interrupted => "interrupted",
+        Outcome::LedNowhere => "given up on its way to a known point",
     }
 }
 

@@ -548,6 +548,23 @@ impl FullCurvature {
         })
     }
 
+    /// Expected second derivatives tr(P V_k P V_l) - tr(P V_k) tr(P V_l) / nu in the covariances (for maximum likelihood V^-1
+    /// stands for P).
+    pub fn expected_information(&self, design: &Design, directions: Frame, nu: f64) -> Vec<f64> {
+        let q = design.structure.q;
+        let n = directions.directions.len();
+        let mut traces = vec![0.0; n];
+        for ((direction, e), trace) in directions.directions.iter().zip(&design.structure.entries).zip(&mut traces) {
+            let group = &design.structure.groups[e.group];
+            for start in (group.offset..group.offset + group.effects()).step_by(group.k) {
+                for (c, d) in direction.chunks_exact(group.k).enumerate() {
+                    *trace += dot(d, &self.full[(start + c) * q + start..][..group.k]);
+                }
+            }
+        }
+        (0..n * n).map(|t| self.trace(design, &directions, t % n, t / n) - traces[t % n] * traces[t / n] / nu).collect()
+    }
+
     /// tr(P V_k P V_l), for maximum likelihood tr(V^-1 V_k V^-1 V_l).
     fn trace(&self, design: &Design, frame: &Frame, i: usize, j: usize) -> f64 {
         let (entries, groups) = (&design.structure.entries, &design.structure.groups);

@@ -6,12 +6,15 @@ use crate::evaluation::{criterion_value, degrees_of_freedom, scale_effects, Fact
 use crate::full_inverse::{Coupling, FullCurvature, FullFactor, Workspace};
 use crate::one_factor::{Classes, Evaluation, Moments};
 use crate::response::Response;
-use crate::terms::{Lambda, Structure};
+use crate::terms::{term_covariance, Lambda, Structure};
 use crate::trust_region::{Objective, Point};
 
 /// Least absolute value of a diagonal of Lambda (in the engine's column scale) while optimising: derivatives in
 /// the covariance are obtained through Lambda^-1, and what this adds to the criterion is below its rounding.
 const FLOOR: f64 = 1e-7;
+
+/// Two points are near each other where no covariance differs by more than this share of its natural size.
+const NEAR: f64 = 0.05;
 
 /// The criterion with all the memory that its evaluation needs; it serves one response after the other.
 pub struct Profile<'a> {
@@ -23,6 +26,8 @@ pub struct Profile<'a> {
     pub covariance: Vec<Vec<f64>>,
     /// Per element of theta the size of Lambda's row at which a level's data and its prior weigh the same.
     pub natural: Vec<f64>,
+    /// The best point of earlier descents: others that come near it are given up.
+    pub known: Option<Point>,
     /// Asked between evaluations.
     pub interrupted: &'a dyn Fn() -> bool,
     lambda: Lambda,
@@ -129,6 +134,7 @@ impl<'a> Profile<'a> {
             interrupted,
             covariance: Vec::new(),
             natural: natural_sizes(design),
+            known: None,
             lambda: zero_lambda(&design.structure),
             scale: 1.0,
             cancellation: 1.0,
@@ -288,6 +294,13 @@ impl<'a> Profile<'a> {
         Some(Point { x: x.to_vec(), value, gradient: d.gradient, hessian: d.hessian })
     }
 
+    /// The expected second derivatives in the covariances where [`Objective::evaluate`] was last called, if all of them are at hand.
+    pub fn expected_information(&self) -> Option<Vec<f64>> {
+        let Solver::Few { at, .. } = &self.solver else { return None };
+        let nu = degrees_of_freedom(self.design, self.reml);
+        Some(at.curvature.expected_information(self.design, Frame::covariances(&self.design.structure), nu))
+    }
+
     /// Calls `visit(group, number of levels, block)` for the K x K diagonal blocks of M^-1 where
     /// [`Objective::evaluate`] was last called.
     pub fn for_each_inverse_block(&self, visit: impl FnMut(usize, f64, &[f64])) {
@@ -301,6 +314,25 @@ impl<'a> Profile<'a> {
                 visit_blocks(self.design, &inverse_diagonal_blocks(self.design, factor, &curvature.rest_inverse), visit);
             }
         }
+    }
+
+    /// Largest difference between the covariances of two points, where data and prior weigh the same for a variance of one.
+    fn distance(&self, a: &[f64], b: &[f64]) -> f64 {
+        let structure = &self.design.structure;
+        let (a, b) = (lambda_of(structure, a), lambda_of(structure, b));
+        let mut natural: Vec<Vec<f64>> = structure.groups.iter().map(|g| vec![1.0; g.k]).collect();
+        for (e, n) in structure.entries.iter().zip(&self.natural).filter(|(e, _)| e.row == e.col) {
+            natural[e.group][e.row] = *n;
+        }
+        let mut largest = 0.0_f64;
+        for (g, group) in structure.groups.iter().enumerate() {
+            let (a, b) = (term_covariance(&a[g], group.k, 0, group.k), term_covariance(&b[g], group.k, 0, group.k));
+            for (i, (a, b)) in a.iter().zip(&b).enumerate() {
+                let unit = natural[g][i / group.k] * natural[g][i % group.k];
+                largest = largest.max((a - b).abs() / unit.max(1e-3 * a.abs()));
+            }
+        }
+        largest
     }
 
     /// y'Wy of the engine's response.
@@ -351,6 +383,12 @@ impl Objective for Profile<'_> {
 
     fn interrupted(&self) -> bool {
         (self.interrupted)()
+    }
+
+    fn leads_nowhere(&self, at: &Point, promised: f64) -> bool {
+        let Some(known) = &self.known else { return false };
+        let gap = at.value - known.value;
+        gap > -1e-9 && promised < 1.2 * gap.max(0.0) + 1e-9 && self.distance(&at.x, &known.x) < NEAR
     }
 }
 

@@ -3,14 +3,15 @@
 //! In a covariance the criterion of a balanced one-way layout is q log v + S / v, which Newton's method overshoots
 //! from afar, while scoring, with the expected second derivative q / v^2, is there in one step from anywhere. With D
 //! the derivative in the covariance and T_j = [Z'V^-1Z]_jj the expected second derivatives in directions S_k are
-//! tr(V^-1 V_k V^-1 V_l) - tr(V^-1 V_k) tr(V^-1 V_l) / nu, of which only the blocks of single levels,
-//! sum over j of tr(T_j S_k T_j S_l), are used: the step has to be good, not exact (Harville 1977,
+//! tr(V^-1 V_k V^-1 V_l) - tr(V^-1 V_k) tr(V^-1 V_l) / nu, of which, with several
+//! factors of many effects, only the blocks of single levels, sum over j of tr(T_j S_k T_j S_l), are used: the step has to be good, not exact (Harville 1977,
 //! doi:10.1080/01621459.1977.10480998).
 
+use crate::derivatives::Frame;
 use crate::evaluation::degrees_of_freedom;
 use crate::objective::{free_elements, lambda_of, Profile};
 use crate::small::{
-    cholesky, contract, semidefinite_cholesky, solve_lower, solve_lower_transpose, solve_lower_transpose_rows, symmetric_eigen,
+    cholesky, contract, dot, semidefinite_cholesky, solve_lower, solve_lower_transpose, solve_lower_transpose_rows, symmetric_eigen,
 };
 use crate::terms::{set_term_block, term_block, Structure};
 use crate::trust_region::Objective;
@@ -22,22 +23,12 @@ const LEAST: f64 = 1e-2;
 pub fn scoring_step(profile: &mut Profile, from: Vec<f64>) -> Option<Vec<f64>> {
     let at = profile.evaluate(from)?;
     let structure = &profile.design.structure;
-    let nu = degrees_of_freedom(profile.design, profile.reml);
     let mut lambda = lambda_of(structure, &at.x);
-    let (squares, sums) = information(profile, &lambda);
+    let basis = Frame::covariances(structure).directions;
+    let mut expected = profile.expected_information().unwrap_or_else(|| blockwise_information(profile, &lambda, &basis));
     let n = structure.entries.len();
-    let size = |g: usize| structure.groups[g].k;
-    let basis: Vec<Vec<f64>> = structure.entries.iter().map(|e| symmetric_unit(size(e.group), e.row, e.col)).collect();
-    let inner = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
-    let traces: Vec<f64> = structure.entries.iter().zip(&basis).map(|(e, s)| inner(&sums[e.group], s)).collect();
-    let mut expected = vec![0.0; n * n];
-    for (i, a) in structure.entries.iter().enumerate() {
-        for (j, b) in structure.entries.iter().enumerate() {
-            let own = if a.group == b.group { contract(&squares[a.group], &basis[i], &basis[j], size(a.group)) } else { 0.0 };
-            expected[j * n + i] = own - traces[i] * traces[j] / nu + if i == j { 1e-10 * own } else { 0.0 };
-        }
-    }
-    let mut step: Vec<f64> = structure.entries.iter().zip(&basis).map(|(e, s)| -inner(&profile.covariance[e.group], s)).collect();
+    (0..n).for_each(|i| expected[i * n + i] *= 1.0 + 1e-10);
+    let mut step: Vec<f64> = structure.entries.iter().zip(&basis).map(|(e, s)| -dot(&profile.covariance[e.group], s)).collect();
     if !cholesky(&mut expected, n) {
         return None;
     }
@@ -61,6 +52,23 @@ pub fn scoring_step(profile: &mut Profile, from: Vec<f64>) -> Option<Vec<f64>> {
         }
     }
     Some(free_elements(structure, &lambda))
+}
+
+/// The expected second derivatives from the blocks of single levels.
+fn blockwise_information(profile: &Profile, lambda: &[Vec<f64>], basis: &[Vec<f64>]) -> Vec<f64> {
+    let structure = &profile.design.structure;
+    let nu = degrees_of_freedom(profile.design, profile.reml);
+    let (squares, sums) = information(profile, lambda);
+    let n = structure.entries.len();
+    let traces: Vec<f64> = structure.entries.iter().zip(basis).map(|(e, s)| dot(&sums[e.group], s)).collect();
+    let mut expected = vec![0.0; n * n];
+    for (i, a) in structure.entries.iter().enumerate() {
+        for (j, b) in structure.entries.iter().enumerate() {
+            let own = if a.group == b.group { contract(&squares[a.group], &basis[i], &basis[j], structure.groups[a.group].k) } else { 0.0 };
+            expected[j * n + i] = own - traces[i] * traces[j] / nu;
+        }
+    }
+    expected
 }
 
 /// Per group the sums over levels of T_j (x) T_j and of T_j, with T_j = Lambda^-T (I - [M^-1]_jj) Lambda^-1.
@@ -99,14 +107,6 @@ fn keep_positive(mut sigma: Vec<f64>, natural: &[f64], k: usize) -> Option<Vec<f
     }
     (0..k * k).for_each(|i| sigma[i] *= natural[i / k] * natural[i % k]);
     Some(sigma)
-}
-
-/// The symmetric matrix with ones at (row, col) and (col, row).
-fn symmetric_unit(k: usize, row: usize, col: usize) -> Vec<f64> {
-    let mut s = vec![0.0; k * k];
-    s[col * k + row] = 1.0;
-    s[row * k + col] = 1.0;
-    s
 }
 
 /// Natural size of row r of a term's Lambda.

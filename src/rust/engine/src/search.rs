@@ -10,9 +10,10 @@ use crate::trust_region::{minimise, Objective, Outcome, Point};
 const NEAR_ZERO: f64 = 1e-2;
 /// Where the step of scoring to the first start sets out, in residual standard deviations.
 const FIRST_START: f64 = 0.5;
-/// Starts that a singular fit is tried from besides the first, as multiples of a random-effects standard
-/// deviation equal to the residual's.
-const OTHER_STARTS: [f64; 2] = [0.1, 5.0];
+/// Where the step of scoring sets out to the second start of a singular fit.
+const OTHER_START: f64 = 0.1;
+/// Standard deviation, in those of the residuals, of a singular term's effects in a singular fit's third start.
+const FAR_FROM_ZERO: f64 = 1.0;
 
 /// Where a search ended.
 #[derive(Clone, Debug)]
@@ -46,16 +47,18 @@ impl<'a> Search<'a> {
             Some(theta) => free_elements(self.structure(), &self.structure().lambda(theta)),
             None => {
                 evaluations += 1;
-                let uniform = self.uniform_start(FIRST_START);
-                scoring_step(&mut self.profile, uniform.clone()).unwrap_or(uniform)
+                self.scored_start(FIRST_START)
             }
         };
+        self.profile.known = None;
         let mut best = self.descend(start)?;
         evaluations += best.2;
         if self.is_singular(&best.0.x) && best.1 != Outcome::Interrupted {
-            for multiple in OTHER_STARTS {
-                if let Ok(other) = self.descend(self.uniform_start(multiple)) {
-                    evaluations += other.2;
+            for far in [false, true] {
+                let start = if far { self.away_from_zero(&best.0.x) } else { self.scored_start(OTHER_START) };
+                self.profile.known = Some(best.0.clone());
+                if let Ok(other) = self.descend(start) {
+                    evaluations += other.2 + usize::from(!far);
                     if other.0.value < best.0.value - 1e-9 {
                         best = other;
                     }
@@ -64,6 +67,28 @@ impl<'a> Search<'a> {
         }
         let lambda = self.settle(&best.0);
         Ok(Found { lambda, outcome: best.1, evaluations })
+    }
+
+    /// One step of scoring from [`Search::uniform_start`].
+    fn scored_start(&mut self, multiple: f64) -> Vec<f64> {
+        let uniform = self.uniform_start(multiple);
+        scoring_step(&mut self.profile, uniform.clone()).unwrap_or(uniform)
+    }
+
+    /// A point with its singular terms moved into the interior.
+    fn away_from_zero(&self, x: &[f64]) -> Vec<f64> {
+        let structure = self.structure();
+        let mut lambda = lambda_of(structure, x);
+        for i in self.near_zero(x) {
+            let entry = structure.entries[i];
+            let group = &structure.groups[entry.group];
+            let of_entry = |t: &&(usize, usize, usize)| (t.2..t.2 + t.1).contains(&entry.row);
+            let &(_, k, first) = group.terms.iter().find(of_entry).expect("every element belongs to a term");
+            let mut block = vec![0.0; k * k];
+            (0..k).for_each(|c| block[c * k + c] = FAR_FROM_ZERO);
+            set_term_block(&mut lambda[entry.group], group.k, first, k, &block);
+        }
+        free_elements(structure, &lambda)
     }
 
     /// Diagonals all equal to a multiple of the residual standard deviation, off-diagonals zero.

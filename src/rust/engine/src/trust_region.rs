@@ -32,6 +32,11 @@ pub trait Objective {
     fn exact_hessian(&self) -> bool;
     /// Whether the user wants to stop.
     fn interrupted(&self) -> bool;
+    /// Whether to go on from a point in a convex region, where `promised` is all that its quadratic model has to
+    /// offer, leads only to what is known already.
+    fn leads_nowhere(&self, _at: &Point, _promised: f64) -> bool {
+        false
+    }
 }
 
 /// How an optimisation ended.
@@ -45,6 +50,8 @@ pub enum Outcome {
     Stalled,
     /// The user stopped it.
     Interrupted,
+    /// It was on its way to a point that is known already.
+    LedNowhere,
 }
 
 /// Decrease of the criterion that a Newton step must promise to be taken.
@@ -88,6 +95,9 @@ pub fn minimise(objective: &mut impl Objective, start: Vec<f64>, limit: usize) -
             }
             return Some((best, Outcome::Converged, evaluations));
         }
+        if step.newton && objective.leads_nowhere(&best, step.decrease) {
+            return Some((best, Outcome::LedNowhere, evaluations));
+        }
         if evaluations >= limit {
             return Some((best, Outcome::EvaluationLimit, evaluations));
         }
@@ -105,9 +115,9 @@ pub fn minimise(objective: &mut impl Objective, start: Vec<f64>, limit: usize) -
             }
         });
         if ratio < 0.25 {
-            radius = 0.25 * step.length;
+            radius = step.length * trial.as_ref().map_or(0.1, |t| shrinkage(&best, t, &step.step));
         } else if ratio > 0.75 && step.length > 0.9 * radius {
-            radius = (3.0 * radius).min(1e3);
+            radius = (2.0 * radius).min(1e3);
         }
         if let Some(trial) = trial {
             if !objective.exact_hessian() && evaluations <= PATIENCE {
@@ -121,6 +131,18 @@ pub fn minimise(objective: &mut impl Objective, start: Vec<f64>, limit: usize) -
         if radius < 1e-10 {
             return Some((best, Outcome::Stalled, evaluations));
         }
+    }
+}
+
+/// How far along a step that disappointed the parabola through both values and the slope at the beginning has its
+/// minimum (Nocedal and Wright, section 3.5), within limits.
+fn shrinkage(from: &Point, to: &Point, step: &[f64]) -> f64 {
+    let slope = dot(&from.gradient, step);
+    let curvature = 2.0 * (to.value - from.value - slope);
+    if slope < 0.0 && curvature > 0.0 {
+        (-slope / curvature).clamp(0.1, 0.5)
+    } else {
+        0.25
     }
 }
 
