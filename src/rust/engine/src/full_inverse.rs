@@ -108,8 +108,8 @@ pub struct FullFactor {
     pub log_det_x: f64,
     /// Lower Cholesky factor of X'V^-1X.
     pub xvx: Vec<f64>,
-    /// Cholesky factors L_i of the leading group's blocks of M.
-    lead: Vec<f64>,
+    /// L_i^-1 of the Cholesky factors L_i of the leading group's blocks of M.
+    lead_inverse: Vec<f64>,
     /// Lambda_1'A_12 Lambda_2, q1 x r.
     coupling: Vec<f64>,
     /// Lambda_2'A_22 Lambda_2, r x r, full.
@@ -179,7 +179,7 @@ impl FullFactor {
             log_det_m: 0.0,
             log_det_x: 0.0,
             xvx: vec![0.0; p * p],
-            lead: vec![0.0; q1 * lead.k],
+            lead_inverse: vec![0.0; q1 * lead.k],
             coupling: vec![0.0; q1 * r],
             rest_product: vec![0.0; r * r],
             u: vec![0.0; q1 * r],
@@ -215,19 +215,21 @@ impl FullFactor {
         }
     }
 
-    /// L_i and the leading rows of half_x.
+    /// L_i^-1 and the leading rows of half_x.
     fn factor_lead(&mut self, design: &Design) -> Result<(), NotPositiveDefinite> {
         let (k, p) = (design.structure.groups[0].k, design.p);
-        for (level, l) in self.lead.chunks_exact_mut(k * k).enumerate() {
-            congruence(&design.diagonal[0][level * k * k..(level + 1) * k * k], &self.lambda[0], k, l);
+        let mut l = vec![0.0; k * k];
+        for (level, inverse) in self.lead_inverse.chunks_exact_mut(k * k).enumerate() {
+            congruence(&design.diagonal[0][level * k * k..(level + 1) * k * k], &self.lambda[0], k, &mut l);
             (0..k).for_each(|i| l[i * k + i] += 1.0);
-            if !cholesky(l, k) {
+            if !cholesky(&mut l, k) {
                 return Err(NotPositiveDefinite);
             }
-            self.log_det_m += 2.0 * log_diagonal(l, k);
+            self.log_det_m += 2.0 * log_diagonal(&l, k);
             let rows = level * k * p..(level + 1) * k * p;
             scale_rows(&design.zx[rows.clone()], &self.lambda[0], k, p, &mut self.half_x[rows.clone()]);
-            solve_lower_rows(l, k, &mut self.half_x[rows], p);
+            solve_lower_rows(&l, k, &mut self.half_x[rows], p);
+            inverse_lower(&l, k, inverse);
         }
         Ok(())
     }
@@ -246,7 +248,7 @@ impl FullFactor {
         scale_blocks(&self.lambda[0], k, &mut self.coupling);
         self.u.copy_from_slice(&self.coupling);
         for column in self.u.chunks_exact_mut(q1) {
-            column.chunks_exact_mut(k).zip(self.lead.chunks_exact(k * k)).for_each(|(v, l)| solve_lower(l, k, v));
+            lead_lower(&self.lead_inverse, k, column);
         }
     }
 
@@ -317,7 +319,7 @@ impl FullFactor {
     fn forward(&self, design: &Design, v: &mut [f64]) {
         let (k, q1, r) = (design.structure.groups[0].k, design.structure.groups[0].effects(), design.rest());
         let (lead, rest) = v.split_at_mut(q1);
-        lead.chunks_exact_mut(k).zip(self.lead.chunks_exact(k * k)).for_each(|(v, l)| solve_lower(l, k, v));
+        lead_lower(&self.lead_inverse, k, lead);
         rest.iter_mut().zip(self.u.chunks_exact(q1)).for_each(|(v, u)| *v -= dot(u, lead));
         solve_lower_triangular_in_place(
             MatRef::from_column_major_slice(&self.s, r, r),
@@ -338,7 +340,13 @@ impl FullFactor {
         solve_upper_triangular_in_place(s.transpose(), rest.as_mut(), Par::Seq);
         let u = MatRef::from_column_major_slice(&self.u, q1, r);
         matmul(MatMut::from_row_major_slice_mut(lead, q1, m), Accum::Add, u, rest, -1.0, Par::Seq);
-        lead.chunks_exact_mut(k * m).zip(self.lead.chunks_exact(k * k)).for_each(|(v, l)| solve_lower_transpose_rows(l, k, v, m));
+        for (v, l) in lead.chunks_exact_mut(k * m).zip(self.lead_inverse.chunks_exact(k * k)) {
+            for r in 0..k {
+                let (row, below) = v[r * m..].split_at_mut(m);
+                row.iter_mut().for_each(|v| *v *= l[r * k + r]);
+                (r + 1..k).for_each(|c| axpy(l[r * k + c], &below[(c - r - 1) * m..(c - r) * m], row));
+            }
+        }
     }
 }
 
@@ -377,7 +385,7 @@ impl FullCurvature {
         mirror(&mut work.s_inverse, r);
         work.v.copy_from_slice(&factor.u);
         for column in work.v.chunks_exact_mut(q1) {
-            column.chunks_exact_mut(k).zip(factor.lead.chunks_exact(k * k)).for_each(|(v, l)| solve_lower_transpose(l, k, v));
+            lead_transpose(&factor.lead_inverse, k, column);
         }
         let v = MatRef::from_column_major_slice(&work.v, q1, r);
         let s_inverse = MatRef::from_column_major_slice(&work.s_inverse, r, r);
@@ -401,11 +409,10 @@ impl FullCurvature {
                 column[q1..].iter_mut().zip(from).for_each(|(to, from)| *to = -from);
             }
         }
-        for (level, l) in factor.lead.chunks_exact(k * k).enumerate() {
-            let inverse = inverse_from_cholesky(l, k);
+        for (level, l) in factor.lead_inverse.chunks_exact(k * k).enumerate() {
             for c in 0..k {
                 let at = (level * k + c) * q + level * k;
-                (c..k).for_each(|r| self.full[at + r] -= inverse[c * k + r]);
+                (c..k).for_each(|r| self.full[at + r] -= (r..k).map(|s| l[r * k + s] * l[c * k + s]).sum::<f64>());
             }
         }
         mirror(&mut self.full, q);
@@ -427,9 +434,11 @@ impl FullCurvature {
         let mut sums = vec![0.0; q1 * k];
         for e in 0..r {
             let (a, m) = (&factor.coupling[e * q1..(e + 1) * q1], &self.full[(q1 + e) * q..(q1 + e) * q + q1]);
-            for ((sum, a), m) in sums.chunks_exact_mut(k * k).zip(a.chunks_exact(k)).zip(m.chunks_exact(k)) {
-                (0..k).for_each(|c| axpy(-m[c], a, &mut sum[c * k..(c + 1) * k]));
-            }
+            with_constant!(k, K, {
+                for ((sum, a), m) in sums.chunks_exact_mut(K * K).zip(a.chunks_exact(K)).zip(m.chunks_exact(K)) {
+                    (0..K).for_each(|c| axpy(-m[c], a, &mut sum[c * K..(c + 1) * K]));
+                }
+            });
         }
         let mut own = vec![0.0; k * k];
         for (level, sum) in sums.chunks_exact_mut(k * k).enumerate() {
@@ -477,11 +486,11 @@ impl FullCurvature {
                 solve_right_lower_wide(columns, l, k, q);
             }
         }
-        for column in self.full.chunks_exact_mut(q) {
-            for (g, group) in groups.iter().enumerate() {
-                let (k, l) = (group.k, &factor.lambda[g]);
-                let own = &mut column[group.offset..group.offset + group.effects()];
-                own.chunks_exact_mut(k).for_each(|v| solve_lower_transpose(l, k, v));
+        for (g, group) in groups.iter().enumerate() {
+            let mut inverse = vec![0.0; group.k * group.k];
+            inverse_lower(&factor.lambda[g], group.k, &mut inverse);
+            for column in self.full.chunks_exact_mut(q) {
+                scale_blocks(&inverse, group.k, &mut column[group.offset..group.offset + group.effects()]);
             }
         }
     }
@@ -543,8 +552,7 @@ impl FullCurvature {
             let (second, first) = self.quadratic_forms(design, factor, reml, frame, g);
             let n = first.len();
             let r2 = solution.r2;
-            let form = |i: usize, j: usize| nu * (2.0 * second[j * n + i] / r2 - first[i] * first[j] / (r2 * r2));
-            (0..n * n).map(|t| form(t % n, t / n) - self.trace(design, frame, t % n, t / n)).collect()
+            symmetric(n, |i, j| nu * (2.0 * second[j * n + i] / r2 - first[i] * first[j] / (r2 * r2)) - self.trace(design, frame, i, j))
         })
     }
 
@@ -562,7 +570,7 @@ impl FullCurvature {
                 }
             }
         }
-        (0..n * n).map(|t| self.trace(design, &directions, t % n, t / n) - traces[t % n] * traces[t / n] / nu).collect()
+        symmetric(n, |i, j| self.trace(design, &directions, i, j) - traces[i] * traces[j] / nu)
     }
 
     /// tr(P V_k P V_l), for maximum likelihood tr(V^-1 V_k V^-1 V_l).
@@ -643,13 +651,40 @@ fn solve_right_lower_wide(x: &mut [f64], l: &[f64], k: usize, m: usize) {
 
 /// v := L'v for each k elements of columns.
 fn scale_blocks(l: &[f64], k: usize, v: &mut [f64]) {
-    v.chunks_exact_mut(k).for_each(|v| lower_transpose_times(l, k, v));
+    with_constant!(k, K, v.chunks_exact_mut(K).for_each(|v| lower_transpose_times(l, K, v)));
 }
 
-/// Copies the lower triangle of an n x n matrix to the upper.
+/// v := L^-1 v for a column of the leading group's effects, from the inverses of its levels.
+fn lead_lower(inverses: &[f64], k: usize, v: &mut [f64]) {
+    with_constant!(k, K, v.chunks_exact_mut(K).zip(inverses.chunks_exact(K * K)).for_each(|(v, l)| lower_times(l, K, v)));
+}
+
+/// v := L^-T v likewise.
+fn lead_transpose(inverses: &[f64], k: usize, v: &mut [f64]) {
+    with_constant!(k, K, v.chunks_exact_mut(K).zip(inverses.chunks_exact(K * K)).for_each(|(v, l)| lower_transpose_times(l, K, v)));
+}
+
+/// The symmetric n x n matrix of a function of row and column.
+fn symmetric(n: usize, element: impl Fn(usize, usize) -> f64) -> Vec<f64> {
+    let mut out = vec![0.0; n * n];
+    for j in 0..n {
+        (j..n).for_each(|i| out[j * n + i] = element(i, j));
+    }
+    mirror(&mut out, n);
+    out
+}
+
+/// Copies the lower triangle of an n x n matrix to the upper, tile by tile for the cache's sake.
 fn mirror(a: &mut [f64], n: usize) {
-    for c in 0..n {
-        (c + 1..n).for_each(|r| a[r * n + c] = a[c * n + r]);
+    const TILE: usize = 16;
+    for c0 in (0..n).step_by(TILE) {
+        for r0 in (c0..n).step_by(TILE) {
+            for c in c0..(c0 + TILE).min(n) {
+                for r in r0.max(c + 1)..(r0 + TILE).min(n) {
+                    a[r * n + c] = a[c * n + r];
+                }
+            }
+        }
     }
 }
 

@@ -85,7 +85,7 @@ pub fn solve_lower_transpose_rows(l: &[f64], k: usize, b: &mut [f64], m: usize) 
 }
 
 /// y += a x.
-#[inline]
+#[inline(always)]
 pub fn axpy(a: f64, x: &[f64], y: &mut [f64]) {
     for (yi, xi) in y.iter_mut().zip(x) {
         *yi += a * xi;
@@ -93,7 +93,7 @@ pub fn axpy(a: f64, x: &[f64], y: &mut [f64]) {
 }
 
 /// Inner product.
-#[inline]
+#[inline(always)]
 pub fn dot(x: &[f64], y: &[f64]) -> f64 {
     x.iter().zip(y).map(|(a, b)| a * b).sum()
 }
@@ -111,12 +111,62 @@ pub fn times_lower(a: &[f64], l: &[f64], k: usize, out: &mut [f64]) {
 }
 
 /// v := L' v for a lower triangular L.
-#[inline]
+#[inline(always)]
 pub fn lower_transpose_times(l: &[f64], k: usize, v: &mut [f64]) {
     for r in 0..k {
         v[r] = dot(&l[r * k + r..(r + 1) * k], &v[r..k]);
     }
 }
+
+/// v := L v for a lower triangular L.
+#[inline(always)]
+pub fn lower_times(l: &[f64], k: usize, v: &mut [f64]) {
+    for r in (0..k).rev() {
+        let mut x = l[r * k + r] * v[r];
+        (0..r).for_each(|c| x += l[c * k + r] * v[c]);
+        v[r] = x;
+    }
+}
+
+/// out := L^-1 for a lower triangular L.
+pub fn inverse_lower(l: &[f64], k: usize, out: &mut [f64]) {
+    for (c, column) in out.chunks_exact_mut(k).enumerate() {
+        column.fill(0.0);
+        column[c] = 1.0;
+        solve_lower(l, k, column);
+    }
+}
+
+/// Evaluates an expression with the number of columns of a group as a constant where it is one of the usual ones, so that
+/// the loops over it unroll.
+macro_rules! with_constant {
+    ($k:expr, $name:ident, $body:expr) => {
+        match $k {
+            1 => {
+                const $name: usize = 1;
+                $body
+            }
+            2 => {
+                const $name: usize = 2;
+                $body
+            }
+            3 => {
+                const $name: usize = 3;
+                $body
+            }
+            4 => {
+                const $name: usize = 4;
+                $body
+            }
+            other => {
+                #[allow(non_snake_case)]
+                let $name: usize = other;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use with_constant;
 
 /// Inverse of the matrix whose lower Cholesky factor is `l`, both triangles filled.
 pub fn inverse_from_cholesky(l: &[f64], k: usize) -> Vec<f64> {
