@@ -11,6 +11,7 @@ use crate::error::FitError;
 use crate::evaluation::degrees_of_freedom;
 use crate::fit::caller_effects;
 use crate::objective::Profile;
+use crate::parallel::Workers;
 use crate::response::Response;
 use crate::search::Search;
 use crate::simulate::Simulator;
@@ -196,7 +197,7 @@ impl<'a> Worker<'a> {
         Worker {
             design,
             rows,
-            search: Search { profile: Profile::new(design, reml, interrupted), max_evaluations },
+            search: Search { profile: Profile::new(design, reml, Workers::none(), interrupted), max_evaluations },
             response: Response::empty(design),
             y: vec![0.0; design.n],
             residual: Vec::new(),

@@ -14,7 +14,9 @@
 //! 1995, doi:10.2307/2533274).
 
 use crate::design::Design;
-use crate::evaluation::{degrees_of_freedom, scale_vector, Factor, Solution};
+use crate::evaluation::{degrees_of_freedom, level_ranges, scale_vector, Factor, Solution};
+use crate::parallel::{pieces, Workers};
+use crate::rest::Adjacency;
 use crate::small::*;
 use crate::terms::{Lambda, Structure, ThetaEntry};
 
@@ -29,6 +31,8 @@ pub struct Curvature {
     pub f: Vec<f64>,
     /// S^-1 on its pattern.
     pub rest_inverse: Vec<f64>,
+    /// U S^-1, K values for each of the adjacency's columns.
+    pub coupled: Coupled,
 }
 
 /// Value and derivatives of the criterion at one theta.
@@ -124,66 +128,41 @@ fn direction(lambda: &[f64], k: usize, row: usize, col: usize) -> Vec<f64> {
 }
 
 impl Curvature {
-    /// Allocates for a design, with so many elements of S^-1.
-    pub fn new(design: &Design, rest_elements: usize) -> Self {
+    /// Allocates for a design; `rest` says whether S^-1 is to have a place.
+    pub fn new(design: &Design, rest: bool) -> Self {
         let squares = || design.structure.groups.iter().map(|g| vec![0.0; g.k * g.k]).collect::<Vec<_>>();
         Curvature {
             trace: squares(),
             fixed: squares(),
             f: vec![0.0; design.structure.q * design.p],
-            rest_inverse: vec![0.0; rest_elements],
+            rest_inverse: vec![0.0; if rest { design.layout.len() } else { 0 }],
+            coupled: if rest { Coupled::new(design) } else { Coupled::default() },
         }
     }
 
     /// Fills everything from a factor; its Lambda must have non-zero diagonals.
-    pub fn compute(&mut self, design: &Design, factor: &mut Factor, reml: bool) {
+    pub fn compute(&mut self, design: &Design, factor: &mut Factor, reml: bool, workers: &Workers) {
         self.trace.iter_mut().for_each(|t| t.fill(0.0));
-        factor.invert_rest(design, &mut self.rest_inverse);
-        self.lead_traces(design, factor);
+        factor.invert_rest(design, &mut self.rest_inverse, workers);
+        self.coupled.fill(design, factor, &self.rest_inverse, workers);
+        self.lead_traces(design, factor, workers);
         self.rest_traces(design, factor);
         self.f.copy_from_slice(&factor.half_x);
-        factor.backward(design, &mut self.f, design.p);
+        factor.backward(design, &mut self.f, design.p, workers);
         self.fixed_part(design, &factor.lambda, &factor.xvx, reml);
     }
 
     /// The traces of the leading group, and what its rows of M^-1 add to those of the others.
-    fn lead_traces(&mut self, design: &Design, factor: &Factor) {
+    fn lead_traces(&mut self, design: &Design, factor: &Factor, workers: &Workers) {
         let groups = &design.structure.groups;
-        let k = groups[0].k;
-        let widest = design.adjacency.ptr.windows(2).map(|w| w[1] - w[0]).max().unwrap_or(0);
-        let (mut y, mut w, mut a_lambda) = (vec![0.0; widest * k], vec![0.0; k * k], vec![0.0; k * k]);
-        let mut column = vec![0.0; k];
-        let (lead_trace, rest_traces) = self.trace.split_at_mut(1);
-        let lead_trace = &mut lead_trace[0];
-        for level in 0..groups[0].levels {
-            let s = design.adjacency.span(level).len();
-            let y = &mut y[..s * k];
-            inverse_rows(design, factor, &self.rest_inverse, k, level, y, &mut w);
-            let a = &design.diagonal[0][level * k * k..(level + 1) * k * k];
-            times_lower(a, &factor.lambda[0], k, &mut a_lambda);
-            add_product(&a_lambda, &w, k, lead_trace);
-            let mut at = 0;
-            for b in design.neighbour_ptr[level]..design.neighbour_ptr[level + 1] {
-                let g = design.neighbours[b].group as usize;
-                let kg = groups[g].k;
-                let block = design.neighbour_block(b);
-                let minus_inverse = &y[at * k..(at + kg) * k];
-                for c in 0..kg {
-                    // [A Lambda_g] column c times row c of M^-1_rest,i
-                    column.fill(0.0);
-                    (c..kg).for_each(|t| axpy(factor.lambda[g][c * kg + t], &block[t * k..(t + 1) * k], &mut column));
-                    for b2 in 0..k {
-                        axpy(-minus_inverse[c * k + b2], &column, &mut lead_trace[b2 * k..(b2 + 1) * k]);
-                    }
-                    // row c of [A' Lambda_1] times M^-1_i,rest
-                    column.copy_from_slice(&block[c * k..(c + 1) * k]);
-                    lower_transpose_times(&factor.lambda[0], k, &mut column);
-                    for c2 in 0..kg {
-                        rest_traces[g - 1][c2 * kg + c] -= dot(&column, &minus_inverse[c2 * k..(c2 + 1) * k]);
-                    }
-                }
-                at += kg;
-            }
+        let (k, coupled) = (groups[0].k, &self.coupled);
+        let sums = workers.map(level_ranges(groups[0].levels), |range| {
+            let mut sums: Vec<Vec<f64>> = groups.iter().map(|g| vec![0.0; g.k * g.k]).collect();
+            with_constant!(k, K, add_lead_traces(design, factor, coupled, K, range, &mut sums));
+            sums
+        });
+        for part in &sums {
+            self.trace.iter_mut().zip(part).for_each(|(trace, part)| axpy(1.0, part, trace));
         }
     }
 
@@ -322,57 +301,145 @@ pub fn average_information(
     solution: &Solution,
     reml: bool,
     frame: &Frame,
+    workers: &Workers,
 ) -> Derivatives {
     let (nu, r2) = (degrees_of_freedom(design, reml), solution.r2);
     let lambda = factor.lambda.clone();
     Derivatives::compute(design, &lambda, curvature, solution, nu, frame, |g| {
         let n = frame.directions.len();
-        let (q2, q1) = quadratic_forms(design, factor, curvature, frame, g);
+        let (q2, q1) = quadratic_forms(design, factor, curvature, frame, g, workers);
         (0..n * n).map(|t| nu / r2 * q2[t] - nu * q1[t % n] * q1[t / n] / (r2 * r2)).collect()
     })
 }
 
-/// Blocks of M^-1 in the rows of one level of the leading group: `w` becomes
-/// M^-1_ii = L_i^-T (I + U S^-1 U') L_i^-1 and `y` the columns of -M^-1_i,rest = L_i^-T U S^-1 next to it.
-fn inverse_rows(design: &Design, factor: &Factor, rest_inverse: &[f64], k: usize, level: usize, y: &mut [f64], w: &mut [f64]) {
-    let l = &factor.lead[level * k * k..(level + 1) * k * k];
-    let span = design.adjacency.span(level);
-    let u = &factor.cross[span.start * k..span.end * k];
-    y.fill(0.0);
-    design.adjacency.for_each_pair(level, |c, d, at| {
-        let v = rest_inverse[at];
-        for a in 0..k {
-            y[d * k + a] += v * u[c * k + a];
+/// U S^-1, whose columns -L_i^-T u S^-1 are the blocks of M^-1 beside the leading group's.
+#[derive(Clone, Debug, Default)]
+pub struct Coupled {
+    /// K values for each of the adjacency's columns: in the order of its entries where S is dense, else in its own.
+    values: Vec<f64>,
+    by_entry: bool,
+    k: usize,
+}
+
+impl Coupled {
+    /// Allocates for a design.
+    pub fn new(design: &Design) -> Self {
+        let k = design.structure.groups[0].k;
+        Coupled { values: vec![0.0; design.adjacency.columns.len() * k], by_entry: design.layout.is_dense(), k }
+    }
+
+    /// The values of one of the adjacency's columns.
+    #[inline(always)]
+    fn get(&self, design: &Design, t: usize) -> &[f64] {
+        let at = if self.by_entry { design.adjacency.place[t] as usize } else { t };
+        &self.values[at * self.k..(at + 1) * self.k]
+    }
+
+    /// Fills it from a factor and the inverse of S, where S is dense column by column.
+    pub fn fill(&mut self, design: &Design, factor: &Factor, rest_inverse: &[f64], workers: &Workers) {
+        let (k, adjacency, order, u) = (self.k, &design.adjacency, design.layout.order, &factor.cross);
+        if self.by_entry {
+            let columns = pieces(&mut self.values, (0..order).map(|e| adjacency.entries_of(e).len() * k));
+            let items = columns.into_iter().zip(rest_inverse.chunks_exact(order.max(1))).enumerate();
+            workers.for_each(items, |(e, (out, inverse))| with_constant!(k, K, couple(adjacency, u, K, e, inverse, out)));
+            return;
         }
-        if c != d {
-            for a in 0..k {
-                y[c * k + a] += v * u[d * k + a];
+        let cuts = || level_ranges(design.structure.groups[0].levels);
+        let parts = pieces(&mut self.values, cuts().map(|r| (adjacency.ptr[r.end] - adjacency.ptr[r.start]) * k));
+        workers.for_each(cuts().zip(parts), |(range, out)| {
+            out.fill(0.0);
+            let first = adjacency.ptr[range.start];
+            for level in range {
+                let span = adjacency.span(level);
+                let (u, y) = (&u[span.start * k..span.end * k], &mut out[(span.start - first) * k..(span.end - first) * k]);
+                adjacency.for_each_pair(level, |c, d, at| {
+                    let v = rest_inverse[at];
+                    (0..k).for_each(|a| y[d * k + a] += v * u[c * k + a]);
+                    if c != d {
+                        (0..k).for_each(|a| y[c * k + a] += v * u[d * k + a]);
+                    }
+                });
             }
+        });
+    }
+}
+
+/// The values of one effect of the other groups: for each leading level that it meets the sum of U_i's columns, weighted by
+/// the effect's column of S^-1.
+#[inline(always)]
+fn couple(adjacency: &Adjacency, u: &[f64], k: usize, e: usize, inverse: &[f64], out: &mut [f64]) {
+    for (entry, out) in adjacency.entries_of(e).iter().zip(out.chunks_exact_mut(k)) {
+        let span = adjacency.span(entry.level as usize);
+        out.fill(0.0);
+        for (&row, u) in adjacency.columns[span.clone()].iter().zip(u[span.start * k..span.end * k].chunks_exact(k)) {
+            axpy(inverse[row as usize], u, out);
         }
-    });
+    }
+}
+
+/// M^-1_ii = L_i^-T (I + U S^-1 U') L_i^-1 of a level of the leading group, K x K.
+#[inline(always)]
+fn lead_inverse(design: &Design, factor: &Factor, coupled: &Coupled, k: usize, level: usize, w: &mut [f64]) {
+    let l = &factor.lead[level * k * k..(level + 1) * k * k];
     w.fill(0.0);
     (0..k).for_each(|i| w[i * k + i] = 1.0);
-    for (u, y) in u.chunks_exact(k).zip(y.chunks_exact(k)) {
-        for b in 0..k {
-            axpy(u[b], y, &mut w[b * k..(b + 1) * k]);
-        }
+    for t in design.adjacency.span(level) {
+        let (u, y) = (&factor.cross[t * k..(t + 1) * k], coupled.get(design, t));
+        (0..k).for_each(|b| axpy(u[b], y, &mut w[b * k..(b + 1) * k]));
     }
     // L^-T w L^-1, first by columns, then (w is symmetric) by rows
     (0..k).for_each(|c| solve_lower_transpose(l, k, &mut w[c * k..(c + 1) * k]));
     solve_lower_transpose_rows(l, k, w, k);
-    y.chunks_exact_mut(k).for_each(|column| solve_lower_transpose(l, k, column));
+}
+
+/// Adds a range of leading levels to the traces of A Lambda M^-1 of all groups.
+#[inline(always)]
+fn add_lead_traces(design: &Design, factor: &Factor, coupled: &Coupled, k: usize, range: std::ops::Range<usize>, traces: &mut [Vec<f64>]) {
+    let groups = &design.structure.groups;
+    let (lead_trace, rest_traces) = traces.split_at_mut(1);
+    let lead_trace = &mut lead_trace[0];
+    let (mut w, mut a_lambda) = (vec![0.0; k * k], vec![0.0; k * k]);
+    let (mut column, mut inverse) = (vec![0.0; k], vec![0.0; k]);
+    let widest = groups.iter().map(|g| g.k).max().unwrap_or(0);
+    let mut inverses = vec![0.0; widest * k];
+    for level in range {
+        let l = &factor.lead[level * k * k..(level + 1) * k * k];
+        lead_inverse(design, factor, coupled, k, level, &mut w);
+        times_lower(&design.diagonal[0][level * k * k..(level + 1) * k * k], &factor.lambda[0], k, &mut a_lambda);
+        add_product(&a_lambda, &w, k, lead_trace);
+        let mut t = design.adjacency.ptr[level];
+        for b in design.neighbour_ptr[level]..design.neighbour_ptr[level + 1] {
+            let g = design.neighbours[b].group as usize;
+            let kg = groups[g].k;
+            let block = design.neighbour_block(b);
+            // the columns of -M^-1_i,rest
+            for (c, column) in inverses[..kg * k].chunks_exact_mut(k).enumerate() {
+                column.copy_from_slice(coupled.get(design, t + c));
+                solve_lower_transpose(l, k, column);
+            }
+            for c in 0..kg {
+                inverse.copy_from_slice(&inverses[c * k..(c + 1) * k]);
+                // [A Lambda_g] column c times row c of M^-1_rest,i
+                column.fill(0.0);
+                (c..kg).for_each(|t| axpy(factor.lambda[g][c * kg + t], &block[t * k..(t + 1) * k], &mut column));
+                (0..k).for_each(|b| axpy(-inverse[b], &column, &mut lead_trace[b * k..(b + 1) * k]));
+                // row c of [A' Lambda_1] times M^-1_i,rest
+                column.copy_from_slice(&block[c * k..(c + 1) * k]);
+                lower_transpose_times(&factor.lambda[0], k, &mut column);
+                (0..kg).for_each(|c2| rest_traces[g - 1][c2 * kg + c] -= dot(&column, &inverses[c2 * k..(c2 + 1) * k]));
+            }
+            t += kg;
+        }
+    }
 }
 
 /// Diagonal K x K blocks of M^-1 of every level, per group, from the inverse of S on its pattern.
-pub fn inverse_diagonal_blocks(design: &Design, factor: &Factor, rest_inverse: &[f64]) -> Vec<Vec<f64>> {
+pub fn inverse_diagonal_blocks(design: &Design, factor: &Factor, rest_inverse: &[f64], coupled: &Coupled) -> Vec<Vec<f64>> {
     let groups = &design.structure.groups;
     let k = groups[0].k;
-    let widest = design.adjacency.ptr.windows(2).map(|w| w[1] - w[0]).max().unwrap_or(0);
-    let mut y = vec![0.0; widest * k];
     let mut out: Vec<Vec<f64>> = groups.iter().map(|g| vec![0.0; g.effects() * g.k]).collect();
     for (level, w) in out[0].chunks_exact_mut(k * k).enumerate() {
-        let s = design.adjacency.span(level).len();
-        inverse_rows(design, factor, rest_inverse, k, level, &mut y[..s * k], w);
+        lead_inverse(design, factor, coupled, k, level, w);
     }
     for (g, group) in groups.iter().enumerate().skip(1) {
         let k = group.k;
@@ -388,7 +455,14 @@ pub fn inverse_diagonal_blocks(design: &Design, factor: &Factor, rest_inverse: &
 
 /// y'P V_k P V_l P y for all pairs, and y'P V_k P y: with h_k = S_k g the first is h'Th - h'F (X'V^-1X)^-1 F'h,
 /// and h'Th = h'Ah - |L^-1 Lambda'A h|^2 takes one forward solve per element of theta.
-fn quadratic_forms(design: &Design, factor: &mut Factor, curvature: &Curvature, frame: &Frame, g: &[f64]) -> (Vec<f64>, Vec<f64>) {
+fn quadratic_forms(
+    design: &Design,
+    factor: &mut Factor,
+    curvature: &Curvature,
+    frame: &Frame,
+    g: &[f64],
+    workers: &Workers,
+) -> (Vec<f64>, Vec<f64>) {
     let (p, n_theta, q) = (design.p, frame.directions.len(), design.structure.q);
     let mut first = vec![0.0; n_theta];
     let mut fixed = vec![0.0; n_theta * p];
@@ -415,7 +489,7 @@ fn quadratic_forms(design: &Design, factor: &mut Factor, curvature: &Curvature, 
     }
     for v in &mut ah {
         scale_vector(design, &lambda, v);
-        factor.forward(design, v);
+        factor.forward(design, v, workers);
     }
     fixed.chunks_exact_mut(p.max(1)).for_each(|b| solve_lower(&factor.xvx, p, b));
     for i in 0..n_theta {

@@ -5,10 +5,14 @@
 //! is in [`Factor`]; what a response adds, in [`Solution`]. All memory is allocated once, by `new`.
 
 use crate::design::{add_cross_product, Design};
+use crate::parallel::{pieces, ranges, Workers};
 use crate::response::Response;
-use crate::rest::Scratch;
+use crate::rest::{Adjacency, Scratch};
 use crate::small::*;
 use crate::terms::Lambda;
+
+/// Elements of a large matrix that a thread clears at a time.
+const LARGE: usize = 1 << 16;
 
 /// The factorisation at one theta.
 #[derive(Debug)]
@@ -71,21 +75,18 @@ impl Factor {
     }
 
     /// Factors M and X'V^-1X at a Lambda.
-    pub fn factorize(&mut self, design: &Design, lambda: &Lambda) -> Result<(), NotPositiveDefinite> {
+    pub fn factorize(&mut self, design: &Design, lambda: &Lambda, workers: &Workers) -> Result<(), NotPositiveDefinite> {
         self.lambda.clone_from(lambda);
-        self.start_rest(design);
-        self.log_det_m = 0.0;
-        for level in 0..design.structure.groups[0].levels {
-            self.eliminate(design, level)?;
-        }
-        self.log_det_m *= 2.0;
+        self.start_rest(design, workers);
+        self.factor_lead(design, workers)?;
         if design.layout.order > 0 {
-            if !design.layout.factorize(&mut self.rest, &mut self.scratch) {
+            self.eliminate_lead(design, workers);
+            if !design.layout.factorize(&mut self.rest, &mut self.scratch, workers) {
                 return Err(NotPositiveDefinite);
             }
             self.log_det_m += design.layout.log_determinant(&self.rest);
             let begin = rest_begin(design) * design.p;
-            design.layout.forward(&self.rest, &mut self.half_x[begin..], design.p, &mut self.scratch);
+            design.layout.forward(&self.rest, &mut self.half_x[begin..], design.p, &mut self.scratch, workers);
         }
         let p = design.p;
         self.xvx.copy_from_slice(&design.xx);
@@ -102,11 +103,11 @@ impl Factor {
     }
 
     /// S := Lambda' A Lambda + I and half_x := Lambda'Z'WX for all groups but the leading one.
-    fn start_rest(&mut self, design: &Design) {
+    fn start_rest(&mut self, design: &Design, workers: &Workers) {
         if design.layout.order == 0 {
             return;
         }
-        self.rest.fill(0.0);
+        workers.for_each(self.rest.chunks_mut(LARGE), |chunk| chunk.fill(0.0));
         let begin = rest_begin(design);
         let p = design.p;
         for (g, group) in design.structure.groups.iter().enumerate().skip(1) {
@@ -141,54 +142,53 @@ impl Factor {
         }
     }
 
-    /// Factors one level's block of the leading group and takes its part out of S and of the rest's half_x.
-    fn eliminate(&mut self, design: &Design, level: usize) -> Result<(), NotPositiveDefinite> {
-        let k = design.structure.groups[0].k;
-        let p = design.p;
-        let lambda = &self.lambda[0];
-        let l = &mut self.lead[level * k * k..(level + 1) * k * k];
-        congruence(&design.diagonal[0][level * k * k..(level + 1) * k * k], lambda, k, l);
-        (0..k).for_each(|i| l[i * k + i] += 1.0);
-        if !cholesky(l, k) {
-            return Err(NotPositiveDefinite);
+    /// L_i, U_i and the leading rows of half_x, level by level.
+    fn factor_lead(&mut self, design: &Design, workers: &Workers) -> Result<(), NotPositiveDefinite> {
+        let (lead, p) = (&design.structure.groups[0], design.p);
+        let (k, lambda) = (lead.k, &self.lambda);
+        let cuts = || level_ranges(lead.levels);
+        let l = pieces(&mut self.lead, cuts().map(|r| r.len() * k * k));
+        let x = pieces(&mut self.half_x, cuts().map(|r| r.len() * k * p));
+        let u = pieces(&mut self.cross, cuts().map(|r| (design.adjacency.ptr[r.end] - design.adjacency.ptr[r.start]) * k));
+        let items = cuts().zip(l).zip(x).zip(u);
+        let logs = workers.map(items, |(((range, l), x), u)| with_constant!(k, K, factor_levels(design, lambda, K, range, l, x, u)));
+        self.log_det_m = 0.0;
+        for log in logs {
+            self.log_det_m += 2.0 * log.ok_or(NotPositiveDefinite)?;
         }
-        self.log_det_m += log_diagonal(l, k);
-        let rows = level * k * p..(level + 1) * k * p;
-        scale_rows(&design.zx[rows.clone()], lambda, k, p, &mut self.half_x[rows.clone()]);
-        solve_lower_rows(l, k, &mut self.half_x[rows.clone()], p);
-        if design.layout.order == 0 {
-            return Ok(());
-        }
-        let span = design.adjacency.span(level);
-        let u = &mut self.cross[span.start * k..span.end * k];
-        let mut at = 0;
-        for b in design.neighbour_ptr[level]..design.neighbour_ptr[level + 1] {
-            let g = design.neighbours[b].group as usize;
-            let kg = design.structure.groups[g].k;
-            let values = design.neighbour_block(b);
-            for c in 0..kg {
-                let column = &mut u[at * k..(at + 1) * k];
-                column.fill(0.0);
-                (c..kg).for_each(|s| axpy(self.lambda[g][c * kg + s], &values[s * k..(s + 1) * k], column));
-                lower_transpose_times(lambda, k, column);
-                solve_lower(l, k, column);
-                at += 1;
-            }
-        }
-        let columns = &design.adjacency.columns[span];
-        let (lead_x, rest_x) = self.half_x.split_at_mut(design.structure.groups[0].effects() * p);
-        let x = &lead_x[rows];
-        for (c, &e) in columns.iter().enumerate() {
-            let target = &mut rest_x[e as usize * p..(e as usize + 1) * p];
-            (0..k).for_each(|a| axpy(-u[c * k + a], &x[a * p..(a + 1) * p], target));
-        }
-        let rest = &mut self.rest;
-        design.adjacency.for_each_pair(level, |c, d, at| rest[at] -= dot(&u[c * k..(c + 1) * k], &u[d * k..(d + 1) * k]));
         Ok(())
     }
 
+    /// Takes the leading group's part out of S and of the rest's half_x, column by column of S: each is a sum over the
+    /// levels that its effect meets, and what it adds to stays in the cache.
+    fn eliminate_lead(&mut self, design: &Design, workers: &Workers) {
+        let (lead, p, order) = (&design.structure.groups[0], design.p, design.layout.order);
+        let (k, adjacency, u) = (lead.k, &design.adjacency, &self.cross);
+        if p > 0 {
+            let (lead_x, rest_x) = self.half_x.split_at_mut(lead.effects() * p);
+            let lead_x = &*lead_x;
+            workers.for_each(rest_x.chunks_exact_mut(p).enumerate(), |(e, row)| {
+                for entry in adjacency.entries_of(e) {
+                    let (t, level) = (entry.column as usize, entry.level as usize);
+                    (0..k).for_each(|a| axpy(-u[t * k + a], &lead_x[(level * k + a) * p..(level * k + a + 1) * p], row));
+                }
+            });
+        }
+        if design.layout.is_dense() {
+            workers.for_each(self.rest.chunks_exact_mut(order).enumerate(), |(e, column)| {
+                with_constant!(k, K, subtract_pairs(adjacency, u, K, e, column));
+            });
+        } else {
+            let rest = &mut self.rest;
+            for level in 0..lead.levels {
+                let u = &u[adjacency.ptr[level] * k..adjacency.ptr[level + 1] * k];
+                adjacency.for_each_pair(level, |c, d, at| rest[at] -= dot(&u[c * k..(c + 1) * k], &u[d * k..(d + 1) * k]));
+            }
+        }
+    }
+
     /// L^-1 v for a vector of all random effects, in place (the rest comes back in the factor's order).
-    pub fn forward(&mut self, design: &Design, v: &mut [f64]) {
+    pub fn forward(&mut self, design: &Design, v: &mut [f64], workers: &Workers) {
         let k = design.structure.groups[0].k;
         let (lead, rest) = v.split_at_mut(rest_begin(design));
         for level in 0..design.structure.groups[0].levels {
@@ -198,31 +198,95 @@ impl Factor {
                 rest[design.adjacency.columns[t] as usize] -= dot(&self.cross[t * k..(t + 1) * k], x);
             }
         }
-        design.layout.forward(&self.rest, rest, 1, &mut self.scratch);
+        design.layout.forward(&self.rest, rest, 1, &mut self.scratch, workers);
     }
 
     /// L'^-1 V for rows of length m, in place.
-    pub fn backward(&mut self, design: &Design, v: &mut [f64], m: usize) {
+    pub fn backward(&mut self, design: &Design, v: &mut [f64], m: usize, workers: &Workers) {
         if m == 0 {
             return;
         }
-        let k = design.structure.groups[0].k;
+        let (k, levels) = (design.structure.groups[0].k, design.structure.groups[0].levels);
         let (lead, rest) = v.split_at_mut(rest_begin(design) * m);
-        design.layout.backward(&self.rest, rest, m, &mut self.scratch);
-        for level in 0..design.structure.groups[0].levels {
-            let x = &mut lead[level * k * m..(level + 1) * k * m];
-            for t in design.adjacency.span(level) {
-                let e = design.adjacency.columns[t] as usize;
-                (0..k).for_each(|a| axpy(-self.cross[t * k + a], &rest[e * m..(e + 1) * m], &mut x[a * m..(a + 1) * m]));
+        design.layout.backward(&self.rest, rest, m, &mut self.scratch, workers);
+        let (rest, adjacency, l, u) = (&*rest, &design.adjacency, &self.lead, &self.cross);
+        let items = level_ranges(levels).zip(pieces(lead, level_ranges(levels).map(|r| r.len() * k * m)));
+        workers.for_each(items, |(range, rows)| {
+            for (level, x) in range.zip(rows.chunks_exact_mut(k * m)) {
+                for t in adjacency.span(level) {
+                    let e = adjacency.columns[t] as usize;
+                    (0..k).for_each(|a| axpy(-u[t * k + a], &rest[e * m..(e + 1) * m], &mut x[a * m..(a + 1) * m]));
+                }
+                solve_lower_transpose_rows(&l[level * k * k..(level + 1) * k * k], k, x, m);
             }
-            solve_lower_transpose_rows(&self.lead[level * k * k..(level + 1) * k * k], k, x, m);
-        }
+        });
     }
 
-    /// Inverse of S on its pattern.
-    pub fn invert_rest(&mut self, design: &Design, inverse: &mut [f64]) {
+    /// Inverse of S on its pattern (both triangles of a dense one).
+    pub fn invert_rest(&mut self, design: &Design, inverse: &mut [f64], workers: &Workers) {
         if design.layout.order > 0 {
-            design.layout.invert(&self.rest, inverse, &mut self.scratch);
+            design.layout.invert(&self.rest, inverse, &mut self.scratch, workers);
+        }
+    }
+}
+
+/// The pieces into which the leading group's levels are cut for the threads.
+pub fn level_ranges(levels: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    ranges(levels, 512, 64)
+}
+
+/// L_i, U_i and the rows of half_x of a range of leading levels; the sum of log |L_i|, or nothing where one is not positive
+/// definite.
+#[inline(always)]
+fn factor_levels(
+    design: &Design,
+    lambda: &Lambda,
+    k: usize,
+    range: std::ops::Range<usize>,
+    l: &mut [f64],
+    x: &mut [f64],
+    u: &mut [f64],
+) -> Option<f64> {
+    let p = design.p;
+    let first = design.adjacency.ptr[range.start];
+    let mut log_det = 0.0;
+    for (i, level) in range.enumerate() {
+        let l = &mut l[i * k * k..(i + 1) * k * k];
+        congruence(&design.diagonal[0][level * k * k..(level + 1) * k * k], &lambda[0], k, l);
+        (0..k).for_each(|i| l[i * k + i] += 1.0);
+        if !cholesky(l, k) {
+            return None;
+        }
+        log_det += log_diagonal(l, k);
+        let x = &mut x[i * k * p..(i + 1) * k * p];
+        scale_rows(&design.zx[level * k * p..(level + 1) * k * p], &lambda[0], k, p, x);
+        solve_lower_rows(l, k, x, p);
+        let mut at = design.adjacency.ptr[level] - first;
+        for b in design.neighbour_ptr[level]..design.neighbour_ptr[level + 1] {
+            let g = design.neighbours[b].group as usize;
+            let kg = design.structure.groups[g].k;
+            let values = design.neighbour_block(b);
+            for c in 0..kg {
+                let column = &mut u[at * k..(at + 1) * k];
+                column.fill(0.0);
+                (c..kg).for_each(|s| axpy(lambda[g][c * kg + s], &values[s * k..(s + 1) * k], column));
+                lower_transpose_times(&lambda[0], k, column);
+                solve_lower(l, k, column);
+                at += 1;
+            }
+        }
+    }
+    Some(log_det)
+}
+
+/// Column e of S (its lower part) less the sum over the leading levels that meet it of U_i'u_i,e.
+#[inline(always)]
+fn subtract_pairs(adjacency: &Adjacency, u: &[f64], k: usize, e: usize, column: &mut [f64]) {
+    for entry in adjacency.entries_of(e) {
+        let (t, end) = (entry.column as usize, adjacency.ptr[entry.level as usize + 1]);
+        let own = &u[t * k..(t + 1) * k];
+        for (&row, other) in adjacency.columns[t..end].iter().zip(u[t * k..end * k].chunks_exact(k)) {
+            column[row as usize] -= dot(other, own);
         }
     }
 }
@@ -249,14 +313,14 @@ impl Solution {
     /// Solves for beta and u:
     /// `c = L^-1 Lambda'Z'Wy`, `X'V^-1X beta = X'Wy - half_x'c`, `L'u = c - half_x beta`,
     /// `r2 = y'Wy - c'c - |L_x^-1 (X'Wy - half_x'c)|^2`.
-    pub fn solve(&mut self, design: &Design, response: &Response, factor: &mut Factor) {
+    pub fn solve(&mut self, design: &Design, response: &Response, factor: &mut Factor, workers: &Workers) {
         let p = design.p;
         self.half.copy_from_slice(&response.zy);
         scale_vector(design, &factor.lambda, &mut self.half);
-        factor.forward(design, &mut self.half);
+        factor.forward(design, &mut self.half, workers);
         let Solution { beta, u, r2, half } = self;
         solve_fixed(p, &factor.half_x, &factor.xvx, response, half, beta, u, r2);
-        factor.backward(design, u, 1);
+        factor.backward(design, u, 1, workers);
     }
 }
 

@@ -1,9 +1,11 @@
 //! From a response to a fitted model, in the units and the order of the caller.
 
+use crate::derivatives::{inverse_diagonal_blocks, Coupled};
 use crate::design::Design;
 use crate::error::FitError;
 use crate::evaluation::{criterion_value, degrees_of_freedom, Factor, NotPositiveDefinite, Solution};
 use crate::objective::Profile;
+use crate::parallel::Workers;
 use crate::response::{fitted_values, Response};
 use crate::search::{Found, Search};
 use crate::small::{axpy, dot, inverse_from_cholesky, transpose};
@@ -21,13 +23,15 @@ pub struct Options<'a> {
     pub fixed: bool,
     /// Most evaluations of one optimisation.
     pub max_evaluations: usize,
+    /// The threads that a large model is computed on.
+    pub workers: &'a Workers,
     /// Asked between evaluations.
     pub interrupted: &'a dyn Fn() -> bool,
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Options { reml: true, start: None, fixed: false, max_evaluations: 300, interrupted: &|| false }
+        Options { reml: true, start: None, fixed: false, max_evaluations: 300, workers: Workers::none(), interrupted: &|| false }
     }
 }
 
@@ -87,7 +91,7 @@ pub fn fit(design: &Design, rows: &Rows, y: &[f64], options: &Options) -> Result
         return Err("the model has as many fixed effects as rows".into());
     }
     let response = Response::new(design, rows, y)?;
-    let mut profile = Profile::new(design, options.reml, options.interrupted);
+    let mut profile = Profile::new(design, options.reml, options.workers, options.interrupted);
     profile.set_response(&response);
     let mut search = Search { profile, max_evaluations: options.max_evaluations };
     let found = if options.fixed {
@@ -103,10 +107,10 @@ pub fn fit(design: &Design, rows: &Rows, y: &[f64], options: &Options) -> Result
 pub fn criterion(design: &Design, response: &Response, factor: &mut Factor, theta: &[f64], reml: bool) -> f64 {
     let lambda = design.structure.lambda(theta);
     let mut solution = Solution::new(design);
-    match factor.factorize(design, &lambda) {
+    match factor.factorize(design, &lambda, Workers::none()) {
         Err(NotPositiveDefinite) => f64::INFINITY,
         Ok(()) => {
-            solution.solve(design, response, factor);
+            solution.solve(design, response, factor, Workers::none());
             criterion_value(design, factor.log_det_m, factor.log_det_x, solution.r2, response.scale, reml)
         }
     }
@@ -115,20 +119,22 @@ pub fn criterion(design: &Design, response: &Response, factor: &mut Factor, thet
 /// Gradient and second derivatives of the criterion in theta (for several grouping factors the average
 /// information stands for part of the latter).
 pub fn derivatives(design: &Design, response: &Response, theta: &[f64], reml: bool) -> Result<(Vec<f64>, Vec<f64>), NotPositiveDefinite> {
-    let mut profile = Profile::new(design, reml, &|| false);
+    let mut profile = Profile::new(design, reml, Workers::none(), &|| false);
     profile.set_response(response);
-    profile.derivatives_in_theta(theta).ok_or(NotPositiveDefinite)
+    profile.derivatives_in_theta(&design.structure.lambda(theta), theta).ok_or(NotPositiveDefinite)
 }
 
 /// Diagonal blocks of Lambda M^-1 Lambda' per group of the design, level by level, K x K each, in the
 /// original column scale: times sigma^2 the conditional variances of the random effects.
-pub fn conditional_variances(design: &Design, theta: &[f64]) -> Result<Vec<Vec<f64>>, NotPositiveDefinite> {
+pub fn conditional_variances(design: &Design, theta: &[f64], workers: &Workers) -> Result<Vec<Vec<f64>>, NotPositiveDefinite> {
     let mut factor = Factor::new(design);
     let lambda = design.structure.lambda(theta);
-    factor.factorize(design, &lambda)?;
+    factor.factorize(design, &lambda, workers)?;
     let mut inverse = vec![0.0; design.layout.len()];
-    factor.invert_rest(design, &mut inverse);
-    let mut blocks = crate::derivatives::inverse_diagonal_blocks(design, &factor, &inverse);
+    factor.invert_rest(design, &mut inverse, workers);
+    let mut coupled = Coupled::new(design);
+    coupled.fill(design, &factor, &inverse, workers);
+    let mut blocks = inverse_diagonal_blocks(design, &factor, &inverse, &coupled);
     for ((group, lambda), blocks) in design.structure.groups.iter().zip(&lambda).zip(&mut blocks) {
         blocks.chunks_exact_mut(group.k * group.k).for_each(|block| congruence_of_effects(group, lambda, block));
     }
@@ -156,7 +162,7 @@ fn finish(profile: &mut Profile, response: &Response, rows: &Rows, y: &[f64], fo
         return Err(FitError::Interrupted);
     }
     let theta = design.structure.theta(&found.lambda);
-    let (gradient, hessian) = match profile.derivatives_in_theta(&theta) {
+    let (gradient, hessian) = match profile.derivatives_in_theta(&found.lambda, &theta) {
         Some(derivatives) => derivatives,
         None => (vec![f64::NAN; theta.len()], vec![f64::NAN; theta.len() * theta.len()]),
     };

@@ -360,7 +360,7 @@ impl FullCurvature {
             pairs.extend(groups[..=g].iter().map(|b| vec![0.0; (a.k * b.k).pow(2)]));
         }
         FullCurvature {
-            curvature: Curvature::new(design, 0),
+            curvature: Curvature::new(design, false),
             inverse_blocks: groups.iter().map(|g| vec![0.0; g.effects() * g.k]).collect(),
             full: vec![0.0; q * q],
             pairs,
@@ -672,20 +672,6 @@ fn symmetric(n: usize, element: impl Fn(usize, usize) -> f64) -> Vec<f64> {
     }
     mirror(&mut out, n);
     out
-}
-
-/// Copies the lower triangle of an n x n matrix to the upper, tile by tile for the cache's sake.
-fn mirror(a: &mut [f64], n: usize) {
-    const TILE: usize = 16;
-    for c0 in (0..n).step_by(TILE) {
-        for r0 in (c0..n).step_by(TILE) {
-            for c in c0..(c0 + TILE).min(n) {
-                for r in r0.max(c + 1)..(r0 + TILE).min(n) {
-                    a[r * n + c] = a[c * n + r];
-                }
-            }
-        }
-    }
 }
 
 /// Overwrites the k x k diagonal block that begins at `start`.

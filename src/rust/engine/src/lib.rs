@@ -14,6 +14,7 @@ pub mod full_inverse;
 pub mod memory;
 pub mod objective;
 pub mod one_factor;
+pub mod parallel;
 pub mod response;
 pub mod rest;
 pub mod scoring;

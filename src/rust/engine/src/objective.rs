@@ -5,6 +5,7 @@ use crate::design::Design;
 use crate::evaluation::{criterion_value, degrees_of_freedom, scale_effects, Factor, Solution};
 use crate::full_inverse::{Coupling, FullCurvature, FullFactor, Workspace};
 use crate::one_factor::{Classes, Evaluation, Moments};
+use crate::parallel::Workers;
 use crate::response::Response;
 use crate::terms::{term_covariance, Lambda, Structure};
 use crate::trust_region::{Objective, Point};
@@ -28,13 +29,27 @@ pub struct Profile<'a> {
     pub natural: Vec<f64>,
     /// The best point of earlier descents: others that come near it are given up.
     pub known: Option<Point>,
+    /// The threads that large models are computed on.
+    pub workers: &'a Workers,
     /// Asked between evaluations.
     pub interrupted: &'a dyn Fn() -> bool,
     lambda: Lambda,
+    /// What is known at `lambda`.
+    known_there: There,
     scale: f64,
     /// y'Wy / r2 where the criterion was last computed: how many of r2's digits its subtractions cost.
     cancellation: f64,
     solver: Solver<'a>,
+}
+
+/// What the solver holds for the Lambda and response at hand.
+#[derive(Clone, Copy, PartialEq)]
+enum There {
+    Nothing,
+    /// The factorisation, the solution and this criterion.
+    Value(f64),
+    /// Also what derivatives share.
+    Curvature(f64),
 }
 
 /// One grouping factor, and several with few effects, have solvers of their own.
@@ -105,7 +120,7 @@ pub struct Solved {
 
 impl<'a> Profile<'a> {
     /// Allocates; [`Profile::set_response`] has to follow.
-    pub fn new(design: &'a Design, reml: bool, interrupted: &'a dyn Fn() -> bool) -> Self {
+    pub fn new(design: &'a Design, reml: bool, workers: &'a Workers, interrupted: &'a dyn Fn() -> bool) -> Self {
         let solver = match (&design.classes, &design.coupling) {
             (Some(classes), _) => Solver::One {
                 evaluation: Box::new(classes.evaluation()),
@@ -123,7 +138,7 @@ impl<'a> Profile<'a> {
                 pinned: None,
             },
             (None, None) => {
-                let (factor, curvature) = (Box::new(Factor::new(design)), Box::new(Curvature::new(design, design.layout.len())));
+                let (factor, curvature) = (Box::new(Factor::new(design)), Box::new(Curvature::new(design, true)));
                 let response = Box::new(Response::empty(design));
                 Solver::Many { factor, curvature, solution: Solution::new(design), response, pinned: None }
             }
@@ -135,6 +150,8 @@ impl<'a> Profile<'a> {
             covariance: Vec::new(),
             natural: natural_sizes(design),
             known: None,
+            known_there: There::Nothing,
+            workers,
             lambda: zero_lambda(&design.structure),
             scale: 1.0,
             cancellation: 1.0,
@@ -145,6 +162,7 @@ impl<'a> Profile<'a> {
     /// Makes this the criterion of a response.
     pub fn set_response(&mut self, response: &Response) {
         self.scale = response.scale;
+        self.known_there = There::Nothing;
         match &mut self.solver {
             Solver::One { classes, moments, xy, yy, .. } => {
                 classes.fill_moments(&response.zy, moments);
@@ -174,9 +192,9 @@ impl<'a> Profile<'a> {
             }
             Solver::Many { pinned: Some(pinned), .. } if pinned.x == x => {}
             Solver::Many { pinned, .. } => {
-                let (mut factor, mut curvature) = (Factor::new(design), Curvature::new(design, design.layout.len()));
-                if factor.factorize(design, &lambda).is_ok() {
-                    curvature.compute(design, &mut factor, reml);
+                let (mut factor, mut curvature) = (Factor::new(design), Curvature::new(design, true));
+                if factor.factorize(design, &lambda, self.workers).is_ok() {
+                    curvature.compute(design, &mut factor, reml, self.workers);
                     *pinned = Some(Box::new(Pinned { x, factor, curvature }));
                 }
             }
@@ -185,8 +203,7 @@ impl<'a> Profile<'a> {
 
     /// The estimates at a Lambda; with random effects where the response is given, which is that of `set_response`.
     pub fn solution(&mut self, lambda: &Lambda, response: Option<&Response>) -> Option<Solved> {
-        self.lambda.clone_from(lambda);
-        let value = self.solve()?;
+        let value = self.solve(lambda)?;
         let solved = match &self.solver {
             Solver::One { classes, evaluation, .. } => Solved {
                 value,
@@ -214,12 +231,18 @@ impl<'a> Profile<'a> {
 
     /// The criterion alone, also where a diagonal is zero.
     pub fn value(&mut self, x: &[f64]) -> Option<f64> {
-        fill_lambda(&self.design.structure, x, &mut self.lambda);
-        self.solve()
+        let lambda = lambda_of(&self.design.structure, x);
+        self.solve(&lambda)
     }
 
-    /// Factors and solves at the present Lambda; the criterion.
-    fn solve(&mut self) -> Option<f64> {
+    /// Factors and solves at a Lambda, unless that is where it was last done; the criterion.
+    fn solve(&mut self, lambda: &Lambda) -> Option<f64> {
+        match self.known_there {
+            There::Value(value) | There::Curvature(value) if self.lambda == *lambda => return Some(value),
+            _ => {}
+        }
+        self.lambda.clone_from(lambda);
+        self.known_there = There::Nothing;
         let (log_det_m, log_det_x, r2) = match &mut self.solver {
             Solver::One { classes, evaluation, moments, xy, yy } => {
                 if !evaluation.solve(classes, &self.lambda[0], &self.design.xx, xy, *yy, moments) {
@@ -233,39 +256,47 @@ impl<'a> Profile<'a> {
                 (at.factor.log_det_m, at.factor.log_det_x, solution.r2)
             }
             Solver::Many { factor, solution, response, .. } => {
-                factor.factorize(self.design, &self.lambda).ok()?;
-                solution.solve(self.design, response, factor);
+                factor.factorize(self.design, &self.lambda, self.workers).ok()?;
+                solution.solve(self.design, response, factor, self.workers);
                 (factor.log_det_m, factor.log_det_x, solution.r2)
             }
         };
         self.cancellation = self.sum_of_squares() / r2;
         let value = criterion_value(self.design, log_det_m, log_det_x, r2, self.scale, self.reml);
+        self.known_there = There::Value(value);
         value.is_finite().then_some(value)
     }
 
     /// Derivatives where `solve` was last called.
     fn derivatives(&mut self, frame: &Frame) -> Derivatives {
         let (design, reml) = (self.design, self.reml);
+        let done = matches!(self.known_there, There::Curvature(_));
+        if let There::Value(value) = self.known_there {
+            self.known_there = There::Curvature(value);
+        }
         match &mut self.solver {
             Solver::One { classes, evaluation, .. } => {
                 evaluation.derivatives(design, classes, &self.lambda[0], degrees_of_freedom(design, reml), reml, frame)
             }
             Solver::Few { at, work, solution, .. } => {
-                at.curvature.compute(design, &at.factor, reml, work);
+                if !done {
+                    at.curvature.compute(design, &at.factor, reml, work);
+                }
                 at.curvature.derivatives(design, &at.factor, solution, reml, frame)
             }
             Solver::Many { factor, curvature, solution, .. } => {
-                curvature.compute(design, factor, reml);
-                average_information(design, factor, curvature, solution, reml, frame)
+                if !done {
+                    curvature.compute(design, factor, reml, self.workers);
+                }
+                average_information(design, factor, curvature, solution, reml, frame, self.workers)
             }
         }
     }
 
-    /// Gradient and second derivatives in theta.
-    pub fn derivatives_in_theta(&mut self, theta: &[f64]) -> Option<(Vec<f64>, Vec<f64>)> {
+    /// Gradient and second derivatives in theta at a Lambda, whose theta is given too.
+    pub fn derivatives_in_theta(&mut self, lambda: &Lambda, theta: &[f64]) -> Option<(Vec<f64>, Vec<f64>)> {
         let structure = &self.design.structure;
-        let x = with_floor(structure, free_elements(structure, &structure.lambda(theta)));
-        self.value(&x)?;
+        self.value(&with_floor(structure, free_elements(structure, lambda)))?;
         let d = self.derivatives(&Frame::theta(structure, theta));
         Some((d.gradient, d.hessian))
     }
@@ -282,14 +313,15 @@ impl<'a> Profile<'a> {
                 (value, pinned.curvature.derivatives(design, factor, solution, reml, &frame))
             }
             Solver::Many { solution, response, pinned: Some(pinned), .. } if pinned.x == x => {
-                solution.solve(design, response, &mut pinned.factor);
+                solution.solve(design, response, &mut pinned.factor, self.workers);
                 let (m, f) = (pinned.factor.log_det_m, pinned.factor.log_det_x);
                 let value = criterion_value(design, m, f, solution.r2, self.scale, reml);
                 let frame = Frame::engine(&design.structure, &pinned.factor.lambda);
-                (value, average_information(design, &mut pinned.factor, &pinned.curvature, solution, reml, &frame))
+                (value, average_information(design, &mut pinned.factor, &pinned.curvature, solution, reml, &frame, self.workers))
             }
             _ => return None,
         };
+        self.known_there = There::Nothing;
         self.covariance = d.covariance;
         Some(Point { x: x.to_vec(), value, gradient: d.gradient, hessian: d.hessian })
     }
@@ -311,7 +343,8 @@ impl<'a> Profile<'a> {
             }
             Solver::Few { at, .. } => visit_blocks(self.design, &at.curvature.inverse_blocks, visit),
             Solver::Many { factor, curvature, .. } => {
-                visit_blocks(self.design, &inverse_diagonal_blocks(self.design, factor, &curvature.rest_inverse), visit);
+                let blocks = inverse_diagonal_blocks(self.design, factor, &curvature.rest_inverse, &curvature.coupled);
+                visit_blocks(self.design, &blocks, visit);
             }
         }
     }
@@ -435,16 +468,12 @@ fn zero_lambda(structure: &Structure) -> Lambda {
     structure.groups.iter().map(|g| vec![0.0; g.k * g.k]).collect()
 }
 
-fn fill_lambda(structure: &Structure, x: &[f64], lambda: &mut Lambda) {
-    for (v, e) in x.iter().zip(&structure.entries) {
-        lambda[e.group][e.col * structure.groups[e.group].k + e.row] = *v;
-    }
-}
-
 /// Lambda from its free elements.
 pub fn lambda_of(structure: &Structure, x: &[f64]) -> Lambda {
     let mut lambda = zero_lambda(structure);
-    fill_lambda(structure, x, &mut lambda);
+    for (v, e) in x.iter().zip(&structure.entries) {
+        lambda[e.group][e.col * structure.groups[e.group].k + e.row] = *v;
+    }
     lambda
 }
 

@@ -13,12 +13,16 @@ use faer::sparse::SymbolicSparseColMatRef;
 use faer::{MatMut, MatRef, Par};
 
 use crate::design::Design;
-use crate::small::axpy;
+use crate::parallel::Workers;
+use crate::small::{axpy, mirror};
 
 /// Below this order a dense factor is always used.
 const DENSE_ORDER: usize = 48;
 /// A sparse factor is used where it has less than this share of the dense factor's elements.
 const SPARSE_SHARE: f64 = 0.25;
+
+/// Largest order for which the pattern of S is found in a table of bits.
+const MOST_BITS: usize = 20_000;
 
 /// Storage of S and how to find an element in it.
 #[derive(Clone, Debug, Default)]
@@ -94,12 +98,13 @@ impl RestLayout {
     }
 
     /// Overwrites S by its Cholesky factor. False when S is not positive definite.
-    pub fn factorize(&self, values: &mut [f64], work: &mut Scratch) -> bool {
+    pub fn factorize(&self, values: &mut [f64], work: &mut Scratch, workers: &Workers) -> bool {
         match &self.pattern {
             Pattern::Dense => {
                 let matrix = MatMut::from_column_major_slice_mut(values, self.order, self.order);
                 let stack = MemStack::new(&mut work.stack);
-                let done = llt::factor::cholesky_in_place(matrix, Default::default(), Par::Seq, stack, Default::default());
+                let done =
+                    workers.install(|par| llt::factor::cholesky_in_place(matrix, Default::default(), par, stack, Default::default()));
                 done.is_ok() && (0..self.order).all(|i| values[i * self.order + i].is_finite())
             }
             Pattern::Sparse(s) => s.factorize(values, work),
@@ -121,7 +126,7 @@ impl RestLayout {
     }
 
     /// Solves L X = P B in place; the rows of B have length m and come back in the factor's order.
-    pub fn forward(&self, values: &[f64], b: &mut [f64], m: usize, work: &mut Scratch) {
+    pub fn forward(&self, values: &[f64], b: &mut [f64], m: usize, work: &mut Scratch, workers: &Workers) {
         if m == 0 || self.order == 0 {
             return;
         }
@@ -129,7 +134,7 @@ impl RestLayout {
             Pattern::Dense => {
                 let l = MatRef::from_column_major_slice(values, self.order, self.order);
                 let b = MatMut::from_row_major_slice_mut(b, self.order, m);
-                solve_lower_triangular_in_place(l, b, Par::Seq);
+                workers.install(|par| solve_lower_triangular_in_place(l, b, par));
             }
             Pattern::Sparse(s) => {
                 work.rows.resize(self.order * m, 0.0);
@@ -143,7 +148,7 @@ impl RestLayout {
     }
 
     /// Solves L' X = B in place, undoing the permutation: the rows come back in S's own order.
-    pub fn backward(&self, values: &[f64], b: &mut [f64], m: usize, work: &mut Scratch) {
+    pub fn backward(&self, values: &[f64], b: &mut [f64], m: usize, work: &mut Scratch, workers: &Workers) {
         if m == 0 || self.order == 0 {
             return;
         }
@@ -151,7 +156,7 @@ impl RestLayout {
             Pattern::Dense => {
                 let l = MatRef::from_column_major_slice(values, self.order, self.order);
                 let b = MatMut::from_row_major_slice_mut(b, self.order, m);
-                solve_upper_triangular_in_place(l.transpose(), b, Par::Seq);
+                workers.install(|par| solve_upper_triangular_in_place(l.transpose(), b, par));
             }
             Pattern::Sparse(s) => {
                 s.backward(values, b, m);
@@ -164,13 +169,14 @@ impl RestLayout {
         }
     }
 
-    /// Writes the inverse of S, on its pattern, from the factor.
-    pub fn invert(&self, values: &[f64], inverse: &mut [f64], work: &mut Scratch) {
+    /// Writes the inverse of S, on its pattern (where S is dense both triangles), from the factor.
+    pub fn invert(&self, values: &[f64], inverse: &mut [f64], work: &mut Scratch, workers: &Workers) {
         match &self.pattern {
             Pattern::Dense => {
                 let l = MatRef::from_column_major_slice(values, self.order, self.order);
                 let out = MatMut::from_column_major_slice_mut(inverse, self.order, self.order);
-                llt::inverse::inverse(out, l, Par::Seq, MemStack::new(&mut work.stack));
+                workers.install(|par| llt::inverse::inverse(out, l, par, MemStack::new(&mut work.stack)));
+                mirror(inverse, self.order);
             }
             Pattern::Sparse(s) => s.invert(values, inverse, work),
         }
@@ -188,8 +194,21 @@ pub struct Adjacency {
     pair_ptr: Vec<usize>,
     /// Where the element of S for each pair of columns stands, in the order of `for d { for c in d.. }`.
     positions: Vec<u32>,
-    /// Order of S.
-    order: usize,
+    /// Range in `entries` of each effect of the other groups.
+    pub entry_ptr: Vec<usize>,
+    /// Per effect of the other groups the leading levels that it meets, ascending.
+    pub entries: Vec<Entry>,
+    /// Where each of `columns` stands in `entries`.
+    pub place: Vec<u32>,
+}
+
+/// A leading level that an effect meets.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// The leading level.
+    pub level: u32,
+    /// The effect's index in [`Adjacency::columns`], within the level's range.
+    pub column: u32,
 }
 
 impl Adjacency {
@@ -210,7 +229,33 @@ impl Adjacency {
             }
             ptr.push(columns.len());
         }
-        Adjacency { ptr, columns, pair_ptr, positions, order: layout.order }
+        let mut out = Adjacency { ptr, columns, pair_ptr, positions, ..Adjacency::default() };
+        out.transpose(layout.order);
+        out
+    }
+
+    /// Fills `entry_ptr`, `entries` and `place`.
+    fn transpose(&mut self, order: usize) {
+        self.entry_ptr = vec![0; order + 1];
+        self.columns.iter().for_each(|&e| self.entry_ptr[e as usize + 1] += 1);
+        (0..order).for_each(|e| self.entry_ptr[e + 1] += self.entry_ptr[e]);
+        let mut next = self.entry_ptr.clone();
+        self.entries = vec![Entry { level: 0, column: 0 }; self.columns.len()];
+        self.place = vec![0; self.columns.len()];
+        for level in 0..self.ptr.len() - 1 {
+            for t in self.span(level) {
+                let at = &mut next[self.columns[t] as usize];
+                self.entries[*at] = Entry { level: level as u32, column: t as u32 };
+                self.place[t] = *at as u32;
+                *at += 1;
+            }
+        }
+    }
+
+    /// The leading levels that an effect of the other groups meets.
+    #[inline]
+    pub fn entries_of(&self, effect: usize) -> &[Entry] {
+        &self.entries[self.entry_ptr[effect]..self.entry_ptr[effect + 1]]
     }
 
     /// Range of a leading level's columns.
@@ -219,24 +264,15 @@ impl Adjacency {
         self.ptr[level]..self.ptr[level + 1]
     }
 
-    /// Calls `visit(c, d, position)` for each pair c >= d of a leading level's columns (counted within the
-    /// level) with the place of its element in S.
+    /// Calls `visit(c, d, position)` for each pair c >= d of a leading level's columns (counted within the level) with the
+    /// place of its element in a sparse S.
     #[inline]
     pub fn for_each_pair(&self, level: usize, mut visit: impl FnMut(usize, usize, usize)) {
-        let columns = &self.columns[self.span(level)];
-        if self.pair_ptr.is_empty() {
-            for (d, &column) in columns.iter().enumerate() {
-                let begin = column as usize * self.order;
-                for (c, &row) in columns.iter().enumerate().skip(d) {
-                    visit(c, d, begin + row as usize);
-                }
-            }
-        } else {
-            let mut positions = self.positions[self.pair_ptr[level]..].iter();
-            for d in 0..columns.len() {
-                for c in d..columns.len() {
-                    visit(c, d, *positions.next().expect("one position a pair") as usize);
-                }
+        let count = self.span(level).len();
+        let mut positions = self.positions[self.pair_ptr[level]..].iter();
+        for d in 0..count {
+            for c in d..count {
+                visit(c, d, *positions.next().expect("one position a pair") as usize);
             }
         }
     }
@@ -278,49 +314,93 @@ impl Scratch {
 
 /// Strictly lower pattern of S by column, or nothing when it has more elements than `limit`.
 fn columns_below(design: &Design, limit: usize) -> Option<Vec<Vec<u32>>> {
+    let order = design.rest();
+    let columns = if order <= MOST_BITS {
+        let mut bits = Bits::new(order);
+        visit_columns(design, |c, rows| {
+            rows.iter().for_each(|&r| bits.set(r as usize, c));
+            true
+        });
+        (0..order).map(|c| bits.column(c).collect()).collect()
+    } else {
+        let mut columns: Vec<Vec<u32>> = vec![Vec::new(); order];
+        let mut visited = 0;
+        let finished = visit_columns(design, |c, rows| {
+            let column = &mut columns[c];
+            column.extend_from_slice(rows);
+            if column.len() > 4 * rows.len() + 256 && column.len().is_power_of_two() {
+                column.sort_unstable();
+                column.dedup();
+            }
+            visited += rows.len();
+            visited <= 64 * limit + 1_000_000
+        });
+        if !finished {
+            return None;
+        }
+        columns.iter_mut().for_each(|column| {
+            column.sort_unstable();
+            column.dedup();
+        });
+        columns
+    };
+    (columns.iter().map(|c| c.len()).sum::<usize>() <= limit).then_some(columns)
+}
+
+/// Calls `visit(column, rows)` for elements of S below the diagonal, some of them more than once, until it says false.
+/// Whether it never did.
+fn visit_columns(design: &Design, mut visit: impl FnMut(usize, &[u32]) -> bool) -> bool {
     let groups = &design.structure.groups;
     let rest_offset = groups[0].effects();
-    let mut columns: Vec<Vec<u32>> = vec![Vec::new(); design.rest()];
+    let mut rows: Vec<u32> = Vec::new();
     for group in &groups[1..] {
-        for level in 0..group.levels {
-            let start = group.offset - rest_offset + level * group.k;
-            for c in 0..group.k {
-                columns[start + c].extend((c + 1..group.k).map(|r| (start + r) as u32));
+        for start in (group.offset - rest_offset..group.offset - rest_offset + group.effects()).step_by(group.k) {
+            rows.clear();
+            rows.extend((0..group.k).map(|c| (start + c) as u32));
+            if !(0..group.k).all(|c| visit(start + c, &rows[c + 1..])) {
+                return false;
             }
         }
     }
     for pair in &design.rest_pairs {
-        let (k_row, k_col) = (groups[pair.row_group as usize].k as u32, groups[pair.col_group as usize].k as u32);
-        for c in 0..k_col {
-            columns[(pair.col + c) as usize].extend((0..k_row).map(|r| pair.row + r));
+        rows.clear();
+        rows.extend((0..groups[pair.row_group as usize].k as u32).map(|r| pair.row + r));
+        if !(0..groups[pair.col_group as usize].k).all(|c| visit(pair.col as usize + c, &rows)) {
+            return false;
         }
     }
-    let (mut total, mut effects) = (0, Vec::new());
-    for level in 0..groups[0].levels {
-        effects.clear();
+    (0..groups[0].levels).all(|level| {
+        rows.clear();
         for b in &design.neighbours[design.neighbour_ptr[level]..design.neighbour_ptr[level + 1]] {
-            effects.extend((0..groups[b.group as usize].k as u32).map(|c| b.start + c));
+            rows.extend((0..groups[b.group as usize].k as u32).map(|c| b.start + c));
         }
-        for (i, &c) in effects.iter().enumerate() {
-            let column = &mut columns[c as usize];
-            column.extend_from_slice(&effects[i + 1..]);
-            if column.len() > 4 * effects.len() + 256 && column.len().is_power_of_two() {
-                column.sort_unstable();
-                column.dedup();
-            }
-        }
-        total += effects.len() * effects.len() / 2;
-        if total > 64 * limit + 1_000_000 {
-            return None;
-        }
+        rows.iter().enumerate().all(|(i, &c)| visit(c as usize, &rows[i + 1..]))
+    })
+}
+
+/// A square table of bits.
+struct Bits {
+    words: Vec<u64>,
+    /// Words of a column.
+    height: usize,
+}
+
+impl Bits {
+    fn new(n: usize) -> Self {
+        let height = n.div_ceil(64);
+        Bits { words: vec![0; height * n], height }
     }
-    let mut elements = 0;
-    for column in &mut columns {
-        column.sort_unstable();
-        column.dedup();
-        elements += column.len();
+
+    #[inline]
+    fn set(&mut self, r: usize, c: usize) {
+        self.words[c * self.height + r / 64] |= 1 << (r % 64);
     }
-    (elements <= limit).then_some(columns)
+
+    /// The rows of a column that are set, ascending.
+    fn column(&self, c: usize) -> impl Iterator<Item = u32> + '_ {
+        let words = &self.words[c * self.height..(c + 1) * self.height];
+        words.iter().enumerate().flat_map(|(i, word)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| i as u32 * 64 + bit))
+    }
 }
 
 impl SparsePattern {

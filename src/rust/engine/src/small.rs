@@ -208,6 +208,20 @@ pub fn transpose(a: &mut [f64], k: usize) {
     }
 }
 
+/// Copies the lower triangle of an n x n matrix to the upper, tile by tile for the cache's sake.
+pub fn mirror(a: &mut [f64], n: usize) {
+    const TILE: usize = 16;
+    for c0 in (0..n).step_by(TILE) {
+        for r0 in (c0..n).step_by(TILE) {
+            for c in c0..(c0 + TILE).min(n) {
+                for r in r0.max(c + 1)..(r0 + TILE).min(n) {
+                    a[r * n + c] = a[c * n + r];
+                }
+            }
+        }
+    }
+}
+
 /// A := (A + A') / 2.
 pub fn symmetrise(a: &mut [f64], k: usize) {
     for c in 0..k {

@@ -89,8 +89,8 @@ pub fn minimise(objective: &mut impl Objective, start: Vec<f64>, limit: usize) -
             }
         }
         if step.decrease <= tolerance {
-            // Too short to be judged by the value; a Newton step still squares the error that is left.
-            if step.newton {
+            // Too short to be judged by the value; an exact Newton step still squares the error that is left.
+            if step.newton && objective.exact_hessian() {
                 best.x.iter_mut().zip(&step.step).for_each(|(x, s)| *x += s);
             }
             return Some((best, Outcome::Converged, evaluations));

@@ -7,6 +7,7 @@ use common::{designs, some_theta, Model};
 use engine::design::Design;
 use engine::evaluation::Factor;
 use engine::fit::{conditional_variances, criterion, derivatives};
+use engine::parallel::Workers;
 use engine::response::Response;
 use engine::terms::Rows;
 
@@ -136,7 +137,7 @@ fn conditional_variances_are_diagonal_blocks_of_the_inverse() {
     let (_, model) = designs().remove(0);
     let rows = model.rows();
     let design = Design::new(&rows).unwrap();
-    let blocks = conditional_variances(&design, &[0.7]).unwrap();
+    let blocks = conditional_variances(&design, &[0.7], Workers::none()).unwrap();
     for level in 0..model.levels[0] {
         let m = model.codes[0].iter().filter(|&&c| c as usize == level + 1).count() as f64;
         let expected = 0.49 / (1.0 + 0.49 * m);

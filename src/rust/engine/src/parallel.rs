@@ -1,0 +1,98 @@
+//! Threads for one large model. Work is cut by the size of the model alone, never by the number of threads, and partial sums
+//! are added in a fixed order: any number of threads gives the same bits.
+
+use faer::Par;
+use rayon::prelude::*;
+
+/// A pool of threads, or the caller's own thread. Pools are made per call: a global one would not survive a fork, and R forks.
+pub struct Workers {
+    pool: Option<rayon::ThreadPool>,
+}
+
+impl Workers {
+    /// Up to `threads` threads; with one, or where the system refuses more, the caller's own.
+    pub fn new(threads: usize) -> Self {
+        let pool = if threads > 1 { rayon::ThreadPoolBuilder::new().num_threads(threads).build().ok() } else { None };
+        Workers { pool }
+    }
+
+    /// The caller's own thread alone.
+    pub fn none() -> &'static Workers {
+        static NONE: Workers = Workers { pool: None };
+        &NONE
+    }
+
+    /// Number of threads.
+    pub fn threads(&self) -> usize {
+        self.pool.as_ref().map_or(1, |p| p.current_num_threads())
+    }
+
+    /// Runs a body whose calls of faer may use [`Workers::par`].
+    pub fn install<R: Send>(&self, body: impl FnOnce(Par) -> R + Send) -> R {
+        match &self.pool {
+            Some(pool) => pool.install(|| body(Par::rayon(pool.current_num_threads()))),
+            None => body(Par::Seq),
+        }
+    }
+
+    /// Calls `visit` for each item; the items must not depend on each other.
+    pub fn for_each<T: Send>(&self, items: impl Iterator<Item = T>, visit: impl Fn(T) + Sync + Send) {
+        match &self.pool {
+            Some(pool) => {
+                let items: Vec<T> = items.collect();
+                pool.install(|| items.into_par_iter().for_each(visit));
+            }
+            None => items.for_each(visit),
+        }
+    }
+
+    /// What `visit` makes of each item, in the order of the items.
+    pub fn map<T: Send, R: Send>(&self, items: impl Iterator<Item = T>, visit: impl Fn(T) -> R + Sync + Send) -> Vec<R> {
+        match &self.pool {
+            Some(pool) => {
+                let items: Vec<T> = items.collect();
+                pool.install(|| items.into_par_iter().map(visit).collect())
+            }
+            None => items.map(visit).collect(),
+        }
+    }
+}
+
+/// Ranges of about equal length that cover 0..n: as many as `most`, but none shorter than `least`.
+pub fn ranges(n: usize, least: usize, most: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    let count = (n / least.max(1)).clamp(1, most.max(1));
+    (0..count).map(move |i| n * i / count..n * (i + 1) / count)
+}
+
+/// Cuts a slice into consecutive pieces of the given sizes.
+pub fn pieces<T>(mut slice: &mut [T], sizes: impl Iterator<Item = usize>) -> Vec<&mut [T]> {
+    let mut out = Vec::new();
+    for size in sizes {
+        let (piece, rest) = slice.split_at_mut(size);
+        out.push(piece);
+        slice = rest;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_cover_everything_once() {
+        for (n, least, most) in [(0, 10, 4), (5, 10, 4), (100, 10, 4), (103, 1, 7)] {
+            let all: Vec<usize> = ranges(n, least, most).flatten().collect();
+            assert_eq!(all, (0..n).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn order_is_kept() {
+        for threads in [1, 3] {
+            let workers = Workers::new(threads);
+            assert_eq!(workers.threads(), threads);
+            assert_eq!(workers.map(0..1000, |i| i * i), (0..1000).map(|i| i * i).collect::<Vec<_>>());
+        }
+    }
+}
