@@ -111,7 +111,7 @@ fn engine_response(design: Robj, x: Robj, codes: List, z: List, weights: Robj, y
     answer(|| {
         let model = model_of(&design)?;
         let columns = Columns::new(x, codes, z, weights)?;
-        let response = Response::new(&model.design, &model.rows(&columns)?, real(&y, "y")?)?;
+        let response = Response::new(&model.design, &model.rows(&columns)?, real(&y, "y")?, Workers::none())?;
         let factor = RefCell::new(Factor::new(&model.design));
         Ok(ExternalPtr::new(ResponseState { response, factor }))
     })

@@ -209,7 +209,7 @@ impl<'a> Worker<'a> {
     fn refit(&mut self, responses: &Responses, index: usize, start: Option<&[f64]>) -> Option<Replicate> {
         let design = self.design;
         responses.fill(index, &mut self.normals, &mut self.y);
-        self.response.fill(design, self.rows, &self.y, &mut self.residual).ok()?;
+        self.response.fill(design, self.rows, &self.y, &mut self.residual, Workers::none()).ok()?;
         self.search.profile.set_response(&self.response);
         if let Some(theta) = start {
             self.search.profile.pin(theta);

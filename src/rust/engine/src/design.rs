@@ -11,8 +11,9 @@ use faer::{Accum, MatMut, MatRef, Par};
 use crate::error::FitError;
 use crate::full_inverse::Coupling;
 use crate::one_factor::Classes;
+use crate::parallel::{pieces, ranges, Workers};
 use crate::rest::{Adjacency, RestLayout};
-use crate::small::{axpy, cholesky, solve_lower, solve_lower_transpose};
+use crate::small::{axpy, cholesky, mirror, solve_lower, solve_lower_transpose};
 use crate::terms::{Rows, Structure};
 
 /// Rows that are gathered before they are added to X'WX.
@@ -101,9 +102,14 @@ impl Design {
     /// additional group for the pairs of levels. Fails on bad lengths, a rank-deficient X, or a factor that
     /// would not fit in memory.
     pub fn new(rows: &Rows) -> Result<Self, FitError> {
+        Self::on_threads(rows, Workers::none())
+    }
+
+    /// The same on several threads, bit for bit.
+    pub fn on_threads(rows: &Rows, workers: &Workers) -> Result<Self, FitError> {
         rows.check()?;
-        let structure = Structure::new(rows);
-        let transform = ColumnTransform::new(rows);
+        let structure = Structure::new(rows, workers);
+        let transform = ColumnTransform::new(rows, workers);
         let mut design = Design {
             n: rows.n,
             p: rows.p,
@@ -125,9 +131,9 @@ impl Design {
             structure,
             transform,
         };
-        design.add_rows(rows);
+        design.add_rows(rows, workers);
         if design.structure.groups.len() > 1 {
-            design.find_neighbours(rows);
+            design.find_neighbours(rows, workers);
         }
         if design.structure.groups.len() > 2 {
             design.find_rest_pairs(rows);
@@ -181,87 +187,54 @@ impl Design {
         solve_lower_transpose(&self.xx_cholesky, self.p, xy);
     }
 
-    fn add_rows(&mut self, rows: &Rows) {
-        let (n, p) = (rows.n, rows.p);
-        let mut chunk = vec![0.0; CHUNK * p];
-        let mut z = ZRow::new(&self.structure, rows);
-        for begin in (0..n).step_by(CHUNK) {
-            let end = (begin + CHUNK).min(n);
-            self.transform.gather(rows, begin, end, &mut chunk);
-            for i in begin..end {
-                let w = rows.weight(i);
-                let x = &chunk[(i - begin) * p..(i - begin + 1) * p];
-                for g in 0..self.structure.groups.len() {
-                    let group = &self.structure.groups[g];
-                    let (k, level) = (group.k, rows.level(group.factor, i));
-                    let block = &mut self.diagonal[g][level * k * k..(level + 1) * k * k];
+    fn add_rows(&mut self, rows: &Rows, workers: &Workers) {
+        let (p, transform, structure) = (rows.p, &self.transform, &self.structure);
+        for part in workers.map(row_blocks(rows.n), |range| weighted_cross_product(transform, rows, range)) {
+            axpy(1.0, &part, &mut self.xx);
+        }
+        mirror(&mut self.xx, p);
+        let (mut zx, mut first) = (&mut self.zx[..], 0);
+        for (g, diagonal) in self.diagonal.iter_mut().enumerate() {
+            let (group, own) = (&structure.groups[g], &mut zx[..structure.groups[g].effects() * p]);
+            let k = group.k;
+            let cuts = || shares(group.levels, rows.n, workers);
+            let blocks = pieces(diagonal, cuts().map(|r| r.len() * k * k));
+            let products = pieces(own, cuts().map(|r| r.len() * k * p));
+            workers.for_each(cuts().zip(blocks).zip(products), |((range, blocks), products)| {
+                let mut z = ZRow::new(structure, rows);
+                for_each_row_of(transform, rows, group.factor, &range, |i, level, x| {
+                    let w = rows.weight(i);
                     let values = z.get(g, i);
                     for (c, &zc) in values.iter().enumerate() {
-                        axpy(w * zc, values, &mut block[c * k..(c + 1) * k]);
-                        let row = (group.offset + level * k + c) * p;
-                        axpy(w * zc, x, &mut self.zx[row..row + p]);
+                        axpy(w * zc, values, &mut blocks[(level * k + c) * k..(level * k + c + 1) * k]);
+                        axpy(w * zc, x, &mut products[(level * k + c) * p..(level * k + c + 1) * p]);
                     }
-                }
-            }
-            if rows.weights.is_some() {
-                for i in begin..end {
-                    let root = rows.weight(i).sqrt();
-                    chunk[(i - begin) * p..(i - begin + 1) * p].iter_mut().for_each(|v| *v *= root);
-                }
-            }
-            add_cross_product(&mut self.xx, &chunk[..(end - begin) * p], p, 1.0);
-        }
-        for c in 0..p {
-            for r in c + 1..p {
-                self.xx[r * p + c] = self.xx[c * p + r];
-            }
+                });
+            });
+            first += group.effects() * p;
+            zx = &mut self.zx[first..];
         }
     }
 
-    /// Blocks between the leading group and the others: the rows are visited level by level of the leading
-    /// group, so that one array of marks suffices.
-    fn find_neighbours(&mut self, rows: &Rows) {
+    /// Blocks between the leading group and the others.
+    fn find_neighbours(&mut self, rows: &Rows, workers: &Workers) {
         let lead = &self.structure.groups[0];
-        let rest_offset = lead.effects();
         let order = rows_by_level(rows.codes[lead.factor], lead.levels);
-        let mut mark = vec![u32::MAX; self.structure.q - rest_offset];
-        let mut z = ZRow::new(&self.structure, rows);
-        let mut found: Vec<Neighbour> = Vec::new();
-        let mut z1 = vec![0.0; lead.k];
-        for level in 0..lead.levels {
-            let members = &order.rows[order.ptr[level]..order.ptr[level + 1]];
-            found.clear();
-            for (g, group) in self.structure.groups.iter().enumerate().skip(1) {
-                for &i in members {
-                    let start = group.offset - rest_offset + rows.level(group.factor, i as usize) * group.k;
-                    if mark[start] == u32::MAX {
-                        mark[start] = 0;
-                        found.push(Neighbour { start: start as u32, group: g as u32 });
-                    }
-                }
+        let parts = workers.map(shares(lead.levels, rows.n, workers), |range| Neighbours::of_levels(&self.structure, rows, &order, range));
+        let mut level = 0;
+        for part in parts {
+            let (begin, first) = (self.neighbour_values.len(), self.neighbours.len());
+            for end in part.ends {
+                level += 1;
+                self.neighbour_ptr[level] = first + end;
             }
-            found.sort_unstable_by_key(|b| b.start);
-            for b in &found {
-                mark[b.start as usize] = self.neighbours.len() as u32;
-                self.neighbours.push(*b);
-                let size = lead.k * self.structure.groups[b.group as usize].k;
-                let begin = self.neighbour_values.len();
-                self.neighbour_values.resize(begin + size, 0.0);
-                self.neighbour_values_ptr.push(begin + size);
+            self.neighbours.extend(part.neighbours);
+            self.neighbour_values_ptr.extend(part.value_ends.iter().map(|end| begin + end));
+            if begin == 0 {
+                self.neighbour_values = part.values;
+            } else {
+                self.neighbour_values.extend(part.values);
             }
-            self.neighbour_ptr[level + 1] = self.neighbours.len();
-            for &i in members {
-                let (i, w) = (i as usize, rows.weight(i as usize));
-                z1.copy_from_slice(z.get(0, i));
-                for (g, group) in self.structure.groups.iter().enumerate().skip(1) {
-                    let start = group.offset - rest_offset + rows.level(group.factor, i) * group.k;
-                    let begin = self.neighbour_values_ptr[mark[start] as usize];
-                    for (c, &zc) in z.get(g, i).iter().enumerate() {
-                        axpy(w * zc, &z1, &mut self.neighbour_values[begin + c * lead.k..begin + (c + 1) * lead.k]);
-                    }
-                }
-            }
-            found.iter().for_each(|b| mark[b.start as usize] = u32::MAX);
         }
     }
 
@@ -308,12 +281,128 @@ impl Design {
     }
 }
 
+/// The blocks between a range of leading levels and the other groups.
+#[derive(Default)]
+struct Neighbours {
+    /// Per level the number of neighbours up to and with its own.
+    ends: Vec<usize>,
+    neighbours: Vec<Neighbour>,
+    /// Per neighbour where its values end.
+    value_ends: Vec<usize>,
+    values: Vec<f64>,
+}
+
+impl Neighbours {
+    /// The rows are visited level by level, so that one array of marks suffices.
+    fn of_levels(structure: &Structure, rows: &Rows, order: &RowOrder, range: std::ops::Range<usize>) -> Self {
+        let lead = &structure.groups[0];
+        let rest_offset = lead.effects();
+        let mut mark = vec![u32::MAX; structure.q - rest_offset];
+        let mut z = ZRow::new(structure, rows);
+        let mut found: Vec<Neighbour> = Vec::new();
+        let mut z1 = vec![0.0; lead.k];
+        let mut out = Neighbours::default();
+        for level in range {
+            let members = &order.rows[order.ptr[level]..order.ptr[level + 1]];
+            found.clear();
+            for (g, group) in structure.groups.iter().enumerate().skip(1) {
+                for &i in members {
+                    let start = group.offset - rest_offset + rows.level(group.factor, i as usize) * group.k;
+                    if mark[start] == u32::MAX {
+                        mark[start] = 0;
+                        found.push(Neighbour { start: start as u32, group: g as u32 });
+                    }
+                }
+            }
+            found.sort_unstable_by_key(|b| b.start);
+            for b in &found {
+                mark[b.start as usize] = out.neighbours.len() as u32;
+                out.neighbours.push(*b);
+                let end = out.values.len() + lead.k * structure.groups[b.group as usize].k;
+                out.values.resize(end, 0.0);
+                out.value_ends.push(end);
+            }
+            out.ends.push(out.neighbours.len());
+            for &i in members {
+                let (i, w) = (i as usize, rows.weight(i as usize));
+                z1.copy_from_slice(z.get(0, i));
+                for (g, group) in structure.groups.iter().enumerate().skip(1) {
+                    let start = group.offset - rest_offset + rows.level(group.factor, i) * group.k;
+                    let end = out.value_ends[mark[start] as usize];
+                    let values = &mut out.values[end - lead.k * group.k..end];
+                    for (c, &zc) in z.get(g, i).iter().enumerate() {
+                        axpy(w * zc, &z1, &mut values[c * lead.k..(c + 1) * lead.k]);
+                    }
+                }
+            }
+            found.iter().for_each(|b| mark[b.start as usize] = u32::MAX);
+        }
+        out
+    }
+}
+
+/// X'WX of some rows, lower triangle.
+fn weighted_cross_product(transform: &ColumnTransform, rows: &Rows, range: std::ops::Range<usize>) -> Vec<f64> {
+    let p = rows.p;
+    let (mut out, mut chunk) = (vec![0.0; p * p], vec![0.0; CHUNK * p]);
+    for begin in range.clone().step_by(CHUNK) {
+        let end = (begin + CHUNK).min(range.end);
+        transform.gather(rows, begin, end, &mut chunk);
+        if rows.weights.is_some() && p > 0 {
+            for (i, row) in (begin..end).zip(chunk.chunks_exact_mut(p)) {
+                let root = rows.weight(i).sqrt();
+                row.iter_mut().for_each(|v| *v *= root);
+            }
+        }
+        add_cross_product(&mut out, &chunk[..(end - begin) * p], p, 1.0);
+    }
+    out
+}
+
+/// Blocks of rows whose sums are formed one by one and then added: cut by the number of rows alone.
+pub fn row_blocks(n: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    ranges(n, 16 * CHUNK, 16)
+}
+
+/// A share of the levels for each thread, where there are rows enough. A level's sum is formed by one thread in the order of
+/// its rows, whatever the shares.
+pub fn shares(levels: usize, n: usize, workers: &Workers) -> impl Iterator<Item = std::ops::Range<usize>> {
+    ranges(levels, 1, workers.threads().min(n / (16 * CHUNK)))
+}
+
+/// Calls `visit(row, level - first level, centred and scaled row of X)` for the rows whose level is in a range.
+fn for_each_row_of(
+    transform: &ColumnTransform,
+    rows: &Rows,
+    factor: usize,
+    levels: &std::ops::Range<usize>,
+    mut visit: impl FnMut(usize, usize, &[f64]),
+) {
+    let (p, all) = (rows.p, levels.len() == rows.levels[factor]);
+    let mut chunk = vec![0.0; CHUNK * p];
+    let mut members: Vec<u32> = Vec::with_capacity(CHUNK);
+    for begin in (0..rows.n).step_by(CHUNK) {
+        let end = (begin + CHUNK).min(rows.n);
+        if all {
+            transform.gather(rows, begin, end, &mut chunk);
+            (begin..end).for_each(|i| visit(i, rows.level(factor, i), &chunk[(i - begin) * p..(i - begin + 1) * p]));
+            continue;
+        }
+        members.clear();
+        members.extend((begin..end).filter(|&i| levels.contains(&rows.level(factor, i))).map(|i| i as u32));
+        transform.gather_some(rows, &members, &mut chunk);
+        for (m, &i) in members.iter().enumerate() {
+            visit(i as usize, rows.level(factor, i as usize) - levels.start, &chunk[m * p..(m + 1) * p]);
+        }
+    }
+}
+
 impl ColumnTransform {
-    fn new(rows: &Rows) -> Self {
+    fn new(rows: &Rows, workers: &Workers) -> Self {
         let (n, p) = (rows.n, rows.p);
         let columns: Vec<&[f64]> = (0..p).map(|j| &rows.x[j * n..(j + 1) * n]).collect();
         let intercept = columns.iter().position(|c| c.first().is_some_and(|&v| v != 0.0 && c.iter().all(|&u| u == v)));
-        let total: f64 = (0..n).map(|i| rows.weight(i)).sum();
+        let total = if rows.weights.is_some() { workers.sum(n, |i| rows.weight(i)) } else { n as f64 };
         let (mut centre, mut scale) = (vec![0.0; p], vec![1.0; p]);
         for (j, column) in columns.iter().enumerate() {
             if intercept == Some(j) {
@@ -322,10 +411,10 @@ impl ColumnTransform {
             }
             if intercept.is_some() && total > 0.0 {
                 let pivot = column[0]; // sums of differences do not overflow the mantissa on time stamps
-                let sum: f64 = column.iter().enumerate().map(|(i, v)| rows.weight(i) * (v - pivot)).sum();
-                centre[j] = pivot + sum / total;
+                centre[j] = pivot + workers.sum(n, |i| rows.weight(i) * (column[i] - pivot)) / total;
             }
-            let sum: f64 = column.iter().enumerate().map(|(i, v)| rows.weight(i) * (v - centre[j]) * (v - centre[j])).sum();
+            let m = centre[j];
+            let sum = workers.sum(n, |i| rows.weight(i) * (column[i] - m) * (column[i] - m));
             let rms = (sum / total.max(f64::MIN_POSITIVE)).sqrt();
             if rms > 0.0 && rms.is_finite() {
                 scale[j] = rms;
@@ -350,6 +439,20 @@ impl ColumnTransform {
                 (0..column.len()).for_each(|i| out[i * p + j] = 1.0);
             } else {
                 column.iter().enumerate().for_each(|(i, v)| out[i * p + j] = (v - m) * s);
+            }
+        }
+    }
+
+    /// The same for the rows of a list.
+    fn gather_some(&self, rows: &Rows, members: &[u32], out: &mut [f64]) {
+        let (n, p) = (rows.n, rows.p);
+        for j in 0..p {
+            let (m, s) = (self.centre[j], 1.0 / self.scale[j]);
+            let column = &rows.x[j * n..(j + 1) * n];
+            if self.intercept == Some(j) {
+                (0..members.len()).for_each(|i| out[i * p + j] = 1.0);
+            } else {
+                members.iter().enumerate().for_each(|(i, &row)| out[i * p + j] = (column[row as usize] - m) * s);
             }
         }
     }

@@ -90,7 +90,7 @@ pub fn fit(design: &Design, rows: &Rows, y: &[f64], options: &Options) -> Result
     if degrees_of_freedom(design, options.reml) <= 0.0 {
         return Err("the model has as many fixed effects as rows".into());
     }
-    let response = Response::new(design, rows, y)?;
+    let response = Response::new(design, rows, y, options.workers)?;
     let mut profile = Profile::new(design, options.reml, options.workers, options.interrupted);
     profile.set_response(&response);
     let mut search = Search { profile, max_evaluations: options.max_evaluations };
@@ -174,8 +174,8 @@ fn finish(profile: &mut Profile, response: &Response, rows: &Rows, y: &[f64], fo
     axpy(response.scale, &solved.beta, &mut beta);
     let mut engine_b = b.clone();
     engine_b.iter_mut().for_each(|v| *v *= response.scale);
-    let fitted = fitted_values(design, rows, &beta, &engine_b);
-    let wrss: f64 = (0..design.n).map(|i| rows.weight(i) * (y[i] - fitted[i]) * (y[i] - fitted[i])).sum();
+    let fitted = fitted_values(design, rows, &beta, &engine_b, profile.workers);
+    let wrss = profile.workers.sum(design.n, |i| rows.weight(i) * (y[i] - fitted[i]) * (y[i] - fitted[i]));
     let nu = degrees_of_freedom(design, reml);
     design.transform.to_original(&mut beta);
     let log_det_x = solved.log_det_x + 2.0 * design.transform.log_determinant();

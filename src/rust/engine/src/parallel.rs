@@ -56,6 +56,11 @@ impl Workers {
             None => items.map(visit).collect(),
         }
     }
+
+    /// Sum of `term(0) + ... + term(n - 1)`.
+    pub fn sum(&self, n: usize, term: impl Fn(usize) -> f64 + Sync + Send) -> f64 {
+        self.map(ranges(n, 1 << 14, 64), |range| range.map(&term).sum::<f64>()).into_iter().sum()
+    }
 }
 
 /// Ranges of about equal length that cover 0..n: as many as `most`, but none shorter than `least`.

@@ -1,6 +1,7 @@
 //! Cross-products of a response with the design, and passes over the rows that need a fitted model.
 
-use crate::design::{Design, ZRow};
+use crate::design::{row_blocks, shares, Design, ZRow};
+use crate::parallel::{pieces, Workers};
 use crate::small::{axpy, dot};
 use crate::terms::Rows;
 
@@ -25,10 +26,10 @@ pub struct Response {
 const CHUNK: usize = 512;
 
 impl Response {
-    /// Two passes over the rows: the regression on X, then the cross-products of its residuals.
-    pub fn new(design: &Design, rows: &Rows, y: &[f64]) -> Result<Self, String> {
+    /// Passes over the rows: the regression on X, its residuals, and their cross-products.
+    pub fn new(design: &Design, rows: &Rows, y: &[f64], workers: &Workers) -> Result<Self, String> {
         let mut out = Response::empty(design);
-        out.fill(design, rows, y, &mut Vec::new())?;
+        out.fill(design, rows, y, &mut Vec::new(), workers)?;
         Ok(out)
     }
 
@@ -38,7 +39,7 @@ impl Response {
     }
 
     /// Overwrites everything by another response's; `residual` is memory to work in.
-    pub fn fill(&mut self, design: &Design, rows: &Rows, y: &[f64], residual: &mut Vec<f64>) -> Result<(), String> {
+    pub fn fill(&mut self, design: &Design, rows: &Rows, y: &[f64], residual: &mut Vec<f64>, workers: &Workers) -> Result<(), String> {
         if y.len() != design.n {
             return Err(format!("the response has {} values for {} rows", y.len(), design.n));
         }
@@ -48,47 +49,75 @@ impl Response {
         let (first, largest) = (y.first().copied().unwrap_or(0.0), y.iter().fold(0.0_f64, |m, v| m.max(v.abs())));
         let shift = if design.transform.intercept.is_some() { first } else { 0.0 };
         self.beta0.fill(0.0);
-        for_each_row(design, rows, |i, x| axpy(rows.weight(i) * (y[i] - shift), x, &mut self.beta0));
+        for part in workers.map(row_blocks(design.n), |range| {
+            let mut xy = vec![0.0; design.p];
+            for_each_row(design, rows, range, |i, x| axpy(rows.weight(i) * (y[i] - shift), x, &mut xy));
+            xy
+        }) {
+            axpy(1.0, &part, &mut self.beta0);
+        }
         design.least_squares(&mut self.beta0);
         residual.resize(design.n, 0.0);
-        let mut yy = 0.0;
-        for_each_row(design, rows, |i, x| {
-            residual[i] = (y[i] - shift) - dot(x, &self.beta0);
-            yy += rows.weight(i) * residual[i] * residual[i];
+        let beta0 = &self.beta0;
+        let items = row_blocks(design.n).zip(pieces(residual, row_blocks(design.n).map(|r| r.len())));
+        let squares = workers.map(items, |(range, residual)| {
+            let (begin, mut yy) = (range.start, 0.0);
+            for_each_row(design, rows, range, |i, x| {
+                let r = (y[i] - shift) - dot(x, beta0);
+                residual[i - begin] = r;
+                yy += rows.weight(i) * r * r;
+            });
+            yy
         });
         if let Some(j) = design.transform.intercept {
             self.beta0[j] += shift;
         }
-        let scale = (yy / design.n as f64).sqrt();
+        let scale = (squares.iter().sum::<f64>() / design.n as f64).sqrt();
         self.scale = if scale > largest * 1e-300 && scale > 0.0 { scale } else { 1.0 };
         residual.iter_mut().for_each(|r| *r /= self.scale);
-        self.add_rows(design, rows, residual);
+        self.add_rows(design, rows, residual, workers);
         Ok(())
     }
 
-    fn add_rows(&mut self, design: &Design, rows: &Rows, y: &[f64]) {
-        self.zy.fill(0.0);
+    fn add_rows(&mut self, design: &Design, rows: &Rows, y: &[f64], workers: &Workers) {
         self.xy.fill(0.0);
         self.yy = 0.0;
-        let mut z = ZRow::new(&design.structure, rows);
-        for_each_row(design, rows, |i, x| {
-            let wy = rows.weight(i) * y[i];
-            self.yy += wy * y[i];
-            axpy(wy, x, &mut self.xy);
-            for (g, group) in design.structure.groups.iter().enumerate() {
-                let start = group.offset + rows.level(group.factor, i) * group.k;
-                axpy(wy, z.get(g, i), &mut self.zy[start..start + group.k]);
-            }
-        });
+        for (xy, yy) in workers.map(row_blocks(design.n), |range| {
+            let (mut xy, mut yy) = (vec![0.0; design.p], 0.0);
+            for_each_row(design, rows, range, |i, x| {
+                let wy = rows.weight(i) * y[i];
+                yy += wy * y[i];
+                axpy(wy, x, &mut xy);
+            });
+            (xy, yy)
+        }) {
+            axpy(1.0, &xy, &mut self.xy);
+            self.yy += yy;
+        }
+        self.zy.fill(0.0);
+        for (g, group) in design.structure.groups.iter().enumerate() {
+            let own = &mut self.zy[group.offset..group.offset + group.effects()];
+            let cuts = || shares(group.levels, design.n, workers);
+            workers.for_each(cuts().zip(pieces(own, cuts().map(|r| r.len() * group.k))), |(range, out)| {
+                let mut z = ZRow::new(&design.structure, rows);
+                for (i, y) in y.iter().enumerate() {
+                    let level = rows.level(group.factor, i);
+                    if range.contains(&level) {
+                        let start = (level - range.start) * group.k;
+                        axpy(rows.weight(i) * y, z.get(g, i), &mut out[start..start + group.k]);
+                    }
+                }
+            });
+        }
     }
 }
 
 /// Calls `visit` with each row's index and its centred and scaled row of X.
-fn for_each_row(design: &Design, rows: &Rows, mut visit: impl FnMut(usize, &[f64])) {
+fn for_each_row(design: &Design, rows: &Rows, range: std::ops::Range<usize>, mut visit: impl FnMut(usize, &[f64])) {
     let p = design.p;
-    let mut chunk = vec![0.0; CHUNK * p];
-    for begin in (0..design.n).step_by(CHUNK) {
-        let end = (begin + CHUNK).min(design.n);
+    let mut chunk = vec![0.0; CHUNK.min(range.len()) * p];
+    for begin in range.clone().step_by(CHUNK) {
+        let end = (begin + CHUNK).min(range.end);
         design.transform.gather(rows, begin, end, &mut chunk);
         (begin..end).for_each(|i| visit(i, &chunk[(i - begin) * p..(i - begin + 1) * p]));
     }
@@ -96,16 +125,20 @@ fn for_each_row(design: &Design, rows: &Rows, mut visit: impl FnMut(usize, &[f64
 
 /// Fitted values X beta + Z b, where `beta` belongs to the engine's X and `b` (in the engine's order and
 /// column scale) to its Z; `intercept` is what is added to every row.
-pub fn fitted_values(design: &Design, rows: &Rows, beta: &[f64], b: &[f64]) -> Vec<f64> {
+pub fn fitted_values(design: &Design, rows: &Rows, beta: &[f64], b: &[f64], workers: &Workers) -> Vec<f64> {
     let mut out = vec![0.0; design.n];
-    let mut z = ZRow::new(&design.structure, rows);
-    for_each_row(design, rows, |i, x| {
-        let mut mu = dot(x, beta);
-        for (g, group) in design.structure.groups.iter().enumerate() {
-            let start = group.offset + rows.level(group.factor, i) * group.k;
-            mu += dot(z.get(g, i), &b[start..start + group.k]);
-        }
-        out[i] = mu;
+    let items = row_blocks(design.n).zip(pieces(&mut out, row_blocks(design.n).map(|r| r.len())));
+    workers.for_each(items, |(range, out)| {
+        let mut z = ZRow::new(&design.structure, rows);
+        let first = range.start;
+        for_each_row(design, rows, range, |i, x| {
+            let mut mu = dot(x, beta);
+            for (g, group) in design.structure.groups.iter().enumerate() {
+                let start = group.offset + rows.level(group.factor, i) * group.k;
+                mu += dot(z.get(g, i), &b[start..start + group.k]);
+            }
+            out[i - first] = mu;
+        });
     });
     out
 }

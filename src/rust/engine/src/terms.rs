@@ -4,6 +4,7 @@
 //! [`Group`] with K = sum of k columns, so that a level's effects stand together; its relative covariance
 //! factor Lambda is then block diagonal with one lower triangular block per term.
 
+use crate::parallel::Workers;
 use crate::small::{semidefinite_cholesky, transpose};
 
 /// The data of one model, row by row, borrowed from the caller: nothing here is copied.
@@ -184,14 +185,14 @@ pub struct Structure {
 
 impl Structure {
     /// Merges the terms into groups and measures the columns' scales in one pass over each column.
-    pub fn new(rows: &Rows) -> Self {
+    pub fn new(rows: &Rows, workers: &Workers) -> Self {
         let mut factors: Vec<usize> = Vec::new();
         for term in &rows.terms {
             if !factors.contains(&term.factor) {
                 factors.push(term.factor);
             }
         }
-        let mut groups: Vec<Group> = factors.iter().map(|&factor| Self::group(rows, factor)).collect();
+        let mut groups: Vec<Group> = factors.iter().map(|&factor| Self::group(rows, factor, workers)).collect();
         groups.sort_by_key(|g| std::cmp::Reverse(g.effects())); // stable, so ties keep the caller's order
         let mut q = 0;
         for g in &mut groups {
@@ -210,13 +211,13 @@ impl Structure {
         Structure { groups, entries, q }
     }
 
-    fn group(rows: &Rows, factor: usize) -> Group {
+    fn group(rows: &Rows, factor: usize, workers: &Workers) -> Group {
         let (mut terms, mut columns, mut k) = (Vec::new(), Vec::new(), 0);
         for (index, term) in rows.terms.iter().enumerate().filter(|(_, t)| t.factor == factor) {
             terms.push((index, term.k, k));
             match term.z {
                 None => columns.push(ColumnBasis { centre: 0.0, scale: 1.0, constant: None }),
-                Some(z) => columns.extend(column_bases(z, rows.n, k)),
+                Some(z) => columns.extend(column_bases(z, rows.n, k, workers)),
             }
             k += term.k;
         }
@@ -315,24 +316,24 @@ fn flip_columns(block: &[f64], k: usize) -> Vec<f64> {
 }
 
 /// Bases of a term's columns; `first` is the place of its first column in the group.
-fn column_bases(z: &[f64], n: usize, first: usize) -> Vec<ColumnBasis> {
+fn column_bases(z: &[f64], n: usize, first: usize, workers: &Workers) -> Vec<ColumnBasis> {
     let columns: Vec<&[f64]> = z.chunks_exact(n).collect();
     let constant = columns.iter().position(|c| c[0] != 0.0 && c.iter().all(|v| *v == c[0]));
     let basis = |(j, column): (usize, &&[f64])| {
         let centred = constant.filter(|&c| c != j);
-        let centre = if centred.is_some() { column[0] + column.iter().map(|v| v - column[0]).sum::<f64>() / n as f64 } else { 0.0 };
-        let size = root_mean_square(column, centre);
+        let centre = if centred.is_some() { column[0] + workers.sum(n, |i| column[i] - column[0]) / n as f64 } else { 0.0 };
+        let size = root_mean_square(column, centre, workers);
         ColumnBasis { centre, scale: if constant == Some(j) { column[0] } else { size }, constant: centred.map(|c| first + c) }
     };
     columns.iter().enumerate().map(basis).collect()
 }
 
-fn root_mean_square(column: &[f64], centre: f64) -> f64 {
+fn root_mean_square(column: &[f64], centre: f64, workers: &Workers) -> f64 {
     let largest = column.iter().fold(0.0_f64, |m, v| m.max((v - centre).abs()));
     if largest == 0.0 || !largest.is_finite() {
         return 1.0;
     }
-    let sum: f64 = column.iter().map(|v| ((v - centre) / largest).powi(2)).sum();
+    let sum = workers.sum(column.len(), |i| ((column[i] - centre) / largest).powi(2));
     largest * (sum / column.len() as f64).sqrt()
 }
 
@@ -375,7 +376,7 @@ mod tests {
     fn terms_of_one_factor_merge() {
         let z = [2.0, -2.0, 2.0, -2.0];
         let terms = vec![Term { factor: 1, z: None, k: 1 }, Term { factor: 0, z: None, k: 1 }, Term { factor: 1, z: Some(&z), k: 1 }];
-        let s = Structure::new(&rows(vec![&[1, 1, 2, 2], &[1, 2, 3, 4]], vec![2, 4], terms));
+        let s = Structure::new(&rows(vec![&[1, 1, 2, 2], &[1, 2, 3, 4]], vec![2, 4], terms), Workers::none());
         assert_eq!(s.groups.len(), 2);
         assert_eq!((s.groups[0].factor, s.groups[0].k, s.groups[1].offset, s.q), (1, 2, 8, 10));
         let lambda = s.lambda(&[0.5, 3.0, 0.25]);
@@ -389,7 +390,7 @@ mod tests {
         // theta (0, .3, .4), (0, .5, 0) and (0, 0, .5) give the same covariance.
         let z = [1.0, 1.0, 1.0, 1.0];
         let zz = [z, z].concat();
-        let s = Structure::new(&rows(vec![&[1, 1, 2, 2]], vec![2], vec![Term { factor: 0, z: Some(&zz), k: 2 }]));
+        let s = Structure::new(&rows(vec![&[1, 1, 2, 2]], vec![2], vec![Term { factor: 0, z: Some(&zz), k: 2 }]), Workers::none());
         for theta in [[0.0, 0.3, 0.4], [0.0, 0.5, 0.0], [0.0, 0.0, 0.5], [0.0, -0.5, 0.0]] {
             let mut lambda = s.lambda(&theta);
             s.canonical(&mut lambda);
@@ -401,7 +402,7 @@ mod tests {
     #[test]
     fn the_engines_columns_span_the_same_model() {
         let z = [vec![1.0; 4], vec![7.0, 9.0, 8.0, 12.0], vec![2.0, -1.0, 5.0, 6.0]].concat();
-        let s = Structure::new(&rows(vec![&[1, 1, 2, 2]], vec![2], vec![Term { factor: 0, z: Some(&z), k: 3 }]));
+        let s = Structure::new(&rows(vec![&[1, 1, 2, 2]], vec![2], vec![Term { factor: 0, z: Some(&z), k: 3 }]), Workers::none());
         let theta = [0.5, 0.3, -0.2, 0.7, 0.1, 0.4];
         let lambda = s.lambda(&theta);
         s.theta(&lambda).iter().zip(&theta).for_each(|(a, b)| assert!((a - b).abs() < 1e-14));

@@ -7,6 +7,7 @@ use engine::design::Design;
 use engine::error::FitError;
 use engine::evaluation::Factor;
 use engine::fit::{criterion, fit, Options};
+use engine::parallel::Workers;
 use engine::response::Response;
 use engine::terms::{Rows, Term};
 
@@ -97,7 +98,7 @@ fn no_neighbour_of_the_optimum_is_better() {
     for (name, model) in designs() {
         let rows = model.rows();
         let design = Design::new(&rows).unwrap();
-        let response = Response::new(&design, &rows, &model.y).unwrap();
+        let response = Response::new(&design, &rows, &model.y, Workers::none()).unwrap();
         let mut factor = Factor::new(&design);
         for reml in [true, false] {
             let f = fit(&design, &rows, &model.y, &Options { reml, ..Options::default() }).unwrap();

@@ -16,7 +16,7 @@ fn criterion_equals_the_dense_reference() {
     for (name, model) in designs() {
         let rows = model.rows();
         let design = Design::new(&rows).unwrap();
-        let response = Response::new(&design, &rows, &model.y).unwrap();
+        let response = Response::new(&design, &rows, &model.y, Workers::none()).unwrap();
         let mut factor = Factor::new(&design);
         let theta = some_theta(&model);
         let zero = vec![0.0; theta.len()];
@@ -51,7 +51,7 @@ fn gradient_equals_finite_differences() {
 
 fn gradient_is_exact(name: &str, model: &Model, design: &Design) {
     let rows = model.rows();
-    let response = Response::new(design, &rows, &model.y).unwrap();
+    let response = Response::new(design, &rows, &model.y, Workers::none()).unwrap();
     let mut factor = Factor::new(design);
     let theta = some_theta(model);
     for reml in [true, false] {
@@ -80,7 +80,7 @@ fn exact_second_derivatives_equal_differences_of_the_gradient() {
             continue;
         }
         checked.push(name);
-        let response = Response::new(&design, &rows, &model.y).unwrap();
+        let response = Response::new(&design, &rows, &model.y, Workers::none()).unwrap();
         let theta = some_theta(&model);
         for reml in [true, false] {
             let (_, hessian) = derivatives(&design, &response, &theta, reml).unwrap();
@@ -110,7 +110,7 @@ fn average_information_has_the_size_of_the_hessian() {
         let rows = model.rows();
         let mut design = Design::new(&rows).unwrap();
         design.coupling = None;
-        let response = Response::new(&design, &rows, &model.y).unwrap();
+        let response = Response::new(&design, &rows, &model.y, Workers::none()).unwrap();
         let options = engine::fit::Options::default();
         let fit = engine::fit::fit(&design, &rows, &model.y, &options).unwrap();
         assert!(fit.converged, "{name}: {}", fit.message);
