@@ -213,7 +213,7 @@ impl<'a> Profile<'a> {
                 log_det_x: evaluation.log_det_x,
                 xvx: evaluation.xvx.clone(),
                 effects: response.map(|r| {
-                    let u = evaluation.spherical_effects(classes, &lambda[0], &r.zy);
+                    let u = evaluation.spherical_effects(classes, &lambda[0], &r.zy, self.workers);
                     let b = scale_effects(self.design, lambda, &u);
                     (u, b)
                 }),
@@ -245,7 +245,7 @@ impl<'a> Profile<'a> {
         self.known_there = There::Nothing;
         let (log_det_m, log_det_x, r2) = match &mut self.solver {
             Solver::One { classes, evaluation, moments, xy, yy } => {
-                if !evaluation.solve(classes, &self.lambda[0], &self.design.xx, xy, *yy, moments) {
+                if !evaluation.solve(classes, &self.lambda[0], &self.design.xx, xy, *yy, moments, self.workers) {
                     return None;
                 }
                 (evaluation.log_det_m, evaluation.log_det_x, evaluation.r2)
@@ -276,7 +276,7 @@ impl<'a> Profile<'a> {
         }
         match &mut self.solver {
             Solver::One { classes, evaluation, .. } => {
-                evaluation.derivatives(design, classes, &self.lambda[0], degrees_of_freedom(design, reml), reml, frame)
+                evaluation.derivatives(design, classes, &self.lambda[0], degrees_of_freedom(design, reml), reml, frame, self.workers)
             }
             Solver::Few { at, work, solution, .. } => {
                 if !done {

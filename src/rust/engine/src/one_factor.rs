@@ -7,9 +7,11 @@
 //! [`crate::derivatives`], whose letters are used here) are exact, the trace of P V_k P V_l included.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use crate::derivatives::{Derivatives, Frame};
 use crate::design::Design;
+use crate::parallel::{pieces, ranges, Workers};
 use crate::small::*;
 
 /// Levels after which it shows whether a design is balanced.
@@ -57,6 +59,18 @@ pub struct Evaluation {
     h1: Vec<f64>,
     h2: Vec<f64>,
     xvy: Vec<f64>,
+    sums: Sums,
+    parts: Vec<Part>,
+}
+
+/// What a range of classes adds, and the memory for it.
+#[derive(Clone, Debug)]
+struct Part {
+    log_det_m: f64,
+    r2: f64,
+    xvx: Vec<f64>,
+    xvy: Vec<f64>,
+    positive: bool,
     sums: Sums,
     class: ClassWork,
 }
@@ -158,61 +172,88 @@ impl Classes {
             h1: vec![0.0; n * k],
             h2: vec![0.0; n * kk],
             xvy: vec![0.0; p],
-            sums: Sums {
-                trace: vec![0.0; kk],
-                t: vec![0.0; kk],
-                fixed: vec![0.0; kk],
-                gg: vec![0.0; kk],
-                forms: vec![0.0; kk * kk],
-                fg: vec![0.0; kk * p],
-                ff: vec![0.0; k * (k + 1) / 2 * p * p],
-            },
-            class: ClassWork {
-                block: vec![0.0; kk],
-                product: vec![0.0; kk],
-                r: vec![0.0; kk],
-                t: vec![0.0; kk],
-                gg: vec![0.0; kk],
-                g: vec![0.0; k],
-                f: vec![0.0; k * p],
-                w: vec![0.0; k],
-                v: vec![0.0; k],
-            },
+            sums: Sums::new(k, p),
+            parts: class_ranges(n).map(|_| Part::new(k, p)).collect(),
         }
     }
 }
 
-impl Evaluation {
-    /// Factors and solves at a Lambda. False when a matrix is not positive definite.
-    pub fn solve(&mut self, classes: &Classes, lambda: &[f64], xx: &[f64], xy: &[f64], yy: f64, moments: &Moments) -> bool {
-        match classes.k {
-            1 => self.solve_k(classes, 1, lambda, xx, xy, yy, moments),
-            2 => self.solve_k(classes, 2, lambda, xx, xy, yy, moments),
-            3 => self.solve_k(classes, 3, lambda, xx, xy, yy, moments),
-            4 => self.solve_k(classes, 4, lambda, xx, xy, yy, moments),
-            k => self.solve_k(classes, k, lambda, xx, xy, yy, moments),
+/// The ranges of classes whose sums are formed one by one.
+fn class_ranges(classes: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    ranges(classes, 1024, 64)
+}
+
+impl Sums {
+    fn new(k: usize, p: usize) -> Self {
+        let square = || vec![0.0; k * k];
+        Sums {
+            trace: square(),
+            t: square(),
+            fixed: square(),
+            gg: square(),
+            forms: vec![0.0; k.pow(4)],
+            fg: vec![0.0; k * k * p],
+            ff: vec![0.0; k * (k + 1) / 2 * p * p],
         }
     }
 
-    /// The body for K columns; inlined for each small K, so that its loops unroll.
+    fn all(&mut self) -> [&mut Vec<f64>; 7] {
+        [&mut self.trace, &mut self.t, &mut self.fixed, &mut self.gg, &mut self.forms, &mut self.fg, &mut self.ff]
+    }
+
+    fn add(&mut self, other: &mut Sums) {
+        self.all().into_iter().zip(other.all()).for_each(|(sum, part)| axpy(1.0, part, sum));
+    }
+}
+
+impl Part {
+    fn new(k: usize, p: usize) -> Self {
+        let square = || vec![0.0; k * k];
+        let class = ClassWork {
+            block: square(),
+            product: square(),
+            r: square(),
+            t: square(),
+            gg: square(),
+            g: vec![0.0; k],
+            f: vec![0.0; k * p],
+            w: vec![0.0; k],
+            v: vec![0.0; k],
+        };
+        Part { log_det_m: 0.0, r2: 0.0, xvx: vec![0.0; p * p], xvy: vec![0.0; p], positive: true, sums: Sums::new(k, p), class }
+    }
+
+    /// Factors and solves for a range of classes, whose places in the evaluation's vectors are given.
     #[allow(clippy::too_many_arguments)]
     #[inline(always)]
-    fn solve_k(&mut self, classes: &Classes, k: usize, lambda: &[f64], xx: &[f64], xy: &[f64], yy: f64, moments: &Moments) -> bool {
+    fn solve(
+        &mut self,
+        classes: &Classes,
+        k: usize,
+        range: Range<usize>,
+        lambda: &[f64],
+        moments: &Moments,
+        l: &mut [f64],
+        hx: &mut [f64],
+        h1: &mut [f64],
+        h2: &mut [f64],
+    ) {
         let (p, kk) = (classes.p, k * k);
-        self.xvx.copy_from_slice(xx);
-        self.xvy.copy_from_slice(xy);
-        self.r2 = yy;
-        self.log_det_m = 0.0;
-        for (class, &m) in classes.size.iter().enumerate() {
-            let l = &mut self.l[class * kk..(class + 1) * kk];
+        self.xvx.fill(0.0);
+        self.xvy.fill(0.0);
+        (self.r2, self.log_det_m, self.positive) = (0.0, 0.0, true);
+        for (i, class) in range.enumerate() {
+            let m = classes.size[class];
+            let l = &mut l[i * kk..(i + 1) * kk];
             times_lower(&classes.a[class * kk..(class + 1) * kk], lambda, k, l);
             (0..k).for_each(|c| lower_transpose_times(lambda, k, &mut l[c * k..(c + 1) * k]));
             (0..k).for_each(|i| l[i * k + i] += 1.0);
             if !cholesky(l, k) {
-                return false;
+                self.positive = false;
+                return;
             }
             self.log_det_m += 2.0 * m * log_diagonal(l, k);
-            let hx = &mut self.hx[class * k * p..(class + 1) * k * p];
+            let hx = &mut hx[i * k * p..(i + 1) * k * p];
             let zx = &classes.zx[class * k * p..(class + 1) * k * p];
             for r in 0..k {
                 let row = &mut hx[r * p..(r + 1) * p];
@@ -220,11 +261,11 @@ impl Evaluation {
                 (r..k).for_each(|s| axpy(lambda[r * k + s], &zx[s * p..(s + 1) * p], row));
             }
             solve_lower_rows(l, k, hx, p);
-            let h1 = &mut self.h1[class * k..(class + 1) * k];
+            let h1 = &mut h1[i * k..(i + 1) * k];
             h1.copy_from_slice(&moments.first[class * k..(class + 1) * k]);
             lower_transpose_times(lambda, k, h1);
             solve_lower(l, k, h1);
-            let h2 = &mut self.h2[class * kk..(class + 1) * kk];
+            let h2 = &mut h2[i * kk..(i + 1) * kk];
             times_lower(&moments.second[class * kk..(class + 1) * kk], lambda, k, h2);
             for c in 0..k {
                 lower_transpose_times(lambda, k, &mut h2[c * k..(c + 1) * k]);
@@ -240,6 +281,49 @@ impl Evaluation {
                 self.r2 -= h2[r * k + r];
             }
         }
+    }
+}
+
+impl Evaluation {
+    /// Factors and solves at a Lambda. False when a matrix is not positive definite.
+    #[allow(clippy::too_many_arguments)]
+    pub fn solve(
+        &mut self,
+        classes: &Classes,
+        lambda: &[f64],
+        xx: &[f64],
+        xy: &[f64],
+        yy: f64,
+        moments: &Moments,
+        workers: &Workers,
+    ) -> bool {
+        let (k, p, kk, n) = (classes.k, classes.p, classes.k * classes.k, classes.size.len());
+        if let [part] = &mut self.parts[..] {
+            let (l, hx, h1, h2) = (&mut self.l, &mut self.hx, &mut self.h1, &mut self.h2);
+            with_constant!(k, K, part.solve(classes, K, 0..n, lambda, moments, l, hx, h1, h2));
+        } else {
+            let cuts = || class_ranges(n);
+            let l = pieces(&mut self.l, cuts().map(|r| r.len() * kk));
+            let hx = pieces(&mut self.hx, cuts().map(|r| r.len() * k * p));
+            let h1 = pieces(&mut self.h1, cuts().map(|r| r.len() * k));
+            let h2 = pieces(&mut self.h2, cuts().map(|r| r.len() * kk));
+            let items = cuts().zip(&mut self.parts).zip(l.into_iter().zip(hx)).zip(h1.into_iter().zip(h2));
+            workers.for_each(items, |(((range, part), (l, hx)), (h1, h2))| {
+                with_constant!(k, K, part.solve(classes, K, range, lambda, moments, l, hx, h1, h2));
+            });
+        }
+        self.xvx.copy_from_slice(xx);
+        self.xvy.copy_from_slice(xy);
+        (self.r2, self.log_det_m) = (yy, 0.0);
+        for part in &self.parts {
+            if !part.positive {
+                return false;
+            }
+            axpy(1.0, &part.xvx, &mut self.xvx);
+            axpy(1.0, &part.xvy, &mut self.xvy);
+            self.r2 += part.r2;
+            self.log_det_m += part.log_det_m;
+        }
         if !cholesky(&mut self.xvx, p) {
             return false;
         }
@@ -253,18 +337,21 @@ impl Evaluation {
     }
 
     /// Spherical random effects u_j = L^-T (L^-1 Lambda'z_j - H beta) at the Lambda that was last solved at.
-    pub fn spherical_effects(&self, classes: &Classes, lambda: &[f64], zy: &[f64]) -> Vec<f64> {
+    pub fn spherical_effects(&self, classes: &Classes, lambda: &[f64], zy: &[f64], workers: &Workers) -> Vec<f64> {
         let (k, p) = (classes.k, classes.p);
-        let mut u = zy.to_vec();
-        for (u, &class) in u.chunks_exact_mut(k).zip(&classes.class_of) {
-            let class = class as usize;
-            let l = &self.l[class * k * k..(class + 1) * k * k];
-            lower_transpose_times(lambda, k, u);
-            solve_lower(l, k, u);
-            (0..k).for_each(|r| u[r] -= dot(&self.hx[(class * k + r) * p..(class * k + r + 1) * p], &self.beta));
-            solve_lower_transpose(l, k, u);
-        }
-        u
+        let mut out = zy.to_vec();
+        let cuts = || class_ranges(classes.class_of.len());
+        workers.for_each(cuts().zip(pieces(&mut out, cuts().map(|r| r.len() * k))), |(range, u)| {
+            for (u, &class) in u.chunks_exact_mut(k).zip(&classes.class_of[range]) {
+                let class = class as usize;
+                let l = &self.l[class * k * k..(class + 1) * k * k];
+                lower_transpose_times(lambda, k, u);
+                solve_lower(l, k, u);
+                (0..k).for_each(|r| u[r] -= dot(&self.hx[(class * k + r) * p..(class * k + r + 1) * p], &self.beta));
+                solve_lower_transpose(l, k, u);
+            }
+        });
+        out
     }
 
     /// Calls `visit(number of levels, M_j^-1)` for each class.
@@ -276,27 +363,46 @@ impl Evaluation {
     }
 
     /// Derivatives at the Lambda that was last solved at; its diagonal must not be zero.
-    pub fn derivatives(&mut self, design: &Design, classes: &Classes, lambda: &[f64], nu: f64, reml: bool, frame: &Frame) -> Derivatives {
-        match classes.k {
-            1 => self.sum_classes(classes, 1, lambda, nu, reml),
-            2 => self.sum_classes(classes, 2, lambda, nu, reml),
-            3 => self.sum_classes(classes, 3, lambda, nu, reml),
-            4 => self.sum_classes(classes, 4, lambda, nu, reml),
-            k => self.sum_classes(classes, k, lambda, nu, reml),
-        }
+    #[allow(clippy::too_many_arguments)]
+    pub fn derivatives(
+        &mut self,
+        design: &Design,
+        classes: &Classes,
+        lambda: &[f64],
+        nu: f64,
+        reml: bool,
+        frame: &Frame,
+        workers: &Workers,
+    ) -> Derivatives {
+        let mut parts = std::mem::take(&mut self.parts);
+        workers.for_each(class_ranges(classes.size.len()).zip(&mut parts), |(range, part)| {
+            with_constant!(classes.k, K, self.sum_classes(classes, K, range, lambda, nu, reml, &mut part.sums, &mut part.class));
+        });
+        self.sums.all().into_iter().for_each(|v| v.fill(0.0));
+        parts.iter_mut().for_each(|part| self.sums.add(&mut part.sums));
+        self.parts = parts;
         self.assemble(design, lambda, nu, reml, frame)
     }
 
+    #[allow(clippy::too_many_arguments)]
     #[inline(always)]
-    fn sum_classes(&mut self, classes: &Classes, k: usize, lambda: &[f64], nu: f64, reml: bool) {
+    fn sum_classes(
+        &self,
+        classes: &Classes,
+        k: usize,
+        range: Range<usize>,
+        lambda: &[f64],
+        nu: f64,
+        reml: bool,
+        s: &mut Sums,
+        w: &mut ClassWork,
+    ) {
         let (p, kk) = (classes.p, k * k);
         let reml = reml && p > 0;
         let weight = 2.0 * nu / self.r2;
-        let (s, w) = (&mut self.sums, &mut self.class);
-        for v in [&mut s.trace, &mut s.t, &mut s.fixed, &mut s.gg, &mut s.forms, &mut s.fg, &mut s.ff] {
-            v.fill(0.0);
-        }
-        for (class, &m) in classes.size.iter().enumerate() {
+        s.all().into_iter().for_each(|v| v.fill(0.0));
+        for class in range {
+            let m = classes.size[class];
             let l = &self.l[class * kk..(class + 1) * kk];
             let hx = &self.hx[class * k * p..(class + 1) * k * p];
             // R = Lambda^-T L^-T, column by column
