@@ -13,6 +13,9 @@
 //! (nu / r2) y'P V_k P V_l P y stands for it, which gives the average information (Gilmour, Thompson and Cullis
 //! 1995, doi:10.2307/2533274).
 
+use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
+use faer::{MatMut, MatRef};
+
 use crate::design::Design;
 use crate::evaluation::{degrees_of_freedom, level_ranges, scale_vector, Factor, Solution};
 use crate::parallel::{pieces, Workers};
@@ -29,6 +32,8 @@ pub struct Curvature {
     pub fixed: Vec<Vec<f64>>,
     /// F = Z'V^-1X, a row of length p per random effect.
     pub f: Vec<f64>,
+    /// F whitened by X'V^-1X (REML only), in rows likewise.
+    pub whitened: Vec<f64>,
     /// S^-1 on its pattern.
     pub rest_inverse: Vec<f64>,
     /// U S^-1, K values for each of the adjacency's columns.
@@ -135,6 +140,7 @@ impl Curvature {
             trace: squares(),
             fixed: squares(),
             f: vec![0.0; design.structure.q * design.p],
+            whitened: vec![0.0; design.structure.q * design.p],
             rest_inverse: vec![0.0; if rest { design.layout.len() } else { 0 }],
             coupled: if rest { Coupled::new(design) } else { Coupled::default() },
         }
@@ -149,7 +155,7 @@ impl Curvature {
         self.rest_traces(design, factor);
         self.f.copy_from_slice(&factor.half_x);
         factor.backward(design, &mut self.f, design.p, workers);
-        self.fixed_part(design, &factor.lambda, &factor.xvx, reml);
+        self.fixed_part(design, &factor.lambda, &factor.xvx, reml, workers);
     }
 
     /// The traces of the leading group, and what its rows of M^-1 add to those of the others.
@@ -204,23 +210,26 @@ impl Curvature {
     }
 
     /// F = Lambda^-T M^-1 Lambda'Z'WX where M^-1 Lambda'Z'WX is in `f`, and the sums of F_j (X'V^-1X)^-1 F_j'.
-    pub fn fixed_part(&mut self, design: &Design, lambda: &Lambda, xvx: &[f64], reml: bool) {
+    pub fn fixed_part(&mut self, design: &Design, lambda: &Lambda, xvx: &[f64], reml: bool, workers: &Workers) {
         let p = design.p;
+        for (g, group) in design.structure.groups.iter().enumerate() {
+            let own = &mut self.f[group.offset * p..(group.offset + group.effects()) * p];
+            own.chunks_exact_mut((group.k * p).max(1)).for_each(|rows| solve_lower_transpose_rows(&lambda[g], group.k, rows, p));
+        }
         self.fixed.iter_mut().for_each(|f| f.fill(0.0));
-        let mut whitened: Vec<f64> = Vec::new();
+        if !reml || p == 0 {
+            return;
+        }
+        self.whitened.copy_from_slice(&self.f);
+        let columns = MatMut::from_column_major_slice_mut(&mut self.whitened, p, design.structure.q);
+        let xvx = MatRef::from_column_major_slice(xvx, p, p);
+        workers.install(|par| solve_lower_triangular_in_place(xvx, columns, par));
         for (g, group) in design.structure.groups.iter().enumerate() {
             let k = group.k;
-            for level in 0..group.levels {
-                let rows = (group.offset + level * k) * p..(group.offset + (level + 1) * k) * p;
-                solve_lower_transpose_rows(&lambda[g], k, &mut self.f[rows.clone()], p);
-                if reml {
-                    whitened.clear();
-                    whitened.extend_from_slice(&self.f[rows]);
-                    (0..k).for_each(|r| solve_lower(xvx, p, &mut whitened[r * p..(r + 1) * p]));
-                    for c in 0..k {
-                        for r in 0..k {
-                            self.fixed[g][c * k + r] += dot(&whitened[r * p..(r + 1) * p], &whitened[c * p..(c + 1) * p]);
-                        }
+            for rows in self.whitened[group.offset * p..(group.offset + group.effects()) * p].chunks_exact(k * p) {
+                for c in 0..k {
+                    for r in 0..k {
+                        self.fixed[g][c * k + r] += dot(&rows[r * p..(r + 1) * p], &rows[c * p..(c + 1) * p]);
                     }
                 }
             }

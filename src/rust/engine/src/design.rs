@@ -16,6 +16,10 @@ use crate::rest::{Adjacency, RestLayout};
 use crate::small::{axpy, cholesky, mirror, solve_lower, solve_lower_transpose};
 use crate::terms::{Rows, Structure};
 
+/// Most fixed effects for which the second derivatives of a model with one grouping factor are exact: their cost grows with
+/// the square of this number.
+const MOST_COLUMNS: usize = 40;
+
 /// Rows that are gathered before they are added to X'WX.
 const CHUNK: usize = 512;
 
@@ -91,7 +95,7 @@ pub struct Design {
     pub layout: RestLayout,
     /// Effects of the other groups that each leading level meets.
     pub adjacency: Adjacency,
-    /// With one grouping factor, its classes of equal levels.
+    /// With one grouping factor and not too many fixed effects, its classes of equal levels.
     pub classes: Option<Classes>,
     /// With several grouping factors of few effects, what couples them as dense matrices.
     pub coupling: Option<Coupling>,
@@ -145,7 +149,7 @@ impl Design {
         if !cholesky(&mut design.xx_cholesky, rows.p) {
             return Err("fixed-effect model matrix is rank deficient".into());
         }
-        if design.structure.groups.len() == 1 {
+        if design.structure.groups.len() == 1 && rows.p <= MOST_COLUMNS {
             design.classes = Some(Classes::new(&design));
         }
         design.coupling = Coupling::new(&design);
@@ -431,14 +435,20 @@ impl ColumnTransform {
 
     /// Writes the centred and scaled rows `begin..end` of X, each p long, one after the other.
     pub fn gather(&self, rows: &Rows, begin: usize, end: usize, out: &mut [f64]) {
+        // A cache line of each column at a time: with many columns a whole chunk of rows would not stay in the cache.
+        const LINE: usize = 8;
         let (n, p) = (rows.n, rows.p);
-        for j in 0..p {
-            let (m, s) = (self.centre[j], 1.0 / self.scale[j]);
-            let column = &rows.x[j * n + begin..j * n + end];
-            if self.intercept == Some(j) {
-                (0..column.len()).for_each(|i| out[i * p + j] = 1.0);
-            } else {
-                column.iter().enumerate().for_each(|(i, v)| out[i * p + j] = (v - m) * s);
+        let tile = if p > 2 * LINE { LINE } else { end - begin };
+        for first in (begin..end).step_by(tile.max(1)) {
+            let out = &mut out[(first - begin) * p..];
+            for j in 0..p {
+                let (m, s) = (self.centre[j], 1.0 / self.scale[j]);
+                let column = &rows.x[j * n + first..j * n + (first + tile).min(end)];
+                if self.intercept == Some(j) {
+                    (0..column.len()).for_each(|i| out[i * p + j] = 1.0);
+                } else {
+                    column.iter().enumerate().for_each(|(i, v)| out[i * p + j] = (v - m) * s);
+                }
             }
         }
     }

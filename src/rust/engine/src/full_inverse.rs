@@ -22,6 +22,7 @@ use faer::{Accum, MatMut, MatRef, Par};
 use crate::derivatives::{add_product, Curvature, Derivatives, Frame};
 use crate::design::{add_cross_product, Design};
 use crate::evaluation::{congruence, degrees_of_freedom, scale_rows, scale_vector, NotPositiveDefinite, Solution};
+use crate::parallel::Workers;
 use crate::response::Response;
 use crate::small::*;
 use crate::terms::Lambda;
@@ -144,8 +145,6 @@ pub struct Workspace {
     y: Vec<f64>,
     /// r x r.
     s_inverse: Vec<f64>,
-    /// F whitened by X'V^-1X, a row of length p per random effect.
-    whitened: Vec<f64>,
     /// Blocks G_ij side by side.
     blocks: Vec<f64>,
 }
@@ -158,14 +157,7 @@ impl Workspace {
             llt::factor::cholesky_in_place_scratch::<f64>(r, Par::Seq, Default::default()),
             llt::inverse::inverse_scratch::<f64>(r, Par::Seq),
         ]));
-        Workspace {
-            stack,
-            v: vec![0.0; q1 * r],
-            y: vec![0.0; q1 * r],
-            s_inverse: vec![0.0; r * r],
-            whitened: vec![0.0; design.structure.q * design.p],
-            blocks: Vec::new(),
-        }
+        Workspace { stack, v: vec![0.0; q1 * r], y: vec![0.0; q1 * r], s_inverse: vec![0.0; r * r], blocks: Vec::new() }
     }
 }
 
@@ -372,7 +364,7 @@ impl FullCurvature {
         self.invert(design, factor, work);
         self.diagonal_products(design, factor);
         self.unscale(design, factor);
-        self.fixed_part(design, factor, reml, work);
+        self.fixed_part(design, factor, reml);
         self.pair_sums(design, work);
     }
 
@@ -496,17 +488,15 @@ impl FullCurvature {
     }
 
     /// F and, for REML, its part of G = T - F (X'V^-1X)^-1 F'.
-    fn fixed_part(&mut self, design: &Design, factor: &FullFactor, reml: bool, work: &mut Workspace) {
+    fn fixed_part(&mut self, design: &Design, factor: &FullFactor, reml: bool) {
         let (p, q) = (design.p, design.structure.q);
         self.curvature.f.copy_from_slice(&factor.half_x);
         factor.backward(design, &mut self.curvature.f, p);
-        self.curvature.fixed_part(design, &factor.lambda, &factor.xvx, reml);
+        self.curvature.fixed_part(design, &factor.lambda, &factor.xvx, reml, Workers::none());
         if !reml || p == 0 {
             return;
         }
-        work.whitened.copy_from_slice(&self.curvature.f);
-        work.whitened.chunks_exact_mut(p).for_each(|row| solve_lower(&factor.xvx, p, row));
-        let whitened = MatRef::from_row_major_slice(&work.whitened, q, p);
+        let whitened = MatRef::from_row_major_slice(&self.curvature.whitened, q, p);
         matmul_triangular(
             MatMut::from_column_major_slice_mut(&mut self.full, q, q),
             BlockStructure::TriangularLower,

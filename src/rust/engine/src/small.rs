@@ -2,10 +2,17 @@
 //! fixed effects, and the Hessian in theta. All are column-major slices; a lower triangle is read only
 //! from its lower half.
 
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::cholesky::llt;
+use faer::{MatMut, MatRef, Par};
+
 /// Cholesky factor in place: overwrites the lower triangle of the k x k matrix `a` by L with A = L L'.
 /// Returns false when a pivot is not positive (or not a number); `a` is then partly overwritten.
 #[inline]
 pub fn cholesky(a: &mut [f64], k: usize) -> bool {
+    if k > SMALL {
+        return large_cholesky(a, k);
+    }
     for c in 0..k {
         for s in 0..c {
             let l = a[s * k + c];
@@ -24,6 +31,27 @@ pub fn cholesky(a: &mut [f64], k: usize) -> bool {
         }
     }
     true
+}
+
+/// Matrices above this order go to faer.
+const SMALL: usize = 40;
+
+#[cold]
+fn large_cholesky(a: &mut [f64], k: usize) -> bool {
+    let mut memory = MemBuffer::new(llt::factor::cholesky_in_place_scratch::<f64>(k, Par::Seq, Default::default()));
+    let matrix = MatMut::from_column_major_slice_mut(a, k, k);
+    let done = llt::factor::cholesky_in_place(matrix, Default::default(), Par::Seq, MemStack::new(&mut memory), Default::default());
+    done.is_ok() && (0..k).all(|i| a[i * k + i].is_finite())
+}
+
+#[cold]
+fn large_inverse(l: &[f64], k: usize) -> Vec<f64> {
+    let mut out = vec![0.0; k * k];
+    let mut memory = MemBuffer::new(llt::inverse::inverse_scratch::<f64>(k, Par::Seq));
+    let l = MatRef::from_column_major_slice(l, k, k);
+    llt::inverse::inverse(MatMut::from_column_major_slice_mut(&mut out, k, k), l, Par::Seq, MemStack::new(&mut memory));
+    mirror(&mut out, k);
+    out
 }
 
 /// Sum of the logarithms of the diagonal of a k x k matrix.
@@ -170,6 +198,9 @@ pub(crate) use with_constant;
 
 /// Inverse of the matrix whose lower Cholesky factor is `l`, both triangles filled.
 pub fn inverse_from_cholesky(l: &[f64], k: usize) -> Vec<f64> {
+    if k > SMALL {
+        return large_inverse(l, k);
+    }
     let mut out = vec![0.0; k * k];
     for c in 0..k {
         let column = &mut out[c * k..(c + 1) * k];
