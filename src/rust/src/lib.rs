@@ -23,9 +23,10 @@ use condition::{answer, fitted, Answer, Failure};
 use engine::batch::{refit, BatchOptions};
 use engine::evaluation::Factor;
 use engine::fit::{conditional_variances, criterion, fit, Fit, Options};
+use engine::parallel::Workers;
 use engine::response::Response;
 use extendr_api::prelude::*;
-use model::{flag, model_of, number, real, Columns, Model};
+use model::{count, flag, model_of, number, real, thread_count, Columns, Model};
 use resampling::{batch_list, with_responses};
 use std::cell::RefCell;
 
@@ -38,8 +39,8 @@ struct ResponseState {
 /// Cross-products of a design, as an external pointer.
 /// @noRd
 #[extendr]
-fn engine_design(x: Robj, codes: List, nlev: Robj, asgn: Robj, z: List, weights: Robj) -> Robj {
-    answer(|| Ok(ExternalPtr::new(Model::new(&Columns::new(x, codes, z, weights)?, &nlev, &asgn)?)))
+fn engine_design(x: Robj, codes: List, nlev: Robj, asgn: Robj, z: List, weights: Robj, threads: Robj) -> Robj {
+    answer(|| Ok(ExternalPtr::new(Model::new(&Columns::new(x, codes, z, weights)?, &nlev, &asgn, thread_count(&threads))?)))
 }
 
 /// Is an external pointer empty, as it is after readRDS()?
@@ -65,7 +66,8 @@ fn engine_fit(design: Robj, x: Robj, codes: List, z: List, weights: Robj, y: Rob
         let model = model_of(&design)?;
         let columns = Columns::new(x, codes, z, weights)?;
         let interrupted = condition::interrupt_check();
-        let mut request = Options { reml, interrupted: &interrupted, ..Options::default() };
+        let workers = Workers::for_rows(number(&options, "threads").map_or(1, count), model.design.n);
+        let mut request = Options { reml, workers: &workers, interrupted: &interrupted, ..Options::default() };
         if !start.is_null() {
             request.start = Some(real(&start, "start")?.to_vec());
         }
@@ -160,7 +162,7 @@ fn engine_refit_many(
             start,
             max_evaluations: number(&options, "max_eval").map_or(Options::default().max_evaluations, |v| v.max(1.0) as usize),
             effects: modes,
-            threads: number(&options, "threads").map_or(1, |v| v.clamp(1.0, 1024.0) as usize),
+            threads: number(&options, "threads").map_or(1, count),
             interrupted: &|_| check(),
         };
         let replicates = with_responses(model, &rows, &responses, |r| fitted(refit(&model.design, &rows, r, &request)))?;
@@ -191,10 +193,11 @@ fn engine_simulate(design: Robj, x: Robj, codes: List, z: List, weights: Robj, r
 /// Conditional variances of the random effects in units of the residual variance, K x K x levels per grouping factor.
 /// @noRd
 #[extendr]
-fn engine_condvar(design: Robj, theta: Robj) -> Robj {
+fn engine_condvar(design: Robj, theta: Robj, threads: Robj) -> Robj {
     answer(|| -> Answer<List> {
         let model = model_of(&design)?;
-        let blocks = conditional_variances(&model.design, model.theta(&theta)?)
+        let workers = Workers::for_rows(thread_count(&threads), model.design.n);
+        let blocks = conditional_variances(&model.design, model.theta(&theta)?, &workers)
             .map_err(|_| Failure::Error("the conditional variances cannot be computed at this theta".into()))?;
         let mut out: Vec<(usize, Robj)> = Vec::new();
         for (group, values) in model.design.structure.groups.iter().zip(blocks) {

@@ -1,6 +1,7 @@
 //! R's vectors seen as the engine's model: borrowed, not copied.
 use crate::condition::{fitted, Answer};
 use engine::design::Design;
+use engine::parallel::Workers;
 use engine::terms::{Rows, Term};
 use extendr_api::prelude::*;
 
@@ -45,10 +46,12 @@ impl Columns {
 }
 
 impl Model {
-    pub fn new(columns: &Columns, nlev: &Robj, asgn: &Robj) -> Answer<Self> {
+    pub fn new(columns: &Columns, nlev: &Robj, asgn: &Robj, threads: usize) -> Answer<Self> {
         let levels: Vec<usize> = integer(nlev, "nlev")?.iter().map(|&l| l.max(0) as usize).collect();
         let factors: Vec<usize> = integer(asgn, "asgn")?.iter().map(|&a| (a.max(1) - 1) as usize).collect();
-        let design = fitted(Design::new(&columns.rows(&levels, &factors)?))?;
+        let rows = columns.rows(&levels, &factors)?;
+        let design = fitted(Design::on_threads(&rows, &Workers::for_rows(threads, rows.n)))?;
+        drop(rows);
         Ok(Model { design, levels, factors })
     }
 
@@ -87,6 +90,16 @@ pub fn real<'a>(object: &'a Robj, name: &str) -> Answer<&'a [f64]> {
 pub fn number(options: &List, name: &str) -> Option<f64> {
     let value = element(options, name)?;
     value.as_real().or_else(|| value.as_integer().map(f64::from))
+}
+
+/// A number of threads from one of R's.
+pub fn count(threads: f64) -> usize {
+    threads.clamp(1.0, 1024.0) as usize
+}
+
+/// A number of threads; one where it is not given.
+pub fn thread_count(threads: &Robj) -> usize {
+    threads.as_real().or_else(|| threads.as_integer().map(f64::from)).map_or(1, count)
 }
 
 /// Whether an option is TRUE.

@@ -16,6 +16,12 @@ impl Workers {
         Workers { pool }
     }
 
+    /// The threads that a model with so many rows is worth: a small one is done before they would have started.
+    pub fn for_rows(threads: usize, n: usize) -> Self {
+        const WORTH_IT: usize = 20_000;
+        Self::new(if n < WORTH_IT { 1 } else { threads })
+    }
+
     /// The caller's own thread alone.
     pub fn none() -> &'static Workers {
         static NONE: Workers = Workers { pool: None };
