@@ -2,7 +2,7 @@
 #   model.txt    lines of words: reml 0|1, rows n, fixed p, factor <levels> (one line each), term <factor from 0> <columns> (one line each)
 #   columns.f64  y, then X column by column as model.matrix() makes it, then the columns of each term
 #   codes.i32    the level codes from 1 of each factor
-#   data.csv     the rows as a table, factors as labels, and formula.txt: for packages that take a formula
+#   data.csv     the rows as a table, factors as labels that no reader takes for numbers, and formula.txt: for packages that take a formula
 # Numbers are little-endian.
 
 # A grouping factor with its interactions, as lme4 makes it of the rows in the fit.
@@ -43,7 +43,9 @@ write_model <- function(model, data, folder, csv = TRUE) {
   for (factor in factors) writeBin(as.integer(factor), codes, endian = "little")
   close(codes)
   if (csv) {
-    utils::write.csv(frame, file.path(folder, "data.csv"), row.names = FALSE)
+    is_factor <- vapply(frame, is.factor, NA)
+    frame[is_factor] <- lapply(names(frame)[is_factor], function(name) paste0(name, as.character(frame[[name]])))
+    utils::write.csv(frame, file.path(folder, "data.csv"), row.names = FALSE, quote = FALSE)
     writeLines(paste(deparse(model$formula, 500L), collapse = ""), file.path(folder, "formula.txt"))
   }
 }
