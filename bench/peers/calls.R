@@ -1,50 +1,63 @@
-# Whole calls of fastlmer's lmer() beside mixedlm's: Rscript bench/peers/calls.R <folder> <results of mixedlm_calls.py> [lme4]
+# Whole calls of fastlmer's lmer() beside mixedlm's: Rscript bench/peers/calls.R <folder> <python with mixedlm> [models]
 #
-# Both read the same data.csv and formula.txt. With `lme4` its calls are timed too.
+# Both read the same data.csv and formula.txt. mixedlm has a process per model; fastlmer's calls come right before and after its, so that
+# what else the machine does falls on both. `models` is an expression that names match.
 suppressMessages(library(fastlmer))
 arguments <- commandArgs(trailingOnly = TRUE)
+here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)))
 folder <- arguments[[1L]]
-mixedlm <- utils::read.delim(arguments[[2L]], header = FALSE, col.names = c("model", "seconds", "evaluations", "criterion", "error"), quote = "")
+matching <- if (length(arguments) > 2L) arguments[[3L]] else ""
 
-quietly <- function(code) suppressWarnings(suppressMessages(code))
-
-# Median of the elapsed seconds and the fit; calls take up to `budget` seconds together.
-calls <- function(lmer, formula, data, reml, budget = 2, most = 15L) {
-  seconds <- numeric()
-  while (length(seconds) < most && sum(seconds) < budget) {
+# Elapsed seconds of calls that take up to `budget` seconds together.
+seconds <- function(call, budget = 1, most = 15L) {
+  taken <- numeric()
+  while (length(taken) < most && sum(taken) < budget) {
     begin <- as.numeric(Sys.time())
-    fit <- quietly(lmer(formula, data, REML = reml))
-    seconds <- c(seconds, as.numeric(Sys.time()) - begin)
+    call()
+    taken <- c(taken, as.numeric(Sys.time()) - begin)
   }
-  list(seconds = stats::median(if (length(seconds) > 1L) seconds[-1L] else seconds), fit = fit)
+  taken
+}
+
+# Seconds, evaluations, criterion and, for a model that it can't fit, mixedlm's message.
+mixedlm <- function(path) {
+  line <- system2(arguments[[2L]], c(file.path(here, "mixedlm_calls.py"), path), stdout = TRUE, stderr = FALSE)
+  words <- strsplit(line[length(line)], " ")[[1L]]
+  fitted <- length(words) == 3L && words[1L] != "-"
+  values <- if (fitted) as.numeric(words) else rep(NA_real_, 3L)
+  data.frame(mixedlm = values[1L], evaluations_mixedlm = values[2L], criterion_mixedlm = values[3L],
+             message = if (fitted) "" else paste(words[-1L], collapse = " "))
 }
 
 criterion <- function(fit) fit@devcomp$cmp[[if (isREML(fit)) "REML" else "dev"]]
 
-measure <- function(name) {
-  path <- function(file) file.path(folder, name, file)
-  formula <- stats::as.formula(readLines(path("formula.txt")))
-  data <- utils::read.csv(path("data.csv"), stringsAsFactors = TRUE)
-  reml <- "reml 1" %in% readLines(path("model.txt"))
-  ours <- calls(fastlmer::lmer, formula, data, reml)
-  lme4 <- if ("lme4" %in% arguments) calls(lme4::lmer, formula, data, reml)$seconds else NA_real_
-  data.frame(model = name, ours = ours$seconds, lme4 = lme4, own_evaluations = ours$fit@optinfo$feval, own_criterion = criterion(ours$fit))
+measure <- function(path) {
+  formula <- stats::as.formula(readLines(file.path(path, "formula.txt")))
+  data <- utils::read.csv(file.path(path, "data.csv"), stringsAsFactors = TRUE)
+  reml <- "reml 1" %in% readLines(file.path(path, "model.txt"))
+  call <- function() suppressWarnings(suppressMessages(fastlmer::lmer(formula, data, REML = reml)))
+  fit <- call() # and not timed: mixedlm's first call isn't either
+  before <- seconds(call)
+  theirs <- mixedlm(path)
+  cbind(model = basename(path), ours = stats::median(c(before, seconds(call))), evaluations = fit@optinfo$feval, criterion = criterion(fit), theirs)
 }
 
-table <- merge(do.call(rbind, lapply(mixedlm$model, measure)), mixedlm, by = "model")
-table$ratio <- table$seconds / table$ours
-table$above <- table$criterion - table$own_criterion
+paths <- Sys.glob(file.path(folder, "*", "formula.txt"))
+paths <- dirname(paths[grepl(matching, basename(dirname(paths)))])
+table <- do.call(rbind, lapply(paths, measure))
+table$ratio <- table$mixedlm / table$ours
+table$above <- table$criterion_mixedlm - table$criterion
+fits <- !is.na(table$mixedlm)
+worse <- fits & table$above > 1e-3
 number <- function(format, x) ifelse(is.na(x), "-", sprintf(format, x))
-cat(
-  "| model | fastlmer, ms | mixedlm, ms | mixedlm / fastlmer | lme4, ms | evaluations fastlmer | evaluations mixedlm | mixedlm's criterion above |",
-  "|---|---|---|---|---|---|---|---|",
-  sprintf("| %s | %.2f | %s | %s | %s | %d | %s | %s |", table$model, 1e3 * table$ours, number("%.2f", 1e3 * table$seconds),
-          number("%.2f", table$ratio), number("%.1f", 1e3 * table$lme4), as.integer(table$own_evaluations),
-          number("%.0f", table$evaluations), paste0(number("%.1e", table$above), ifelse(table$above > 1e-3 & !is.na(table$above), " **worse**", ""))),
+writeLines(c(
+  "| model | fastlmer, ms | mixedlm, ms | mixedlm / fastlmer | evaluations fastlmer | evaluations mixedlm | mixedlm's criterion above |",
+  "|---|---|---|---|---|---|---|",
+  sprintf("| %s | %.2f | %s | %s | %d | %s | %s%s |", table$model, 1e3 * table$ours, number("%.2f", 1e3 * table$mixedlm),
+          number("%.2f", table$ratio), as.integer(table$evaluations), number("%.0f", table$evaluations_mixedlm),
+          number("%.1e", table$above), ifelse(worse, " **worse**", "")),
   "",
-  sprintf("Median ratio %.1f, lowest %.2f (%s); mixedlm fits %d of %d, %d of them at a worse optimum.", stats::median(table$ratio, na.rm = TRUE),
-          min(table$ratio, na.rm = TRUE), table$model[which.min(table$ratio)], sum(!is.na(table$seconds)), nrow(table),
-          sum(table$above > 1e-3, na.rm = TRUE)),
-  with(table[is.na(table$seconds), ], if (length(model)) sprintf("mixedlm on %s: %s", model, error)),
-  sep = "\n"
-)
+  sprintf("Median ratio %.1f, lowest %.2f (%s); mixedlm fits %d of %d, %d of them at a worse optimum.", stats::median(table$ratio[fits]),
+          min(table$ratio[fits]), table$model[which.min(table$ratio)], sum(fits), nrow(table), sum(worse)),
+  sprintf("mixedlm on %s: %s", table$model[!fits], table$message[!fits])
+))

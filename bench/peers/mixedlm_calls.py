@@ -1,7 +1,7 @@
-"""Times mixedlm's lmer() on the models that bench/peers/data.R wrote: python bench/peers/mixedlm_calls.py FOLDER > results.tsv
+"""Times mixedlm's lmer() on a model that bench/peers/data.R wrote: python bench/peers/mixedlm_calls.py FOLDER
 
-Whole calls, from a data frame and a formula to a fit. A line per model: folder, median seconds, evaluations, criterion, error. Columns
-are separated by tabs; a model that mixedlm can't fit has its message in the last one.
+Whole calls, from a data frame and a formula to a fit. Prints a line: median seconds, evaluations, criterion; or, where mixedlm can't fit the
+model, "-" and its message.
 """
 
 import statistics
@@ -29,8 +29,7 @@ def criterion(model):
 
 
 def measure(folder):
-    words = dict(line.split(maxsplit=1) for line in (folder / "model.txt").read_text().splitlines())
-    reml = words["reml"] == "1"
+    reml = "reml 1" in (folder / "model.txt").read_text().splitlines()
     formula = (folder / "formula.txt").read_text().strip()
     data = pandas.read_csv(folder / "data.csv")
     seconds = []
@@ -43,12 +42,10 @@ def measure(folder):
 
 def main():
     warnings.simplefilter("ignore")
-    for folder in sorted(path.parent for path in Path(sys.argv[1]).glob("*/formula.txt")):
-        try:
-            seconds, evaluations, value = measure(folder)
-            print(folder.name, seconds, evaluations, repr(float(value)), "", sep="\t", flush=True)
-        except Exception as error:  # whatever it is, the table says it
-            print(folder.name, "nan", "nan", "nan", str(error).splitlines()[0] if str(error) else type(error).__name__, sep="\t", flush=True)
+    try:
+        print(*map(repr, measure(Path(sys.argv[1]))))
+    except Exception as error:  # whatever it is, the table says it
+        print("-", next(iter(str(error).splitlines()), type(error).__name__))
 
 
 main()

@@ -1,9 +1,9 @@
 #!/bin/sh
 # Everything about the peers in one command: sh bench/peers/run.sh [large] [output folder]
 #
-# Needs R with fastlmer installed, cargo, and Python with its venv module. Data, the virtual environment and what is compiled go to a
-# temporary folder that is removed at the end; the tables go to the output folder (the current one unless named). `large` adds 10,000,000
-# rows in 1,000,000 groups, for which 16 GB of memory should be free.
+# Needs R with fastlmer installed, cargo, and Python with its venv module. Data and the virtual environment go to a temporary folder that is
+# removed at the end; the tables go to the output folder (the current one unless named). `large` adds 10,000,000 rows in 1,000,000
+# groups, for which 16 GB of memory should be free.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 large=
@@ -22,14 +22,13 @@ fi
 
 # shellcheck disable=SC2086 # no argument where it is empty
 Rscript "$here/data.R" "$work/data" $large
-CARGO_TARGET_DIR="$work/target" cargo build --release --quiet --manifest-path "$here/Cargo.toml"
+cargo build --release --quiet --locked --manifest-path "$here/Cargo.toml"
 
 for set in psychology reference; do
   memory=$(test $set = reference && echo memory || true)
   # shellcheck disable=SC2086
-  "$work/target/release/peers" "$work/data/$set" $memory > "$output/engines-$set.md"
-  "$work/venv/bin/python" "$here/mixedlm_calls.py" "$work/data/$set" > "$work/mixedlm.tsv"
-  Rscript "$here/calls.R" "$work/data/$set" "$work/mixedlm.tsv" > "$output/calls-$set.md"
+  "$here/target/release/peers" "$work/data/$set" $memory > "$output/engines-$set.md"
+  Rscript "$here/calls.R" "$work/data/$set" "$work/venv/bin/python" > "$output/calls-$set.md"
 done
 
 for table in engines-psychology engines-reference calls-psychology calls-reference; do
