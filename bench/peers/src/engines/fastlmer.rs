@@ -2,6 +2,7 @@
 
 use engine::design::Design;
 use engine::fit::{fit, Options};
+use engine::parallel::Workers;
 use engine::terms::{Rows, Term};
 
 use super::{Reached, Ready};
@@ -10,11 +11,17 @@ use crate::model::Model;
 impl Ready for Model {
     fn fit(&self) -> Result<Reached, String> {
         let rows = rows(self);
-        let design = Design::new(&rows).map_err(|error| format!("{error:?}"))?;
-        let fitted =
-            fit(&design, &rows, &self.y, &Options { reml: self.reml, ..Options::default() }).map_err(|error| format!("{error:?}"))?;
+        let workers = Workers::for_rows(threads(), rows.n);
+        let design = Design::on_threads(&rows, &workers).map_err(|error| format!("{error:?}"))?;
+        let options = Options { reml: self.reml, workers: &workers, ..Options::default() };
+        let fitted = fit(&design, &rows, &self.y, &options).map_err(|error| format!("{error:?}"))?;
         Ok(Reached { criterion: fitted.criterion, evaluations: Some(fitted.evaluations) })
     }
+}
+
+/// Threads for fastlmer, from the environment variable FASTLMER_THREADS; the peers have one.
+fn threads() -> usize {
+    std::env::var("FASTLMER_THREADS").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
 /// The engine borrows the columns as they are.
