@@ -21,9 +21,11 @@ mod resampling;
 
 use condition::{answer, fitted, Answer, Failure};
 use engine::batch::{refit, BatchOptions};
+use engine::curvature::is_curved;
 use engine::evaluation::Factor;
 use engine::fit::{conditional_variances, criterion, fit, Fit, Options};
 use engine::response::Response;
+use engine::terms::Structure;
 use extendr_api::prelude::*;
 use model::{flag, model_of, number, real, Columns, Model};
 use resampling::{batch_list, with_responses};
@@ -73,17 +75,18 @@ fn engine_fit(design: Robj, x: Robj, codes: List, z: List, weights: Robj, y: Rob
             request.max_evaluations = limit.max(1.0) as usize;
         }
         request.fixed = flag(&options, "fixed");
-        Ok(fit_list(fitted(fit(&model.design, &model.rows(&columns)?, real(&y, "y")?, &request))?))
+        Ok(fit_list(&model.design.structure, fitted(fit(&model.design, &model.rows(&columns)?, real(&y, "y")?, &request))?))
     })
 }
 
-fn fit_list(fit: Fit) -> Robj {
+fn fit_list(structure: &Structure, fit: Fit) -> Robj {
     let (p, k) = (fit.beta.len(), fit.theta.len());
     let square = |values: &[f64], n: usize| RMatrix::new_matrix(n, n, |r, c| values[c * n + r]);
     list!(
         unsc = square(&fit.unscaled_covariance, p),
         rx = square(&fit.rx, p),
         hessian = square(&fit.hessian, k),
+        curved = is_curved(structure, &fit.theta, &fit.hessian),
         theta = fit.theta,
         beta = fit.beta,
         u = fit.u,

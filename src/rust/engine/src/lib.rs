@@ -5,6 +5,7 @@
 //! differentiates, and [`fit`] finds the optimum and says how it knows.
 
 pub mod batch;
+pub mod curvature;
 pub mod derivatives;
 pub mod design;
 pub mod error;
