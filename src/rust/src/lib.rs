@@ -24,10 +24,11 @@ use engine::batch::{refit, BatchOptions};
 use engine::curvature::is_curved;
 use engine::evaluation::Factor;
 use engine::fit::{conditional_variances, criterion, fit, Fit, Options};
+use engine::levels::number_levels;
 use engine::response::Response;
 use engine::terms::Structure;
 use extendr_api::prelude::*;
-use model::{flag, model_of, number, real, Columns, Model};
+use model::{flag, integer, model_of, number, real, Columns, Model};
 use resampling::{batch_list, with_responses};
 use std::cell::RefCell;
 
@@ -56,6 +57,26 @@ fn engine_is_nil(pointer: Robj) -> bool {
 #[extendr]
 fn engine_rank_margin(design: Robj) -> Robj {
     answer(|| Ok(model_of(&design)?.design.rank_margin()))
+}
+
+/// Standard deviations of the columns of x, its constant column aside; NULL where it has none.
+/// @noRd
+#[extendr]
+fn engine_column_sd(design: Robj) -> Robj {
+    answer(|| {
+        let transform = &model_of(&design)?.design.transform;
+        Ok(transform.intercept.map_or(Robj::from(()), |_| transform.scale.clone().into()))
+    })
+}
+
+/// The levels of an integer vector without missing values, in ascending order, and per element the number of its level, from 1.
+/// @noRd
+#[extendr]
+fn engine_number_levels(x: Robj) -> Robj {
+    answer(|| {
+        let (codes, levels) = number_levels(integer(&x, "x")?);
+        Ok(list!(codes = codes, levels = levels))
+    })
 }
 
 /// The fit of one response, or with the option `fixed` the solution at `start`.
@@ -227,6 +248,8 @@ extendr_module! {
     fn engine_design;
     fn engine_is_nil;
     fn engine_rank_margin;
+    fn engine_column_sd;
+    fn engine_number_levels;
     fn engine_fit;
     fn engine_response;
     fn engine_criterion;

@@ -11,6 +11,7 @@ pub mod design;
 pub mod error;
 pub mod evaluation;
 pub mod fit;
+pub mod levels;
 pub mod memory;
 pub mod objective;
 pub mod one_factor;
