@@ -71,12 +71,14 @@ dimensions <- function(fit, parts) {
 }
 
 criterion_parts <- function(fit, parts) {
-  n <- nrow(parts$x)
-  c(
-    ldL2 = fit$ldL2, ldRX2 = fit$ldRX2, wrss = fit$wrss, ussq = fit$ussq, pwrss = fit$pwrss, drsum = NA,
-    REML = if (fit$reml) fit$criterion else NA, dev = if (fit$reml) NA else fit$criterion,
-    sigmaML = sqrt(fit$pwrss / n), sigmaREML = sqrt(fit$pwrss / (n - ncol(parts$x)))
+  size <- dim(parts$x)
+  pwrss <- fit$pwrss
+  values <- c(
+    fit$ldL2, fit$ldRX2, fit$wrss, fit$ussq, pwrss, NA, NA, NA, sqrt(pwrss / size[1L]), sqrt(pwrss / (size[1L] - size[2L]))
   )
+  names(values) <- c("ldL2", "ldRX2", "wrss", "ussq", "pwrss", "drsum", "REML", "dev", "sigmaML", "sigmaREML")
+  values[if (fit$reml) 7L else 8L] <- fit$criterion
+  values
 }
 
 # The response module. Its C++ half is rebuilt by lme4 itself from a nil pointer.

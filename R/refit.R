@@ -33,8 +33,9 @@
 refit.lmerMod <- function(object, newresp = NULL, rename.response = FALSE, maxit = 100L, ..., threads = default_threads()) {
   record <- engine_of(object)
   name <- substitute(newresp)
-  if (is.null(record) || is.factor(newresp) || "newweights" %in% ...names()) return(NextMethod())
-  if (!all(...names() %in% c("control", "verbose"))) warning("additional arguments to refit.merMod ignored")
+  extras <- if (...length()) ...names()
+  if (is.null(record) || is.factor(newresp) || "newweights" %in% extras) return(NextMethod())
+  if (...length() && !all(extras %in% c("control", "verbose"))) warning("additional arguments to refit.merMod ignored")
   control <- list(...)$control %||% default_control()
   if (is_batch(newresp)) return(refit_many(object, record, newresp, threads))
 
