@@ -24,7 +24,8 @@ one_factor <- function(modes, variance, drop) {
 conditional_modes <- function(record, u) {
   asgn <- record$asgn
   columns <- lengths(record$cnms)
-  u <- split(u, rep.int(seq_along(asgn), record$nlev[asgn] * columns))
+  numbers <- record$nlev[asgn] * columns
+  u <- Map(function(last, number) u[last - number + seq_len(number)], cumsum(numbers), numbers)
   factors <- relative_factors(record$theta, columns)
   modes <- Map(function(u, factor, names) {
     b <- tcrossprod(matrix(u, ncol = ncol(factor), byrow = TRUE), factor)

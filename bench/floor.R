@@ -61,14 +61,14 @@ setup <- function(package, paths) {
 
 # User seconds of one call. The first, which loads and makes what later ones find, isn't counted unless it takes long.
 seconds <- function(call, n, warm) {
-  call <- bquote(suppressWarnings(suppressMessages(.(call))))
   for (name in c("insteval_fit", "million_data", "million_integer_data")) {
     if (sub("_[a-z]*$", "", name) %in% all.names(call)) get(name, globalenv())
   }
-  if (warm) eval(call, globalenv())
+  quietly <- function(expression) suppressWarnings(suppressMessages(expression))
+  if (warm) quietly(eval(call, globalenv()))
   f <- eval(bquote(function() for (i in seq_len(.(n))) .(call)), globalenv())
   gc()
-  system.time(f(), gcFirst = FALSE)[["user.self"]] / n
+  quietly(system.time(f(), gcFirst = FALSE)[["user.self"]]) / n
 }
 
 measure <- function(row, workers) {
