@@ -121,7 +121,7 @@ fixed_part <- function(record) as.numeric(record$x %*% record$beta)
 random_part <- function(record, effects) {
   parts <- lapply(seq_along(effects), function(term) {
     rows <- effects[[term]][record$codes[[record$asgn[term]]], , drop = FALSE]
-    if (is.null(record$z[[term]])) rows[, 1L] else rowSums(record$z[[term]] * rows)
+    if (is.null(record$z[[term]])) rows[, 1L] else unname(rowSums(record$z[[term]] * rows))
   })
   Reduce(`+`, parts)
 }

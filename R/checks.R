@@ -5,7 +5,7 @@
 passes_checks <- function(terms, n, control) {
   levels <- level_numbers(terms$flist)
   effects <- levels[attr(terms$flist, "assign")] * lengths(terms$cnms)
-  plain_levels(control) && all(levels > 1L) && all(levels < n) && all(effects < n) &&
+  (identical(control, default_control()$checkControl) || plain_levels(control)) && all(levels > 1L) && all(levels < n) && all(effects < n) &&
     (control$check.nlev.gtreq.5 == "ignore" || all(levels >= 5L))
 }
 
@@ -27,8 +27,8 @@ check_fixed <- function(parts, control) {
     if (ncol(parts$x) < p) parts$design <- NULL
   }
   if (scale == "ignore") return(parts)
-  if (scales_are_near(parts$x)) {
-    attr(parts$x, "msgScaleX") <- character()
+  if (scales_are_near(parts)) {
+    if (is.null(attr(parts$x, "msgScaleX"))) attr(parts$x, "msgScaleX") <- character()
     return(parts)
   }
   parts$x <- lme4_internal("checkScaleX")(parts$x, kind = scale)
@@ -36,18 +36,21 @@ check_fixed <- function(parts, control) {
   if (is.null(attr(parts$x, "scaled:scale"))) parts
 }
 
-# Is it certain that no column's standard deviation, and no ratio of two of them, exceeds 1000 either way? The sums of squares
-# cancel for a column far from zero: then it isn't certain.
-scales_are_near <- function(x) {
-  assign <- attr(x, "assign")
-  columns <- if (is.null(assign)) seq_len(ncol(x)) else which(assign > 0L)
+# Is it certain that no column's standard deviation, and no ratio of two of them, exceeds 1000 either way?
+scales_are_near <- function(parts) {
+  assign <- attr(parts$x, "assign")
+  columns <- if (is.null(assign)) seq_len(ncol(parts$x)) else which(assign > 0L)
   if (!length(columns)) return(TRUE)
-  mean <- colMeans(x)[columns]
-  square <- colMeans(x^2)[columns]
-  variance <- square - mean^2
-  if (!all(variance > 1e-8 * square)) return(FALSE)
-  sd <- sqrt(variance)
-  max(sd) < 900 && min(sd) > 1 / 900 && max(sd) < 900 * min(sd)
+  sd <- if (is.null(parts$weights) && !is.null(parts$design)) engine_column_sd(parts$design)[columns]
+  if (is.null(sd)) sd <- column_sd(parts$x[, columns, drop = FALSE])
+  !anyNA(sd) && max(sd) < 900 && min(sd) > 1 / 900 && max(sd) < 900 * min(sd)
+}
+
+# The sums of squares cancel for a column far from zero: NA then.
+column_sd <- function(x) {
+  square <- colMeans(x^2)
+  variance <- square - colMeans(x)^2
+  sqrt(ifelse(variance > 1e-8 * square, variance, NA))
 }
 
 # A response, weights or offset that aren't simply finite numbers: lme4's mkRespMod() accepts or refuses them.

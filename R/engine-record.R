@@ -36,11 +36,14 @@ engine_of <- function(fit) {
   pp <- attr(fit@pp, ".xData")
   resp <- attr(fit@resp, ".xData")
   flist <- fit@flist
+  devcomp <- fit@devcomp
+  reml <- devcomp$dims[["REML"]] > 0L
   list(
     x = get("X", envir = pp), codes = flist, nlev = facts$nlev, asgn = attr(flist, "assign"),
     z = if (is.null(mark)) term_columns(fit@pp$Zt, flist, lengths(fit@cnms), fit@Gp) else mark$z,
     weights = if (facts$weighted) get("weights", envir = resp) + 0, offset = if (facts$offset) get("offset", envir = resp) + 0,
-    y = get("y", envir = resp) + 0, reml = fit@devcomp$dims[["REML"]] > 0L, theta = fit@theta, beta = fit@beta, sigma = stats::sigma(fit),
+    y = get("y", envir = resp) + 0, reml = reml, theta = fit@theta, beta = fit@beta,
+    sigma = devcomp$cmp[[if (reml) "sigmaREML" else "sigmaML"]],
     flist = flist, cnms = fit@cnms, lower = fit@lower, cache = if (is.null(mark)) new.env(parent = emptyenv()) else mark$cache
   )
 }

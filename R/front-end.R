@@ -20,24 +20,30 @@ fast_parts <- function(formula, data, call, caller, control, contrasts) {
   formula <- split_formula(formula)
   if (is.null(formula) || !(is.null(data) || is.list(data))) return(NULL)
   frame <- mixed_model_frame(formula, data, call, caller)
-  if (is.null(frame) || !nrow(frame) || has_int64(frame)) return(NULL)
-  response <- response_of(frame)
-  terms <- random_terms(formula$bars, frame)
-  if (is.null(response) || is.null(terms) || !passes_checks(terms, nrow(frame), control$checkControl)) return(NULL)
-  x <- plain_matrix(formula$fixed, frame, contrasts) %||% stats::model.matrix(formula$fixed, frame, contrasts)
-  if (!is.finite(sum(x, unlist(terms$z, use.names = FALSE)))) return(NULL)
+  n <- if (is.null(frame)) 0L else .row_names_info(frame, 2L)
+  if (n == 0L) return(NULL)
+  response <- response_of(frame, n)
+  checks_scale <- !identical(control$checkControl$check.scaleX, "ignore")
+  x <- plain_matrix(formula$fixed, frame, contrasts, if (checks_scale) character())
+  terms <- random_terms(formula$bars, frame, x)
+  if (is.null(response) || is.null(terms) || !passes_checks(terms, n, control$checkControl)) return(NULL)
+  x <- x %||% stats::model.matrix(formula$fixed, frame, contrasts)
+  if (!is.finite(sum(x))) return(NULL)
+  for (z in terms$z) if (!is.null(z) && !is.finite(sum(z))) return(NULL)
   c(list(frame = frame, formula = formula$formula, x = x), terms, response)
 }
 
-# model.matrix() of a sum of numeric variables, which needs no more than putting them side by side; NULL for anything else.
-plain_matrix <- function(fixed, frame, contrasts) {
+# model.matrix() of a sum of numeric variables, which needs no more than putting them side by side; NULL for anything else. The
+# message about scales that lme4 attaches is put there at once: to change an attribute later is to copy the matrix.
+plain_matrix <- function(fixed, frame, contrasts, message = NULL) {
   if (!is.null(contrasts)) return(NULL)
-  x <- if (identical(fixed[[3L]], 1)) matrix(1, nrow(frame), 1L, dimnames = list(NULL, "(Intercept)"))
-  x <- x %||% numeric_columns(fixed[[3L]], frame)
-  if (is.null(x) || any(all.vars(fixed[[2L]]) %in% colnames(x))) return(NULL)
+  names <- if (identical(fixed[[3L]], 1)) "(Intercept)" else numeric_columns(fixed[[3L]], frame)
+  if (is.null(names) || any(all.vars(fixed[[2L]]) %in% names)) return(NULL)
+  x <- side_by_side(names, frame)
   attributes(x) <- list(
-    dim = dim(x), dimnames = list(as.character(attr(frame, "row.names")), colnames(x)),
-    assign = if (colnames(x)[1L] == "(Intercept)") seq_len(ncol(x)) - 1L else seq_len(ncol(x))
+    dim = dim(x), dimnames = list(as.character(attr(frame, "row.names")), names),
+    assign = if (names[1L] == "(Intercept)") seq_along(names) - 1L else seq_along(names),
+    msgScaleX = message
   )
   x
 }
@@ -57,7 +63,7 @@ parts_of_lformula <- function(call, caller, control) {
   if (!all(is.finite(unlist(z)))) stop("NA/NaN/Inf in 'Z' (random-effects model matrix)", call. = FALSE)
   c(
     list(frame = frame, formula = lmod$formula, x = lmod$X, flist = terms$flist, cnms = terms$cnms, z = z),
-    response_of(frame) %||% checked_response(frame)
+    response_of(frame, nrow(frame)) %||% checked_response(frame)
   )
 }
 
@@ -80,11 +86,10 @@ term_columns <- function(Zt, flist, columns, Gp) {
 }
 
 # The response where it, its weights and its offset are simply finite numbers; else NULL.
-response_of <- function(frame) {
-  n <- nrow(frame)
+response_of <- function(frame, n) {
   terms <- attr(frame, "terms")
-  y <- if (attr(terms, "response")) frame[[1L]]
-  weights <- frame[["(weights)"]]
+  y <- if (attr(terms, "response")) .subset2(frame, 1L)
+  weights <- .subset2(frame, "(weights)")
   offset <- if (!is.null(attr(terms, "offset")) || "(offset)" %in% names(frame)) stats::model.offset(frame)
   if (!is_vector(y, n) || !(is.null(weights) || is_vector(weights, n)) || !(is.null(offset) || is_vector(offset, n))) return(NULL)
   if (!is.null(weights) && any(weights <= 0)) return(NULL)

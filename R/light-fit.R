@@ -1,5 +1,5 @@
-# A replicate's fit is lme4's object like any other, marked so that VarCorr() and as.data.frame() of its result take a tenth of the
-# time. (Not with lme4 2.x, whose VarCorr() has more in it.)
+# A replicate's fit is lme4's object like any other, marked so that as.data.frame() of its VarCorr() takes a tenth of the time. (Not
+# with lme4 2.x, whose VarCorr() has more in it.)
 light <- function(fit) {
   if (has_structures()) return(fit)
   assign("light", TRUE, envir = engine_mark(fit))
@@ -15,7 +15,7 @@ is_light <- function(fit) {
 #' @export
 #' @noRd
 VarCorr.lmerMod <- function(x, sigma = 1, ...) {
-  if (!missing(sigma) || !is_light(x)) return(NextMethod())
+  if (!missing(sigma) || ...length() || !is_fastlmer(x) || has_structures()) return(NextMethod())
   sigma <- stats::sigma(x)
   terms <- Map(
     function(factor, names) covariance_of(sigma * factor, names),
@@ -23,7 +23,7 @@ VarCorr.lmerMod <- function(x, sigma = 1, ...) {
   )
   names <- names(x@flist)[attr(x@flist, "assign")]
   names(terms) <- if (anyDuplicated(names)) make.names(names, unique = TRUE) else names
-  structure(terms, sc = sigma, useSc = TRUE, class = c("light_VarCorr", "VarCorr.merMod"))
+  structure(terms, sc = sigma, useSc = TRUE, class = c(if (is_light(x)) "light_VarCorr", "VarCorr.merMod"))
 }
 
 # L L' with the attributes that lme4 gives it, without BLAS, which for so few numbers only costs time.

@@ -2,8 +2,8 @@
 # `pp` (class merPredD) and `resp` (lmerResp), are made here without their C++ halves.
 #
 # `$` on a reference object looks into its environment first. So a promise there is a field made at first use, and a function
-# there stands in for the class's method. The engine's answers (unsc, RX, ldL2, ldRX2) are such functions; Zt, Lambdat and the
-# rest of lme4's workspace are promises; and when the C++ object is asked for (`ptr`), lme4's own methods take over for good.
+# there stands in for the class's method. The engine's answers (unsc, RX, ldL2, ldRX2) are such functions; the fields, Zt, Lambdat
+# and the rest of lme4's workspace among them, are promises; when the C++ object is asked for (`ptr`), lme4's own methods take over for good.
 # Everything that such an object holds has lme4's namespace as its parent, not ours, so that a saved fit opens where only lme4
 # is installed. lme4's C++ writes into the vectors of pp and resp in place: none may be shared with a slot or another field.
 
@@ -24,9 +24,9 @@ new_lmermod <- function(fit, parts, call) {
     resp = resp,
     Gp = parts$Gp %||% first_effects(parts),
     call = call, frame = parts$frame, flist = parts$flist, cnms = parts$cnms, lower = fit$lower + 0,
-    theta = as.numeric(fit$theta), beta = as.numeric(fit$beta), u = as.numeric(fit$u),
+    theta = fit$theta, beta = fit$beta, u = fit$u,
     devcomp = list(cmp = criterion_parts(fit, parts), dims = parts$dims %||% dimensions(fit, parts)),
-    pp = new_pp(fit, parts, resp, classes), optinfo = fit$optinfo, class = attr(classes$object, "class")
+    pp = new_pp(fit, parts, resp, classes), optinfo = fit$optinfo, class = attr(object, "class")
   )
   object
 }
@@ -49,6 +49,9 @@ lme4_classes <- function() {
       pp = pp, pp_shell = lme4::merPredD$new(), pp_is_known = setequal(names(pp@fieldClasses), known),
       resp = methods::getClass("lmerResp", where = namespace), resp_shell = methods::new("lmerResp"),
       resp_ptr = methods::new("externalptr"),
+      pp_fields = `environment<-`(pp_fields, namespace), pp_source = `environment<-`(pp_source, namespace),
+      resp_fields = `environment<-`(resp_fields, namespace), resp_source = `environment<-`(resp_source, namespace),
+      functions = lapply(pp_functions, `environment<-`, namespace),
       has_npar = "npar" %in% all.names(body(get("mkMerMod", envir = namespace)))
     )
   }
@@ -68,69 +71,84 @@ dimensions <- function(fit, parts) {
 }
 
 criterion_parts <- function(fit, parts) {
-  n <- nrow(parts$x)
-  c(
-    ldL2 = fit$ldL2, ldRX2 = fit$ldRX2, wrss = fit$wrss, ussq = fit$ussq, pwrss = fit$pwrss, drsum = NA,
-    REML = if (fit$reml) fit$criterion else NA, dev = if (fit$reml) NA else fit$criterion,
-    sigmaML = sqrt(fit$pwrss / n), sigmaREML = sqrt(fit$pwrss / (n - ncol(parts$x)))
+  size <- dim(parts$x)
+  pwrss <- fit$pwrss
+  values <- c(
+    fit$ldL2, fit$ldRX2, fit$wrss, fit$ussq, pwrss, NA, NA, NA, sqrt(pwrss / size[1L]), sqrt(pwrss / (size[1L] - size[2L]))
   )
+  names(values) <- c("ldL2", "ldRX2", "wrss", "ussq", "pwrss", "drsum", "REML", "dev", "sigmaML", "sigmaREML")
+  values[if (fit$reml) 7L else 8L] <- fit$criterion
+  values
 }
 
 # The response module. Its C++ half is rebuilt by lme4 itself from a nil pointer.
 new_resp <- function(fit, parts, classes) {
-  n <- length(parts$y)
-  offset <- if (is.null(parts$offset)) numeric(n) else parts$offset + 0
-  weights <- if (is.null(parts$weights)) rep.int(1, n) else parts$weights + 0
-  mu <- as.numeric(fit$fitted) + offset
-  root <- sqrt(weights)
-  object <- classes$resp_shell
-  env <- new.env(parent = asNamespace("lme4"))
-  attr(object, ".xData") <- env
-  list2env(list(
-    Ptr = classes$resp_ptr, mu = mu, offset = offset, sqrtXwt = root, sqrtrwt = root + 0, weights = weights,
-    wtres = root * (parts$y - mu), y = parts$y + 0, REML = if (fit$reml) ncol(parts$x) else 0L,
-    .self = object, .refClassDef = classes$resp
-  ), env)
-  object
+  mu <- fit$fitted
+  if (!is.null(parts$offset)) mu <- mu + parts$offset
+  env <- classes$resp_source(
+    classes$resp_fields, classes$resp, classes$resp_ptr, mu, parts$y, parts$weights, parts$offset, if (fit$reml) ncol(parts$x) else 0L
+  )
+  with_environment(classes$resp_shell, env)
 }
 
 # The predictor module. `.fastlmer` in its environment is the mark of an engine fit: an environment with what the engine needs
 # beside the object's slots. It goes where the object goes and is gone from whatever lme4 makes out of it.
 new_pp <- function(fit, parts, resp, classes) {
-  namespace <- asNamespace("lme4")
-  env <- new.env(parent = namespace)
-  mark <- list2env(list(
-    pp = env, resp = attr(resp, ".xData"), class = classes$pp, flist = parts$flist, z = parts$z,
-    unsc = as_matrix(fit$unsc), rx = as_matrix(fit$rx), ldL2 = fit$ldL2, ldRX2 = fit$ldRX2,
-    cache = list2env(list(design = fit$design), parent = emptyenv())
-  ), parent = namespace)
-  functions <- lapply(pp_functions, `environment<-`, mark)
-  list2env(functions, mark)
+  cache <- new.env(hash = FALSE, parent = emptyenv())
+  cache$design <- fit$design
+  env <- classes$pp_source(
+    classes$pp_fields, classes$pp, classes$functions, attr(resp, ".xData"), parts$flist, parts$z, fit$theta, fit$beta, fit$u,
+    fit$unsc, fit$rx, fit$ldL2, fit$ldRX2, cache
+  )
+  env$X <- parts$x
+  object <- with_environment(classes$pp_shell, env)
+  if (classes$pp_is_known) object else eager_pp(get(".fastlmer", envir = env))
+}
 
-  object <- classes$pp_shell
+with_environment <- function(object, env) {
   attr(object, ".xData") <- env
-  list2env(list(
-    X = parts$x, theta = fit$theta + 0, beta0 = numeric(ncol(parts$x)), delb = fit$beta + 0, u0 = numeric(length(fit$u)),
-    delu = fit$u + 0, Xwts = mark$resp$sqrtXwt + 0, .self = object, .refClassDef = classes$pp, .fastlmer = mark
-  ), env)
-  if (!classes$pp_is_known) return(eager_pp(mark))
-  list2env(list(
-    unsc = functions$engine_unsc, RX = functions$engine_RX, ldL2 = functions$engine_ldL2, ldRX2 = functions$engine_ldRX2,
-    ptr = functions$engine_ptr
-  ), env)
-  promise_fields(mark, env)
+  env$.self <- object
   object
 }
 
-# delayedAssign("Zt", workspace()$Zt, mark, env) and so on. delayedAssign() quotes its second argument, so the calls are written out.
-utils::globalVariables("workspace")
-promise_fields <- function(mark, env) NULL
-body(promise_fields) <- as.call(c(quote(`{`), lapply(
-  c("Zt", "Lambdat", "LamtUt", "Lind", "RZX", "Ut", "Utr", "V", "VtV", "Vtr", "Ptr"),
-  function(name) call("delayedAssign", name, call("$", quote(workspace()), as.name(name)), quote(mark), quote(env))
-)))
+# The environments of pp and resp are those of calls of these functions, which is R's quickest way to make one: an argument is a
+# promise, so a field of that name is computed when it is first asked for. What it is computed from is the call of the function below,
+# whose own arguments are used at once, for as promises they would hold our environments.
+pp_fields <- function(theta, beta0, delb, u0, delu, Xwts, Zt, Lambdat, LamtUt, Lind, RZX, Ut, Utr, V, VtV, Vtr, Ptr, unsc, RX, ldL2, ldRX2,
+                      ptr, .refClassDef, .fastlmer) {
+  environment()
+}
 
-as_matrix <- function(x) matrix(as.numeric(x), nrow(x), ncol(x))
+pp_source <- function(fields, class, functions, resp, flist, z, theta, beta, u, unsc, rx, ldL2, ldRX2, cache,
+                      workspace = bind("workspace"), transposed_model_matrix = bind("transposed_model_matrix"),
+                      relative_factor = bind("relative_factor"), bind = NULL) {
+  list(class, functions, resp, flist, z, theta, beta, u, unsc, rx, ldL2, ldRX2, cache)
+  mark <- environment()
+  bind <- function(name) `environment<-`(functions[[name]], mark)
+  pp <- fields(
+    theta = theta + 0, beta0 = numeric(length(beta)), delb = beta + 0, u0 = numeric(length(u)), delu = u + 0, Xwts = resp$sqrtXwt + 0,
+    Zt = workspace()$Zt, Lambdat = workspace()$Lambdat, LamtUt = workspace()$LamtUt, Lind = workspace()$Lind, RZX = workspace()$RZX,
+    Ut = workspace()$Ut, Utr = workspace()$Utr, V = workspace()$V, VtV = workspace()$VtV, Vtr = workspace()$Vtr, Ptr = workspace()$Ptr,
+    unsc = bind("engine_unsc"), RX = bind("engine_RX"), ldL2 = bind("engine_ldL2"), ldRX2 = bind("engine_ldRX2"), ptr = bind("engine_ptr"),
+    .refClassDef = class, .fastlmer = mark
+  )
+  pp
+}
+
+resp_fields <- function(Ptr, offset, sqrtXwt, sqrtrwt, weights, wtres, y, REML, .refClassDef) environment()
+
+resp_source <- function(fields, class, pointer, mu, response, prior, shift, reml) {
+  list(class, pointer, response, prior, shift, reml)
+  n <- length(response)
+  resp <- fields(
+    Ptr = pointer, offset = if (is.null(shift)) numeric(n) else shift + 0, sqrtXwt = if (is.null(prior)) rep.int(1, n) else sqrt(prior),
+    sqrtrwt = if (is.null(prior)) rep.int(1, n) else sqrt(prior), weights = if (is.null(prior)) rep.int(1, n) else prior + 0,
+    wtres = if (is.null(prior)) response - resp$mu else sqrt(prior) * (response - resp$mu), y = response + 0, REML = reml,
+    .refClassDef = class
+  )
+  resp$mu <- mu
+  resp
+}
 
 # For a version of lme4 with other fields: its own object at once, marked.
 eager_pp <- function(mark) {
@@ -149,7 +167,7 @@ pp_functions <- list(
 
   # C++ takes over: from here on lme4's own methods answer.
   engine_ptr = function() {
-    for (name in c("Zt", "Lambdat", "LamtUt", "Lind", "RZX", "Ut", "Utr", "V", "VtV", "Vtr", "Ptr")) get(name, envir = pp)
+    for (name in ls(pp, all.names = TRUE)) get(name, envir = pp)
     rm(list = c("unsc", "RX", "ldL2", "ldRX2", "ptr"), envir = pp)
     for (name in c("initializePtr", "ptr")) assign(name, `environment<-`(class@refMethods[[name]], pp), envir = pp)
     pp$ptr()
@@ -157,16 +175,17 @@ pp_functions <- list(
 
   # lme4's own object for the same model, made once. It shares its vectors with pp, for C++ writes into them.
   workspace = function() {
-    if (!exists("built", inherits = FALSE)) {
+    mark <- environment(workspace)
+    if (!exists("built", envir = mark, inherits = FALSE)) {
       relative <- relative_factor()
       built <- merPredD$new(
         X = pp$X, Zt = transposed_model_matrix(), Lambdat = relative$Lambdat, Lind = relative$Lind, theta = pp$theta,
         n = nrow(pp$X), delb = pp$delb, delu = pp$delu, beta0 = pp$beta0, u0 = pp$u0, Xwts = pp$Xwts
       )
       built$updateRes(resp$sqrtrwt * (resp$y - resp$offset))
-      assign("built", built, envir = environment(workspace))
+      assign("built", built, envir = mark)
     }
-    built
+    get("built", envir = mark)
   },
 
   # Zt: per observation its terms' columns, in the rows of its level.

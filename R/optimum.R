@@ -62,43 +62,13 @@ report_optimum <- function(fit) {
 check_optimum <- function(fit, derivs, control, problem) {
   own_checks <- !identical(control$checkConv, default_control()$checkConv)
   singular <- any(fit$theta[problem$lower == 0] < control$checkConv$check.conv.singular$tol)
-  certain <- fit$converged && !own_checks && !singular && is_curved(fit$hessian, fit$theta, lengths(problem$parts$cnms))
+  certain <- fit$converged && fit$curved && !own_checks && !singular
   if (certain) return(if (!is.null(derivs)) list())
   lme4_check(derivs, fit$theta, control, problem)
 }
 
 lme4_check <- function(derivs, theta, control, problem) {
   lme4_internal("checkConv")(derivs, theta, ctrl = control$checkConv, lbound = problem$lower)
-}
-
-# Does the criterion rise in every direction? The Hessian's size depends on the units of the predictors; that of its product
-# with the effects' relative standard deviations doesn't.
-is_curved <- function(hessian, theta, columns, least = 1e-6) {
-  if (anyNA(hessian)) return(FALSE)
-  unit <- relative_sd(theta, columns)
-  k <- length(unit)
-  is_positive_definite(hessian * unit * rep(unit, each = k) - diag(least, k))
-}
-
-# By elimination; for a matrix of a few rows this takes a tenth of the time of eigen() or chol().
-is_positive_definite <- function(a) {
-  k <- nrow(a)
-  for (j in seq_len(k)) {
-    pivot <- a[j, j]
-    if (!(pivot > 0)) return(FALSE)
-    rest <- seq_len(k - j) + j
-    a[rest, rest] <- a[rest, rest] - a[rest, j] * rep(a[j, rest] / pivot, each = k - j)
-  }
-  TRUE
-}
-
-# Per element of theta the relative standard deviation of the effect in whose row it stands.
-relative_sd <- function(theta, columns) {
-  first <- cumsum(columns) - columns
-  row <- unlist(lapply(seq_along(columns), function(term) first[[term]] + sequence(columns[[term]]:1, seq_len(columns[[term]]))))
-  square <- numeric(sum(columns))
-  for (i in seq_along(theta)) square[row[i]] <- square[row[i]] + theta[i]^2
-  sqrt(square)[row]
 }
 
 # lme4's optimizeLmer() on the engine's criterion. It keeps its state in the environment of the function that it optimises.

@@ -2,11 +2,12 @@
 #   flist   the grouping factors, with the attribute `assign` (which factor each term has)
 #   cnms    per term the names of its columns
 #   z       per term its columns, n x k, or NULL for a single column of ones
-# NULL when lme4's own mkReTrms() is to look at them.
-random_terms <- function(bars, frame) {
+# NULL when lme4's own mkReTrms() is to look at them. `x` is the matrix of the fixed effects, if it is plain_matrix()'s: terms
+# with the same columns share it.
+random_terms <- function(bars, frame, x = NULL) {
   groups <- lapply(bars, function(bar) grouping_factor(bar[[3L]], frame))
   if (any(lengths(groups) == 0L)) return(NULL)
-  columns <- lapply(bars, function(bar) effect_columns(bar, frame))
+  columns <- lapply(bars, function(bar) effect_columns(bar, frame, x))
   if (any(lengths(columns) == 0L)) return(NULL)
   names(groups) <- names(columns) <- vapply(bars, function(bar) group_name(bar[[3L]]), "")
   levels <- level_numbers(groups)
@@ -22,11 +23,11 @@ random_terms <- function(bars, frame) {
 
 group_name <- function(expression) if (is.name(expression)) as.character(expression) else deparse1(expression)
 
-level_numbers <- function(flist) vapply(flist, nlevels, 0L, USE.NAMES = FALSE)
+level_numbers <- function(flist) vapply(flist, function(group) length(attr(group, "levels")), 0L, USE.NAMES = FALSE)
 
 # A factor with all its levels in use, from a name or an interaction of names; NULL for any other expression.
 grouping_factor <- function(expression, frame) {
-  if (is.name(expression)) return(used_levels(frame[[as.character(expression)]]))
+  if (is.name(expression)) return(used_levels(.subset2(frame, as.character(expression))))
   if (!is.call(expression) || !identical(expression[[1L]], quote(`:`))) return(NULL)
   left <- grouping_factor(expression[[2L]], frame)
   right <- grouping_factor(expression[[3L]], frame)
@@ -35,11 +36,15 @@ grouping_factor <- function(expression, frame) {
 }
 
 used_levels <- function(group) {
-  if (is.null(group) || !is.null(dim(group))) return(NULL)
-  if (anyNA(group)) return(NULL)
-  plain <- is.factor(group) && all(names(attributes(group)) %in% c("levels", "class"))
-  if (!plain || anyNA(levels(group)) || !all(tabulate(group, nlevels(group)))) group <- factor(group, exclude = NA)
-  group
+  if (is.factor(group) && is_plain_factor(group)) return(group)
+  if (is.null(group) || !is.null(dim(group)) || anyNA(group)) return(NULL)
+  if (is.integer(group) && is.null(attributes(group))) integer_factor(group) else factor(group, exclude = NA)
+}
+
+# factor() of integers, which sorts as text what the engine only counts.
+integer_factor <- function(x) {
+  numbered <- engine_number_levels(x)
+  structure(numbered$codes, levels = as.character(numbered$levels), class = "factor")
 }
 
 # Levels "a:b" that occur, ordered by the left factor and within it by the right one, as in lme4.
@@ -53,20 +58,23 @@ interaction_factor <- function(left, right) {
 }
 
 # Names and values of a term's columns. A sum of numeric variables needs no model.matrix().
-effect_columns <- function(bar, frame) {
+effect_columns <- function(bar, frame, x) {
   if (identical(bar[[2L]], 1)) return(list(names = "(Intercept)", z = NULL))
-  z <- numeric_columns(bar[[2L]], frame)
-  if (is.null(z)) {
+  names <- numeric_columns(bar[[2L]], frame)
+  if (!is.null(names)) {
+    z <- if (identical(names, colnames(x))) x else side_by_side(names, frame)
+  } else {
     if (any(all.vars(bar[[2L]]) %in% all.vars(bar[[3L]]))) return(NULL)
     z <- stats::model.matrix(eval(call("~", bar[[2L]])), frame)
     if (!ncol(z)) return(NULL)
+    names <- colnames(z)
     dimnames(z)[1L] <- list(NULL)
     attr(z, "assign") <- attr(z, "contrasts") <- NULL
   }
-  if (ncol(z) == 1L && all(z == 1)) return(list(names = colnames(z), z = NULL))
-  list(names = colnames(z), z = z)
+  list(names = names, z = if (length(names) > 1L || !all(z == 1)) z)
 }
 
+# The names of the columns of a sum of numeric variables; NULL for anything else.
 numeric_columns <- function(expression, frame) {
   parts <- sum_parts(expression)
   numbers <- vapply(parts, is.numeric, NA)
@@ -76,16 +84,23 @@ numeric_columns <- function(expression, frame) {
     intercept <- value
   }
   if (sum(numbers) > 1L || !all(numbers | vapply(parts, is.name, NA))) return(NULL)
-  variables <- unique(parts[!numbers])
-  names <- vapply(variables, as.character, "")
-  values <- unclass(frame)[names]
-  if (!all(vapply(values, is_plain_number, NA)) || any(make.names(names) != names)) return(NULL)
-  if (intercept == 1) {
-    names <- c("(Intercept)", names)
-    values <- c(list(rep.int(1, nrow(frame))), values)
-  }
-  if (!length(values)) return(NULL)
-  matrix(as.numeric(unlist(values, use.names = FALSE)), nrow(frame), dimnames = list(NULL, names))
+  names <- unique(as.character(parts[!numbers]))
+  for (name in names) if (!is_plain_number(.subset2(frame, name))) return(NULL)
+  if (any(make.names(names) != names)) return(NULL)
+  names <- c(if (intercept == 1) "(Intercept)", names)
+  if (length(names)) names
+}
+
+# The columns of those names as a matrix of doubles.
+side_by_side <- function(names, frame) {
+  n <- .row_names_info(frame, 2L)
+  ones <- names == "(Intercept)"
+  columns <- vector("list", length(names))
+  columns[ones] <- list(rep.int(1, n))
+  columns[!ones] <- unclass(frame)[names[!ones]]
+  z <- as.numeric(unlist(columns, use.names = FALSE))
+  attributes(z) <- list(dim = c(n, length(names)), dimnames = list(NULL, names))
+  z
 }
 
 is_plain_number <- function(x) is.numeric(x) && !is.object(x) && is.null(dim(x))

@@ -24,7 +24,8 @@ one_factor <- function(modes, variance, drop) {
 conditional_modes <- function(record, u) {
   asgn <- record$asgn
   columns <- lengths(record$cnms)
-  u <- split(u, rep.int(seq_along(asgn), record$nlev[asgn] * columns))
+  numbers <- record$nlev[asgn] * columns
+  u <- Map(function(last, number) u[last - number + seq_len(number)], cumsum(numbers), numbers)
   factors <- relative_factors(record$theta, columns)
   modes <- Map(function(u, factor, names) {
     b <- tcrossprod(matrix(u, ncol = ncol(factor), byrow = TRUE), factor)
@@ -32,8 +33,14 @@ conditional_modes <- function(record, u) {
     b
   }, u, factors, record$cnms)
   lapply(stats::setNames(seq_along(record$flist), names(record$flist)), function(i) {
-    data.frame(do.call(cbind, unname(modes[asgn == i])), row.names = levels(record$flist[[i]]), check.names = FALSE)
+    as_data_frame(do.call(cbind, unname(modes[asgn == i])), levels(record$flist[[i]]))
   })
+}
+
+# data.frame() of a matrix, which takes ten times as long.
+as_data_frame <- function(values, row_names) {
+  columns <- lapply(seq_len(ncol(values)), function(j) as.numeric(values[, j]))
+  structure(columns, names = colnames(values), class = "data.frame", row.names = row_names)
 }
 
 # theta as a lower triangular matrix for each term.
@@ -50,7 +57,7 @@ relative_factors <- function(theta, columns) {
 # Per grouping factor the variances of its modes, K x K x levels; as lme4 has it, a list of one array per term where the factor
 # has several terms.
 conditional_variances <- function(record) {
-  variances <- engine_condvar(engine_pointer(record), record$theta)
+  variances <- unscaled_variances(record)
   columns <- lengths(record$cnms)
   lapply(seq_along(record$flist), function(i) {
     terms <- which(record$asgn == i)
@@ -60,4 +67,13 @@ conditional_variances <- function(record) {
     pieces <- Map(function(last, k) variance[last - k + seq_len(k), last - k + seq_len(k), , drop = FALSE], last, columns[terms])
     stats::setNames(pieces, as.character(unname(record$cnms[terms])))
   })
+}
+
+# They are kept with the fit, for summaries and plots ask for them again and again, unless they are large.
+unscaled_variances <- function(record, most = 1e6) {
+  kept <- record$cache$variances
+  if (identical(kept$theta, record$theta)) return(kept$values)
+  values <- engine_condvar(engine_pointer(record), record$theta)
+  if (sum(lengths(values)) <= most) record$cache$variances <- list(theta = record$theta, values = values)
+  values
 }

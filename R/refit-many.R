@@ -124,5 +124,5 @@ standard_errors <- function(parts, i) {
   if (is.na(parts$converged[i])) return(rep(NA_real_, ncol(record$x)))
   record$theta <- parts$theta[, i]
   fit <- solve_response(record, list(fixed = TRUE))
-  parts$sigma[i] * sqrt(diag(as_matrix(fit$unsc)))
+  parts$sigma[i] * sqrt(diag(fit$unsc))
 }

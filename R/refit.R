@@ -33,9 +33,10 @@
 refit.lmerMod <- function(object, newresp = NULL, rename.response = FALSE, maxit = 100L, ..., threads = default_threads()) {
   record <- engine_of(object)
   name <- substitute(newresp)
-  if (is.null(record) || is.factor(newresp) || "newweights" %in% ...names()) return(NextMethod())
-  if (!all(...names() %in% c("control", "verbose"))) warning("additional arguments to refit.merMod ignored")
-  control <- list(...)$control %||% default_control()
+  extras <- if (...length()) ...names()
+  if (is.null(record) || is.factor(newresp) || "newweights" %in% extras) return(NextMethod())
+  if (...length() && !all(extras %in% c("control", "verbose"))) warning("additional arguments to refit.merMod ignored")
+  control <- (if (...length()) list(...)$control) %||% default_control()
   if (is_batch(newresp)) return(refit_many(object, record, newresp, threads))
 
   newresp <- one_response(newresp)
@@ -128,8 +129,7 @@ with_response <- function(frame, newresp) {
 
 # lme4's record of the optimisation, with its messages and warnings about what was found.
 with_optinfo <- function(fit, object, record, control) {
-  derivs <- if (!is.null(object@optinfo$derivs)) fit[c("gradient", "hessian")]
-  if (!is.null(derivs)) names(derivs) <- c("gradient", "Hessian")
+  derivs <- if (!is.null(object@optinfo$derivs)) list(gradient = fit$gradient, Hessian = fit$hessian)
   warnings <- list()
   if (!fit$converged) {
     text <- not_converged(fit$message)

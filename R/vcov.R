@@ -6,10 +6,11 @@
 vcov.lmerMod <- function(object, correlation = TRUE, sigm = stats::sigma(object), use.hessian = NULL, ...) {
   plain <- is.null(use.hessian) || identical(use.hessian, FALSE)
   if (!plain || ...length() || !is_fastlmer(object) || has_structures() || !matrix_classes()$known) return(NextMethod())
+  plain <- plain_covariance(object, sigm)
+  if (is.null(plain)) return(NextMethod())
   names <- colnames(get("X", envir = attr(object@pp, ".xData")))
-  covariance <- sigm^2 * object@pp$unsc()
-  sd <- sqrt(covariance[seq(1L, by = nrow(covariance) + 1L, length.out = nrow(covariance))])
-  if (!length(sd) || !all(is.finite(sd) & sd > 0)) return(NextMethod())
+  covariance <- plain$covariance
+  sd <- plain$sd
   factors <- list()
   if (correlation) {
     scaled <- covariance / sd / rep(sd, each = length(sd))
@@ -17,6 +18,13 @@ vcov.lmerMod <- function(object, correlation = TRUE, sigm = stats::sigma(object)
     factors$correlation <- symmetric_matrix("corMatrix", scaled, names, list(), sd)
   }
   symmetric_matrix("dpoMatrix", covariance, names, factors)
+}
+
+# The covariance and the standard deviations; NULL where lme4 has something to say about them.
+plain_covariance <- function(object, sigm) {
+  covariance <- sigm^2 * object@pp$unsc()
+  sd <- sqrt(covariance[seq(1L, by = nrow(covariance) + 1L, length.out = nrow(covariance))])
+  if (length(sd) && all(is.finite(sd) & sd > 0)) list(covariance = covariance, sd = sd)
 }
 
 symmetric_matrix <- function(class, values, names, factors, sd = NULL) {

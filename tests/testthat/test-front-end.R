@@ -82,3 +82,33 @@ test_that("the shortcut for sums of numbers makes model.matrix()'s own matrix", 
   expect_null(plain_matrix(Reaction ~ Days - 1, frame, NULL))
   expect_null(plain_matrix(Reaction ~ Days + Reaction, frame, NULL))
 })
+
+test_that("columns of the data make model.frame()'s own frame", {
+  named <- lme4::sleepstudy
+  rownames(named) <- paste0("row", seq_len(nrow(named)))
+  formula <- Reaction ~ Days + (Days + Subject)
+  call <- quote(lmer(Reaction ~ Days + (Days | Subject), data = sleep))
+  for (data in list(lme4::sleepstudy, named, lme4::sleepstudy[c(31:180, 1:30), ], sleep_data())) {
+    frame <- plain_frame(formula, data, call)
+    expected <- model.frame(formula, data, drop.unused.levels = TRUE)
+    expect_identical(frame, expected)
+    expect_identical(.row_names_info(frame, 0L), .row_names_info(expected, 0L))
+    ours <- fastlmer::lmer(Reaction ~ Days + (Days | Subject), data)
+    expect_identical(model.frame(ours), model.frame(lme4::lmer(Reaction ~ Days + (Days | Subject), data)))
+  }
+})
+
+test_that("what model.frame() would change is left to it", {
+  data <- sleep_data()
+  call <- quote(lmer(formula, data = data))
+  expect_null(plain_frame(Reaction ~ with_na + (1 + Subject), data, call))
+  expect_null(plain_frame(Reaction ~ Days + (1 + unused), data, call))
+  expect_null(plain_frame(Reaction ~ Days + (1 + text), data, call))
+  expect_null(plain_frame(log(Reaction) ~ Days + (1 + Subject), data, call))
+  expect_null(plain_frame(Reaction ~ Days + (1 + Subject), data, quote(lmer(formula, data = data, subset = Days > 1))))
+  expect_null(plain_frame(Reaction ~ elsewhere + (1 + Subject), data, call))
+  data$matrix <- cbind(data$Days, data$w)
+  expect_null(plain_frame(Reaction ~ matrix + (1 + Subject), data, call))
+  withr::local_options(na.action = "na.exclude")
+  expect_null(plain_frame(Reaction ~ Days + (1 + Subject), data, call))
+})

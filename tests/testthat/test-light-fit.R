@@ -20,3 +20,16 @@ test_that("fixef() is lme4's, for any fit", {
     expect_identical(fixef(fit, add.dropped = TRUE), theirs(fit, add.dropped = TRUE))
   }
 })
+
+test_that("VarCorr() of a fit is lme4's, attributes and all", {
+  data <- sleep_data()
+  for (formula in list(
+    Reaction ~ Days + (Days | Subject), Reaction ~ Days + (1 | Subject) + (0 + Days | Subject), Reaction ~ three + (0 + three | Subject)
+  )) {
+    fit <- suppressMessages(lmer(formula, data))
+    theirs <- getFromNamespace("VarCorr.merMod", "lme4")(fit)
+    expect_equal(VarCorr(fit), theirs, tolerance = 1e-14)
+    expect_identical(attributes(VarCorr(fit)), attributes(theirs))
+    expect_identical(lapply(VarCorr(fit), function(v) names(attributes(v))), lapply(theirs, function(v) names(attributes(v))))
+  }
+})

@@ -51,13 +51,3 @@ test_that("a direction in which the criterion is flat is reported, whatever the 
 test_that("verbose says what the optimisation did", {
   expect_output(lmer(Reaction ~ Days + (1 | Subject), sleep, verbose = 1), "evaluations: f = ")
 })
-
-test_that("positive definite or not, as the eigenvalues say", {
-  set.seed(1)
-  for (k in 1:5) {
-    for (i in 1:20) {
-      a <- crossprod(matrix(rnorm(k * k), k)) - diag(runif(1, 0, 0.5), k)
-      expect_identical(is_positive_definite(a), min(eigen(a)$values) > 0)
-    }
-  }
-})

@@ -29,3 +29,17 @@ test_that("coef() and predict() build no C++ object", {
   predict(fit, data.frame(Days = 3, Subject = c("308", "new")), allow.new.levels = TRUE)
   expect_false(exists("built", engine_mark(fit), inherits = FALSE))
 })
+
+test_that("conditional variances are computed once for a fit, unless they are large", {
+  fit <- lmer(Reaction ~ Days + (Days | Subject), lme4::sleepstudy)
+  first <- ranef(fit)
+  expect_identical(engine_mark(fit)$cache$variances$theta, fit@theta)
+  expect_identical(ranef(fit), first)
+  other <- fit
+  other@theta <- c(1, 0, 0.2)
+  expect_false(isTRUE(all.equal(attr(ranef(other)$Subject, "postVar"), attr(first$Subject, "postVar"))))
+  expect_equal(ranef(fit), first)
+  again <- engine_of(lmer(Reaction ~ Days + (Days | Subject), lme4::sleepstudy))
+  unscaled_variances(again, most = 10)
+  expect_null(again$cache$variances)
+})

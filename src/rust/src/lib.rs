@@ -21,12 +21,15 @@ mod resampling;
 
 use condition::{answer, fitted, Answer, Failure};
 use engine::batch::{refit, BatchOptions};
+use engine::curvature::is_curved;
 use engine::evaluation::Factor;
 use engine::fit::{conditional_variances, criterion, fit, Fit, Options};
+use engine::levels::number_levels;
 use engine::parallel::Workers;
 use engine::response::Response;
+use engine::terms::Structure;
 use extendr_api::prelude::*;
-use model::{count, flag, model_of, number, real, thread_count, Columns, Model};
+use model::{count, flag, integer, model_of, number, real, thread_count, Columns, Model};
 use resampling::{batch_list, with_responses};
 use std::cell::RefCell;
 
@@ -57,6 +60,26 @@ fn engine_rank_margin(design: Robj) -> Robj {
     answer(|| Ok(model_of(&design)?.design.rank_margin()))
 }
 
+/// Standard deviations of the columns of x, its constant column aside; NULL where it has none.
+/// @noRd
+#[extendr]
+fn engine_column_sd(design: Robj) -> Robj {
+    answer(|| {
+        let transform = &model_of(&design)?.design.transform;
+        Ok(transform.intercept.map_or(Robj::from(()), |_| transform.scale.clone().into()))
+    })
+}
+
+/// The levels of an integer vector without missing values, in ascending order, and per element the number of its level, from 1.
+/// @noRd
+#[extendr]
+fn engine_number_levels(x: Robj) -> Robj {
+    answer(|| {
+        let (codes, levels) = number_levels(integer(&x, "x")?);
+        Ok(list!(codes = codes, levels = levels))
+    })
+}
+
 /// The fit of one response, or with the option `fixed` the solution at `start`.
 /// @noRd
 #[extendr]
@@ -75,17 +98,18 @@ fn engine_fit(design: Robj, x: Robj, codes: List, z: List, weights: Robj, y: Rob
             request.max_evaluations = limit.max(1.0) as usize;
         }
         request.fixed = flag(&options, "fixed");
-        Ok(fit_list(fitted(fit(&model.design, &model.rows(&columns)?, real(&y, "y")?, &request))?))
+        Ok(fit_list(&model.design.structure, fitted(fit(&model.design, &model.rows(&columns)?, real(&y, "y")?, &request))?))
     })
 }
 
-fn fit_list(fit: Fit) -> Robj {
+fn fit_list(structure: &Structure, fit: Fit) -> Robj {
     let (p, k) = (fit.beta.len(), fit.theta.len());
     let square = |values: &[f64], n: usize| RMatrix::new_matrix(n, n, |r, c| values[c * n + r]);
     list!(
         unsc = square(&fit.unscaled_covariance, p),
         rx = square(&fit.rx, p),
         hessian = square(&fit.hessian, k),
+        curved = is_curved(structure, &fit.theta, &fit.hessian),
         theta = fit.theta,
         beta = fit.beta,
         u = fit.u,
@@ -227,6 +251,8 @@ extendr_module! {
     fn engine_design;
     fn engine_is_nil;
     fn engine_rank_margin;
+    fn engine_column_sd;
+    fn engine_number_levels;
     fn engine_fit;
     fn engine_response;
     fn engine_criterion;

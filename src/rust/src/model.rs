@@ -112,7 +112,8 @@ pub fn element(list: &List, name: &str) -> Option<Robj> {
     list.iter().find(|(key, _)| *key == name).map(|(_, value)| value).filter(|value| !value.is_null())
 }
 
-fn integer<'a>(object: &'a Robj, name: &str) -> Answer<&'a [i32]> {
+/// An integer vector.
+pub fn integer<'a>(object: &'a Robj, name: &str) -> Answer<&'a [i32]> {
     Ok(object.as_integer_slice().ok_or_else(|| format!("'{name}' must be an integer vector"))?)
 }
 

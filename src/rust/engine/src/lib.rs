@@ -5,12 +5,14 @@
 //! differentiates, and [`fit`] finds the optimum and says how it knows.
 
 pub mod batch;
+pub mod curvature;
 pub mod derivatives;
 pub mod design;
 pub mod error;
 pub mod evaluation;
 pub mod fit;
 pub mod full_inverse;
+pub mod levels;
 pub mod memory;
 pub mod objective;
 pub mod one_factor;

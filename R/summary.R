@@ -1,0 +1,26 @@
+# The summary of a fit by the engine: the object that lme4 makes, from lme4's own accessors. It asks for the covariance of the fixed effects
+# once, from vcov.lmerMod(), where lme4 converts it twice; that is nine tenths of lme4's time.
+#' @export
+#' @noRd
+summary.lmerMod <- function(object, correlation = NULL, use.hessian = NULL, ...) {
+  plain <- (is.null(use.hessian) || identical(use.hessian, FALSE)) && !...length() && is_fastlmer(object) && !has_structures()
+  if (!plain || is.null(plain_covariance(object, stats::sigma(object)))) return(NextMethod())
+  dims <- object@devcomp$dims
+  beta <- fixef(object)
+  if (is.null(correlation)) correlation <- length(beta) <= getOption("lme4.summary.cor.max")
+  covariance <- vcov(object, correlation = correlation)
+  likelihood <- lme4::llikAIC(object)
+  structure(list(
+    methTitle = lme4::methTitle(dims), objClass = class(object), devcomp = object@devcomp, isLmer = TRUE, useScale = TRUE,
+    logLik = likelihood$logLik, family = NULL, link = NULL, ngrps = lme4::ngrps(object),
+    coefficients = coefficient_table(beta, covariance), sigma = stats::sigma(object), vcov = covariance, varcor = VarCorr(object),
+    AICtab = likelihood$AICtab, call = object@call, residuals = stats::residuals(object, "pearson", scaled = TRUE),
+    fitMsgs = lme4_internal(".merMod.msgs")(object), optinfo = object@optinfo
+  ), class = "summary.merMod")
+}
+
+coefficient_table <- function(beta, covariance) {
+  p <- length(beta)
+  error <- sqrt(covariance@x[(seq_len(p) - 1L) * p + seq_len(p)])
+  matrix(c(beta, error, beta / error), p, 3L, dimnames = list(names(beta), c("Estimate", "Std. Error", "t value")))
+}
