@@ -4,7 +4,7 @@
 new_design <- function(parts) {
   flist <- parts$flist
   engine_design(
-    parts$x, flist, level_numbers(flist), attr(flist, "assign"), parts$z, parts$weights
+    parts$x, flist, level_numbers(flist), attr(flist, "assign"), parts$z, parts$weights, threads_for(nrow(parts$x))
   )
 }
 
@@ -68,7 +68,9 @@ has_plain_terms <- function(fit) {
 engine_pointer <- function(record) {
   pointer <- record$cache$design
   if (is.null(pointer) || engine_is_nil(pointer)) {
-    pointer <- engine_design(record$x, record$codes, record$nlev, record$asgn, record$z, record$weights)
+    pointer <- engine_design(
+      record$x, record$codes, record$nlev, record$asgn, record$z, record$weights, threads_for(nrow(record$x))
+    )
     record$cache$design <- pointer
   }
   pointer

@@ -3,7 +3,7 @@
 
 #' Cross-products of a design, as an external pointer.
 #' @noRd
-engine_design <- function(x, codes, nlev, asgn, z, weights) engine_value(.Call(wrap__engine_design, x, codes, nlev, asgn, z, weights))
+engine_design <- function(x, codes, nlev, asgn, z, weights, threads) engine_value(.Call(wrap__engine_design, x, codes, nlev, asgn, z, weights, threads))
 
 #' Is an external pointer empty, as it is after readRDS()?
 #' @noRd
@@ -43,7 +43,7 @@ engine_simulate <- function(design, x, codes, z, weights, responses) engine_valu
 
 #' Conditional variances of the random effects in units of the residual variance, K x K x levels per grouping factor.
 #' @noRd
-engine_condvar <- function(design, theta) engine_value(.Call(wrap__engine_condvar, design, theta))
+engine_condvar <- function(design, theta, threads) engine_value(.Call(wrap__engine_condvar, design, theta, threads))
 
 #' Fails on purpose, by an error or a panic, so that the tests see what a user would see.
 #' @noRd

@@ -19,6 +19,8 @@
 #' @param subset,weights,na.action,offset as in [lm()]. Weights are prior weights: the residual variance is sigma^2 / weight.
 #' @param contrasts a list as for [model.matrix.default()].
 #' @param devFunOnly `TRUE` for lme4's deviance function instead of a fit.
+#' @param threads threads to compute on; `NULL` for the option `fastlmer.threads` or, without it, all cores up to 8. Models of fewer than
+#'   20,000 rows are computed on one. The result is the same, bit for bit, for any number. The argument isn't kept in the fit's call.
 #' @return An object of class [lme4::merMod-class] (`lmerMod`). [is_fastlmer()] tells whether the engine made it.
 #' @seealso [is_fastlmer()], [lme4::lmer()] for the model in full, [fastlmer-differences] for where the two differ.
 #' @examples
@@ -33,9 +35,15 @@
 #' lmer(Reaction ~ Days + (Days | Subject), data = sleepstudy, control = lmerControl(optimizer = "bobyqa"))
 #' @export
 lmer <- function(formula, data = NULL, REML = TRUE, control = lmerControl(), start = NULL, verbose = 0L, subset, weights,
-                 na.action, offset, contrasts = NULL, devFunOnly = FALSE) {
+                 na.action, offset, contrasts = NULL, devFunOnly = FALSE, threads = NULL) {
   call <- match.call()
   caller <- parent.frame()
+  if (!is.null(threads)) {
+    # lme4's lmer() doesn't know the argument, and others re-evaluate the call.
+    call$threads <- NULL
+    old <- options(fastlmer.threads = checked_threads(threads))
+    on.exit(options(old))
+  }
   named <- !missing(control) && names_optimizer(substitute(control))
   control <- if (missing(control)) default_control() else checked_control(control)
   if (devFunOnly) return(lmer_of_lme4(call, caller))

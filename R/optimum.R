@@ -21,6 +21,7 @@ find_optimum <- function(parts, REML, control, named, start, verbose) {
 
 fit_at <- function(problem, theta, options = list()) {
   parts <- problem$parts
+  options$threads <- threads_for(nrow(parts$x))
   engine_fit(problem$design, parts$x, parts$flist, parts$z, parts$weights, problem$y, problem$reml, theta, options)
 }
 

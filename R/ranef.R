@@ -73,7 +73,7 @@ conditional_variances <- function(record) {
 unscaled_variances <- function(record, most = 1e6) {
   kept <- record$cache$variances
   if (identical(kept$theta, record$theta)) return(kept$values)
-  values <- engine_condvar(engine_pointer(record), record$theta)
+  values <- engine_condvar(engine_pointer(record), record$theta, threads_for(nrow(record$x)))
   if (sum(lengths(values)) <= most) record$cache$variances <- list(theta = record$theta, values = values)
   values
 }

@@ -13,7 +13,7 @@
 #'   same response again. A matrix with several columns, or a list or data frame of several, makes a batch.
 #' @param rename.response should the fit's formula and frame name the response as `newresp` is written in the call?
 #' @param maxit unused, as it is in lme4 for linear mixed models.
-#' @param threads threads to compute a batch on.
+#' @param threads threads to compute a batch on; a single response is computed on those of the option `fastlmer.threads`.
 #' @param ... `control`, of which the convergence checks are used, and `verbose`. Other arguments are ignored with a warning.
 #' @return For one response an object of lme4's class `lmerMod`. For several an object of class `refit_many`: `as.data.frame()` has a row per
 #'   response with its estimates, sigma, theta, criterion and whether the fit converged and is singular; `tidy()` (package generics or
@@ -101,6 +101,7 @@ checked_y <- function(newresp) {
 solve_response <- function(record, options = list()) {
   pointer <- engine_pointer(record)
   y <- if (is.null(record$offset)) record$y else record$y - record$offset
+  options$threads <- threads_for(nrow(record$x))
   fit <- engine_fit(pointer, record$x, record$codes, record$z, record$weights, y, record$reml, record$theta, options)
   fit$design <- pointer
   fit$lower <- record$lower

@@ -2,8 +2,18 @@
 # allows two.
 default_threads <- function() {
   option <- getOption("fastlmer.threads")
-  if (!is.null(option)) return(max(1L, as.integer(option)))
+  if (!is.null(option)) return(checked_threads(option))
   if (is.null(cache$cores)) cache$cores <- max(1L, parallel::detectCores(), na.rm = TRUE)
   limited <- tolower(Sys.getenv("_R_CHECK_LIMIT_CORES_", "false")) %in% c("true", "warn", "error", "1", "yes")
   min(cache$cores, if (limited) 2L else 8L)
 }
+
+checked_threads <- function(threads) {
+  if (!is.numeric(threads) || length(threads) != 1L || is.na(threads) || threads < 1) {
+    stop("'threads' must be a number of threads, 1 or more", call. = FALSE)
+  }
+  as.integer(min(threads, 1024))
+}
+
+# Threads for one model of n rows: a small one isn't worth asking for more than one.
+threads_for <- function(n) if (n < 20000L) 1L else default_threads()
