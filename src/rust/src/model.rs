@@ -15,9 +15,9 @@ pub struct Columns {
 /// What an external pointer to a design holds.
 pub struct Model {
     pub design: Design,
-    levels: Vec<usize>,
+    pub levels: Vec<usize>,
     /// Grouping factor of each term.
-    factors: Vec<usize>,
+    pub factors: Vec<usize>,
 }
 
 impl Columns {
@@ -99,7 +99,7 @@ pub fn element(list: &List, name: &str) -> Option<Robj> {
     list.iter().find(|(key, _)| *key == name).map(|(_, value)| value).filter(|value| !value.is_null())
 }
 
-fn integer<'a>(object: &'a Robj, name: &str) -> Answer<&'a [i32]> {
+pub fn integer<'a>(object: &'a Robj, name: &str) -> Answer<&'a [i32]> {
     Ok(object.as_integer_slice().ok_or_else(|| format!("'{name}' must be an integer vector"))?)
 }
 
