@@ -65,7 +65,8 @@ has_plain_terms <- function(fit) {
 engine_pointer <- function(record) {
   pointer <- record$cache$design
   if (is.null(pointer) || engine_is_nil(pointer)) {
-    pointer <- engine_design(record$x, record$codes, record$nlev, record$asgn, record$z, record$weights)
+    stream <- record$cache$stream
+    pointer <- if (!is.null(stream)) stream_model(stream)$design else engine_design(record$x, record$codes, record$nlev, record$asgn, record$z, record$weights)
     record$cache$design <- pointer
   }
   pointer

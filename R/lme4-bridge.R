@@ -68,7 +68,7 @@ dimensions <- function(fit, parts) {
 }
 
 criterion_parts <- function(fit, parts) {
-  n <- nrow(parts$x)
+  n <- parts$n %||% nrow(parts$x)
   c(
     ldL2 = fit$ldL2, ldRX2 = fit$ldRX2, wrss = fit$wrss, ussq = fit$ussq, pwrss = fit$pwrss, drsum = NA,
     REML = if (fit$reml) fit$criterion else NA, dev = if (fit$reml) NA else fit$criterion,

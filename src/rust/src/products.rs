@@ -4,6 +4,7 @@ use crate::model::{element, integer, number, real, Model};
 use crate::ResponseState;
 use engine::accumulate::{Chunk, CrossProducts, FactorProducts, Names, PairProducts, TermShape};
 use engine::stream;
+use engine::terms::Structure;
 use extendr_api::prelude::*;
 use std::cell::RefCell;
 
@@ -89,12 +90,14 @@ fn engine_products_model(products: Robj, columns: Robj, terms: Robj, levels: Lis
         let places = |values: &[i32]| values.iter().map(|&v| (v.max(1) - 1) as usize).collect::<Vec<usize>>();
         let terms = places(integer(&terms, "terms")?);
         let levels = levels.values().map(|l| integer(&l, "levels").map(places)).collect::<Answer<Vec<_>>>()?;
-        let shapes = products.terms.clone();
-        let model = stream::Model { columns: c, p: c.len() / products.d(), terms: terms.clone(), levels: levels.clone() };
+        let model = stream::Model { columns: c, p: c.len() / products.d(), terms: terms.clone(), levels };
         let (design, response) = fitted(stream::finish(products, &model))?;
         let response = ResponseState::new(response, &design);
-        let factors = terms.iter().map(|&t| shapes[t].factor).collect();
-        let model = Model { design, levels: levels.iter().map(Vec::len).collect(), factors };
+        let groups = &design.structure.groups;
+        let factors: Vec<usize> = (0..terms.len()).map(|t| groups[Structure::locate(groups, t).0].factor).collect();
+        let mut levels = vec![0; groups.len()];
+        groups.iter().for_each(|group| levels[group.factor] = group.levels);
+        let model = Model { design, levels, factors };
         Ok(list!(design = ExternalPtr::new(model), response = ExternalPtr::new(response)))
     })
 }

@@ -59,11 +59,11 @@ pub fn finish(mut products: CrossProducts, model: &Model) -> Result<(Design, Res
     check(&products, model.columns, model.p)?;
     let base = products.best_base();
     products.rebase(&base);
-    let groups = groups(&products, model)?;
+    let (groups, stored) = groups(&products, model)?;
     let sizes: Vec<usize> = model.terms.iter().map(|&t| products.terms[t].k).collect();
     let structure = Structure::of_groups(groups, &sizes);
     let fixed = Fixed::new(&products, model.columns, model.p);
-    let places = Places::new(&products, model, &structure);
+    let places = Places::new(&products, model, &structure, &stored);
     let mut design = Design {
         n: products.n,
         p: model.p,
@@ -102,38 +102,36 @@ fn check(products: &CrossProducts, columns: &[f64], p: usize) -> Result<(), FitE
     Ok(())
 }
 
-/// The grouping factors that the terms use, in order of their first term.
-fn groups(products: &CrossProducts, model: &Model) -> Result<Vec<Group>, FitError> {
-    let mut out: Vec<Group> = Vec::new();
+/// The grouping factors that the terms use, numbered in order of their first term, and which of the stored ones each is.
+fn groups(products: &CrossProducts, model: &Model) -> Result<(Vec<Group>, Vec<usize>), FitError> {
+    let (mut out, mut stored): (Vec<Group>, Vec<usize>) = (Vec::new(), Vec::new());
     if model.terms.is_empty() || model.terms.iter().any(|&t| t >= products.terms.len()) {
         return Err("the cross-products have no such random-effects term".into());
     }
     for (index, &t) in model.terms.iter().enumerate() {
         let term = products.terms[t];
-        let at = out.iter().position(|g| g.factor == term.factor).unwrap_or_else(|| {
+        let factor = stored.iter().position(|&f| f == term.factor).unwrap_or_else(|| {
+            stored.push(term.factor);
             let levels = model.levels[term.factor].len();
-            out.push(Group { factor: term.factor, levels, k: 0, terms: Vec::new(), offset: 0, columns: Vec::new() });
+            out.push(Group { factor: out.len(), levels, k: 0, terms: Vec::new(), offset: 0, columns: Vec::new() });
             out.len() - 1
         });
-        let group = &mut out[at];
+        let group = &mut out[factor];
         group.terms.push((index, term.k, group.k));
         group.columns.extend(bases(products, t, group.k));
         group.k += term.k;
     }
-    let complete = |g: &Group| {
-        let mut seen = vec![false; products.factors[g.factor].levels.len()];
-        model.levels[g.factor].iter().for_each(|&l| {
-            if l < seen.len() {
-                seen[l] = true
-            }
-        });
-        seen.len() == g.levels && seen.iter().all(|s| *s)
-    };
-    if out.iter().all(complete) {
-        Ok(out)
+    if stored.iter().all(|&f| is_permutation(&model.levels[f], products.factors[f].levels.len())) {
+        Ok((out, stored))
     } else {
         Err("the order of a grouping factor's levels leaves some out".into())
     }
+}
+
+fn is_permutation(order: &[usize], n: usize) -> bool {
+    let mut seen = vec![false; n];
+    order.iter().filter(|&&i| i < n).for_each(|&i| seen[i] = true);
+    order.len() == n && seen.iter().all(|s| *s)
 }
 
 /// Bases of a term's columns, as the cross-products have them; `first` is the place of its first column in the group.
@@ -236,32 +234,35 @@ impl Fixed {
     }
 }
 
-/// Where the cross-products' levels and columns stand in the design.
+/// Where the stored levels and columns stand in the design.
 struct Places {
-    /// Per factor its group, if it has one.
+    /// Per stored factor its group, if it has one.
     group: Vec<Option<usize>>,
-    /// Per factor and stored level the level.
+    /// Per group the stored factor.
+    factor: Vec<usize>,
+    /// Per group and stored level the level.
     level: Vec<Vec<usize>>,
     /// Per group the stored column of each of its columns.
     column: Vec<Vec<usize>>,
 }
 
 impl Places {
-    fn new(products: &CrossProducts, model: &Model, structure: &Structure) -> Self {
-        let mut group = vec![None; products.factors.len()];
-        let mut level = vec![Vec::new(); products.factors.len()];
-        let mut column = Vec::new();
+    fn new(products: &CrossProducts, model: &Model, structure: &Structure, stored: &[usize]) -> Self {
+        let mut out = Places { group: vec![None; products.factors.len()], factor: Vec::new(), level: Vec::new(), column: Vec::new() };
         for (g, own) in structure.groups.iter().enumerate() {
-            group[own.factor] = Some(g);
-            level[own.factor] = vec![0; own.levels];
-            model.levels[own.factor].iter().enumerate().for_each(|(place, &stored)| level[own.factor][stored] = place);
-            let stored = own.terms.iter().flat_map(|&(index, k, _)| {
+            let factor = stored[own.factor];
+            out.group[factor] = Some(g);
+            out.factor.push(factor);
+            let mut level = vec![0; own.levels];
+            model.levels[factor].iter().enumerate().for_each(|(place, &from)| level[from] = place);
+            out.level.push(level);
+            let columns = own.terms.iter().flat_map(|&(index, k, _)| {
                 let first = first_column(products, model.terms[index]);
                 first..first + k
             });
-            column.push(stored.collect());
+            out.column.push(columns.collect());
         }
-        Places { group, level, column }
+        out
     }
 }
 
@@ -285,10 +286,10 @@ fn pick(
 fn fill_levels(design: &mut Design, products: &CrossProducts, fixed: &Fixed, places: &Places) {
     let (d, p) = (products.d(), design.p);
     for (g, group) in design.structure.groups.iter().enumerate() {
-        let factor: &FactorProducts = &products.factors[group.factor];
+        let factor: &FactorProducts = &products.factors[places.factor[g]];
         let (stored, k) = (factor.k, group.k);
         let mut diagonal = vec![0.0; group.effects() * k];
-        for (from, &to) in places.level[group.factor].iter().enumerate() {
+        for (from, &to) in places.level[g].iter().enumerate() {
             let block = &factor.zz[from * stored * stored..(from + 1) * stored * stored];
             let picked = pick(block, stored, &places.column[g], &group.columns, &places.column[g], &group.columns);
             diagonal[to * k * k..(to + 1) * k * k].copy_from_slice(&picked);
@@ -316,7 +317,7 @@ fn blocks<'a>(
     let (a, b) = (&design.structure.groups[first], &design.structure.groups[second]);
     let all = pair.levels.iter().zip(pair.values.chunks_exact(size)).map(move |(&(i, j), block)| {
         let picked = pick(block, rows, &places.column[first], &a.columns, &places.column[second], &b.columns);
-        let (i, j) = (places.level[pair.first][i as usize], places.level[pair.second][j as usize]);
+        let (i, j) = (places.level[first][i as usize], places.level[second][j as usize]);
         if first < second {
             (i, j, picked)
         } else {
@@ -397,8 +398,8 @@ fn response(products: &mut CrossProducts, design: &Design, fixed: &Fixed, places
     fixed.combine(&products.vy, &mut out.xy);
     out.xy.iter_mut().for_each(|v| *v /= out.scale);
     for (g, group) in design.structure.groups.iter().enumerate() {
-        let factor = &products.factors[group.factor];
-        for (from, &to) in places.level[group.factor].iter().enumerate() {
+        let factor = &products.factors[places.factor[g]];
+        for (from, &to) in places.level[g].iter().enumerate() {
             for (c, (&column, basis)) in places.column[g].iter().zip(&group.columns).enumerate() {
                 out.zy[group.offset + to * group.k + c] = factor.zy[from * factor.k + column] / (basis.scale * out.scale);
             }

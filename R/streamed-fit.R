@@ -1,0 +1,120 @@
+# Fits of data that came in chunks. They are lme4's objects with a frame, a model matrix and a response that have no rows: what needs the
+# rows is refused here, and what only counts them is answered from the number of rows that the fit knows.
+
+# Did the data of this fit come in chunks?
+is_streamed <- function(object) {
+  if (!isS4(object) || !inherits(object, "lmerMod")) return(FALSE)
+  mark <- engine_mark(object)
+  !is.null(mark) && !is.null(mark$cache$stream)
+}
+
+# Stops where a fit has no rows; `what` is what asked for them.
+refuse_without_rows <- function(object, what) {
+  if (!is_streamed(object)) return(invisible())
+  stop(what, " needs the rows of the data, and a fit of data in chunks doesn't keep them: ",
+    "use predict(fit, newdata = chunk) on one chunk after the other, or fit data in memory", call. = FALSE)
+}
+
+# The fit of the same cross-products by another criterion.
+refit_stream <- function(object, REML) {
+  stream <- engine_mark(object)$cache$stream
+  parts <- list(
+    frame = object@frame, formula = attr(object@frame, "formula"), x = get("X", envir = attr(object@pp, ".xData")), n = stats::nobs(object),
+    flist = object@flist, cnms = object@cnms, z = engine_mark(object)$z, y = numeric(), stream = stream
+  )
+  call <- object@call
+  call$REML <- REML
+  fit_stream(c(parts, stream_model(stream)), REML, default_control(), FALSE, list(theta = object@theta), 0L, call)
+}
+
+rows_of <- function(object) object@devcomp$dims[["n"]]
+
+#' @importFrom stats nobs
+#' @export
+#' @noRd
+nobs.lmerMod <- function(object, ...) if (is_streamed(object)) rows_of(object) else NextMethod()
+
+#' @importFrom stats logLik
+#' @export
+#' @noRd
+logLik.lmerMod <- function(object, REML = NULL, ...) {
+  value <- NextMethod()
+  if (is_streamed(object)) attr(value, "nobs") <- attr(value, "nall") <- rows_of(object)
+  value
+}
+
+#' @importFrom stats fitted
+#' @export
+#' @noRd
+fitted.lmerMod <- function(object, ...) {
+  refuse_without_rows(object, "fitted()")
+  NextMethod()
+}
+
+#' @importFrom stats residuals
+#' @export
+#' @noRd
+residuals.lmerMod <- function(object, ...) {
+  refuse_without_rows(object, "residuals()")
+  NextMethod()
+}
+
+#' @importFrom stats weights
+#' @export
+#' @noRd
+weights.lmerMod <- function(object, ...) {
+  refuse_without_rows(object, "weights()")
+  NextMethod()
+}
+
+#' @importFrom stats predict
+#' @export
+#' @noRd
+predict.lmerMod <- function(object, newdata = NULL, ...) {
+  if (is.null(newdata)) refuse_without_rows(object, "predict() without 'newdata'")
+  NextMethod()
+}
+
+#' @importFrom stats profile
+#' @export
+#' @noRd
+profile.lmerMod <- function(fitted, ...) {
+  refuse_without_rows(fitted, "profile()")
+  NextMethod()
+}
+
+#' @importFrom stats influence
+#' @export
+#' @noRd
+influence.lmerMod <- function(model, ...) {
+  refuse_without_rows(model, "influence()")
+  NextMethod()
+}
+
+#' @export
+#' @noRd
+summary.lmerMod <- function(object, correlation = (p <= getOption("lme4.summary.cor.max", 12)), use.hessian = NULL, ...) {
+  if (!is_streamed(object)) return(NextMethod())
+  p <- length(object@beta)
+  summary_without_rows(object, correlation)
+}
+
+# lme4's summary without scaled residuals.
+summary_without_rows <- function(object, correlation) {
+  fixed <- lme4::fixef(object)
+  vcov <- stats::vcov(object, correlation = correlation)
+  coefficients <- cbind(Estimate = fixed, `Std. Error` = sqrt(Matrix::diag(vcov)))
+  if (length(fixed)) coefficients <- cbind(coefficients, `t value` = fixed / coefficients[, 2L])
+  dims <- object@devcomp$dims
+  criteria <- lme4_internal("llikAIC")(object)
+  structure(list(
+    methTitle = lme4_internal("methTitle")(dims), objClass = class(object), devcomp = object@devcomp, isLmer = TRUE, useScale = TRUE,
+    logLik = criteria[["logLik"]], family = NULL, link = NULL, ngrps = lme4::ngrps(object), coefficients = coefficients,
+    sigma = stats::sigma(object), vcov = vcov, varcor = lme4::VarCorr(object), AICtab = criteria[["AICtab"]], call = object@call,
+    residuals = numeric(), fitMsgs = lme4_internal(".merMod.msgs")(object), optinfo = object@optinfo
+  ), class = c("summary_without_rows", "summary.merMod"))
+}
+
+#' @export
+#' @noRd
+print.summary_without_rows <- function(x, ..., show.resids = FALSE) NextMethod(show.resids = FALSE)
