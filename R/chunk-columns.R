@@ -55,7 +55,7 @@ read_chunk <- function(chunk, request) {
   values <- lapply(stats::setNames(groups, groups), function(name) group_values(frame[[name]], name))
   recipe <- list(
     kinds = kinds, inside = inner_factors(expressions, chunk), types = lapply(values, `[`, c("type", "levels")),
-    frame = empty_frame(frame), n = nrow(frame)
+    frame = empty_frame(frame), n = as.numeric(nrow(frame))
   )
   effects <- chunk_effects(request$parts$bars, frame, kinds)
   recipe[c("cnms", "groups")] <- effects[c("cnms", "groups")]
@@ -93,7 +93,8 @@ empty_frame <- function(frame) {
 }
 
 chunk_response <- function(frame) {
-  y <- plain(stats::model.response(frame))
+  # model.response() would name every value
+  y <- plain(frame[[attr(attr(frame, "terms"), "response")]])
   if (!is.numeric(y) || !is.null(dim(y)) || is.object(y)) stop("response must be numeric", call. = FALSE)
   weights <- frame[["(weights)"]]
   offset <- stats::model.offset(frame)

@@ -171,7 +171,17 @@ group_values <- function(value, name) {
   } else if (inherits(value, c("Date", "POSIXct"))) "text"
   if (is.null(type)) refuse_variable(name, paste0("is of class ", class(value)[1L], " and can't be a grouping factor: use as.character() on it"))
   spelt <- if (type == "double" && all(values == round(values) & abs(values) < 2^31)) as.integer(values) else values
-  list(codes = match(value, values), names = as.character(spelt), type = type)
+  named_codes(match(value, values), as.character(spelt), type)
+}
+
+# Two numbers may have the same name, to 15 digits; then they are one level, as in factor().
+named_codes <- function(codes, names, type) {
+  if (anyDuplicated(names)) {
+    distinct <- unique(names)
+    codes <- match(names, distinct)[codes]
+    names <- distinct
+  }
+  list(codes = codes, names = names, type = type)
 }
 
 # The type of a grouping variable in two sets of chunks. Factors with different levels are text.
@@ -207,6 +217,7 @@ interaction_parts <- function(expression) {
 group_codes <- function(variables, values) {
   codes <- values[[variables[1L]]]$codes
   names <- values[[variables[1L]]]$names
+  if (length(variables) > 1L) refuse_separator(values[variables])
   for (variable in variables[-1L]) {
     right <- values[[variable]]
     cell <- (codes - 1) * length(right$names) + right$codes
@@ -223,9 +234,15 @@ group_codes <- function(variables, values) {
   list(codes = as.integer(codes), names = names)
 }
 
+refuse_separator <- function(values) {
+  if (any(grepl(separator, unlist(lapply(values, `[[`, "names")), fixed = TRUE))) {
+    stop("a level that contains the character \\037 can't be part of an interaction", call. = FALSE)
+  }
+}
+
 # Order and labels of a grouping factor's levels, from the names of all chunks.
 group_levels <- function(names, variables, types) {
-  pieces <- strsplit(names, separator, fixed = TRUE)
+  pieces <- if (length(variables) == 1L) as.list(names) else strsplit(names, separator, fixed = TRUE)
   parts <- lapply(seq_along(variables), function(i) {
     values <- vapply(pieces, function(piece) if (length(piece) < i) "" else piece[i], "")
     distinct <- unique(values)

@@ -86,15 +86,11 @@ database_source <- function(data) {
 }
 
 arrow_source <- function(data) {
-  need_packages(c("arrow", "dplyr"), "an Arrow data set")
-  list(columns = function() names(data), open = function(columns) {
-    reader <- if (inherits(data, "RecordBatchReader")) {
-      data
-    } else if (inherits(data, "Scanner")) {
-      data$ToRecordBatchReader()
-    } else {
-      arrow::as_record_batch_reader(dplyr::select(data, dplyr::all_of(columns)))
-    }
+  if (!inherits(data, "RecordBatchReader")) need_packages(c("arrow", "dplyr"), "an Arrow data set")
+  if (inherits(data, "Scanner")) data <- arrow::as_record_batch_reader(data)
+  is_reader <- inherits(data, "RecordBatchReader")
+  list(columns = function() if (is_reader) data$schema$names else names(data), open = function(columns) {
+    reader <- if (is_reader) data else arrow::as_record_batch_reader(dplyr::select(data, dplyr::all_of(columns)))
     next_chunk <- function() {
       batch <- reader$read_next_batch()
       if (!is.null(batch)) as.data.frame(batch)[columns]

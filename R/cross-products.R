@@ -57,7 +57,8 @@ add_chunk <- function(chunk, state) {
   if (is.null(state$pointer)) state$pointer <- do.call(engine_products, part$shape)
   arguments <- part$arguments
   engine_products_add(
-    state$pointer, arguments$columns, arguments$v, arguments$y, arguments$weights, arguments$codes, arguments$levels, arguments$z
+    state$pointer, enc2utf8(arguments$columns), arguments$v, arguments$y, arguments$weights, arguments$codes,
+    lapply(arguments$levels, enc2utf8), arguments$z
   )
   state
 }

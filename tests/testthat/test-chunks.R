@@ -35,7 +35,6 @@ test_that("the database's own verbs come before the fit", {
 
 test_that("only the needed columns are read, and missing values are left out", {
   table <- local_table(sleep)
-  query <- NULL
   source <- database_source(table)
   pass <- source$open(c("Reaction", "Days"))
   expect_named(pass$next_chunk(), c("Reaction", "Days"))
@@ -65,6 +64,18 @@ test_that("Arrow data are read in batches", {
   for (data in list(arrow::open_dataset(folder), arrow::arrow_table(sleep), dplyr::filter(arrow::open_dataset(folder), Days >= 0))) {
     expect_equal(fixef(lmer(Reaction ~ Days * three + (Days | Subject), data)), fixef(memory), tolerance = 1e-6)
   }
+})
+
+# What arrow's reader looks like from outside: a schema with names, and batches until NULL.
+test_that("a record batch reader is asked for one batch after the other", {
+  state <- new.env()
+  state$at <- 0
+  read <- function() {
+    state$at <- state$at + 1
+    if (state$at <= 5) sleep[36 * (state$at - 1) + 1:36, ]
+  }
+  reader <- structure(list(schema = list(names = names(sleep)), read_next_batch = read), class = c("RecordBatchReader", "R6"))
+  expect_equal(fixef(lmer(Reaction ~ Days * three + (Days | Subject), reader)), fixef(memory), tolerance = 1e-6)
 })
 
 test_that("DuckDB tables are read in chunks", {

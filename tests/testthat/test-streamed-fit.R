@@ -92,7 +92,7 @@ test_that("what needs the rows is refused, with the remedy", {
     refused(suppressMessages(confint(fit, method = "boot")))
     refused(weights(fit))
     refused(influence(fit))
-    refused(boot_lrt(small, fit, nsim = 2))
+    refused(boot_lrt(fit, small, nsim = 2))
     refused(boot_resample(fit, fixef, 2))
   })
 })

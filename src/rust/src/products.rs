@@ -2,7 +2,8 @@
 use crate::condition::{answer, fitted, Answer};
 use crate::model::{element, integer, number, real, Model};
 use crate::ResponseState;
-use engine::accumulate::{Chunk, CrossProducts, FactorProducts, Names, PairProducts, TermShape};
+use engine::accumulate::{CrossProducts, FactorProducts, Names, PairProducts, TermShape};
+use engine::chunk::Chunk;
 use engine::stream;
 use engine::terms::Structure;
 use extendr_api::prelude::*;

@@ -6,6 +6,7 @@
 
 pub mod accumulate;
 pub mod batch;
+pub mod chunk;
 pub mod derivatives;
 pub mod design;
 pub mod error;

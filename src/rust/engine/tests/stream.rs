@@ -3,7 +3,8 @@
 mod common;
 
 use common::{designs, some_theta, Model, Uniform};
-use engine::accumulate::{Chunk, CrossProducts, TermShape};
+use engine::accumulate::{CrossProducts, TermShape};
+use engine::chunk::Chunk;
 use engine::design::Design;
 use engine::fit::{fit, fit_response, Fit, Options};
 use engine::response::Response;
