@@ -133,8 +133,8 @@ cell_values <- function(value) {
   list(codes = match(value, values), names = as.character(values))
 }
 
-# The matrix C with X = V C, a row per raw column, X without rows but with its names and attributes, and which of its columns have
-# zeros and ones only.
+# The matrix C with X = V C, a row per raw column, X as one row of missing values with its names and attributes, and which of its
+# columns have zeros and ones only.
 design_columns <- function(raw, fixed, kinds, contrasts) {
   labels <- attr(fixed, "term.labels")
   pieces <- strsplit(raw[-1L], separator, fixed = TRUE)
@@ -147,12 +147,12 @@ design_columns <- function(raw, fixed, kinds, contrasts) {
   from <- match(own[wanted], labels, nomatch = 0L)
   c <- matrix(0, length(raw), ncol(x))
   c[wanted, ] <- x * outer(from, assign, `==`)
-  empty <- matrix(0, 0L, ncol(x), dimnames = list(NULL, colnames(x)))
-  attr(empty, "assign") <- assign
-  attr(empty, "contrasts") <- attr(x, "contrasts")
+  unknown <- matrix(NA_real_, 1L, ncol(x), dimnames = list(NULL, colnames(x)))
+  attr(unknown, "assign") <- assign
+  attr(unknown, "contrasts") <- attr(x, "contrasts")
   numeric <- vapply(labels, function(label) any(is_number(fixed, label, kinds)), NA)
   indicator <- c(TRUE, !numeric)[assign + 1L] & colSums(c != 0 & c != 1) == 0
-  list(c = c, x = empty, indicator = indicator)
+  list(c = c, x = unknown, indicator = indicator)
 }
 
 is_number <- function(fixed, label, kinds) {

@@ -22,6 +22,7 @@ products_for <- function(products, call) {
 }
 
 fit_stream <- function(parts, REML, control, named, start, verbose, call) {
+  if (!lme4_classes()$pp_is_known) stop("data in chunks can't be fitted with this version of lme4", call. = FALSE)
   fit <- find_optimum(parts, REML, control, named, start, as.integer(verbose))
   call$formula <- parts$formula
   n <- parts$n
@@ -30,12 +31,27 @@ fit_stream <- function(parts, REML, control, named, start, verbose, call) {
   if (n > .Machine$integer.max) storage.mode(parts$dims) <- "double" else storage.mode(counts) <- "integer"
   parts$dims[names(counts)] <- counts
   object <- new_lmermod(fit, parts, call)
+  mark <- engine_mark(object)
   # What it takes to make the external pointers again, after readRDS() or for another criterion.
-  assign("stream", parts$stream, envir = engine_mark(object)$cache)
+  assign("stream", parts$stream, envir = mark$cache)
+  withhold_workspace(mark)
   object
 }
 
-# The parts of a model as front-end.R makes them of rows, with no rows in them; `n` is their number, `design` and `response` are
+# lme4's C++ objects end the process when they are made without rows: what would make them is an error. (Such a function has to work
+# where only lme4 is installed, too.)
+withhold_workspace <- function(mark) {
+  refuse <- function(...) {
+    stop("this needs the rows of the data (or matrices made of them), and a fit of data in chunks doesn't keep them", call. = FALSE)
+  }
+  environment(refuse) <- mark
+  for (name in c("workspace", "engine_ptr", "transposed_model_matrix")) assign(name, refuse, envir = mark)
+  for (env in list(mark$pp, mark$resp)) {
+    for (name in c("ptr", "initializePtr", "copy")) assign(name, refuse, envir = env)
+  }
+}
+
+# The parts of a model as front-end.R makes them of rows, without rows; `n` is their number, `design` and `response` are
 # the engine's.
 parts_of_products <- function(products, formula, control, contrasts) {
   recipe <- products$recipe

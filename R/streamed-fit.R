@@ -1,5 +1,6 @@
-# Fits of data that came in chunks. They are lme4's objects with a frame, a model matrix and a response that have no rows: what needs the
-# rows is refused here, and what only counts them is answered from the number of rows that the fit knows.
+# Fits of data that came in chunks. They are lme4's objects with a frame and a response that have no rows: what needs the rows is
+# refused here, and what only counts them is answered from the number of rows that the fit knows. The model matrix has one row, of
+# missing values: other packages take sums over its rows, which over no rows would be zero and look like an answer.
 
 # Did the data of this fit come in chunks?
 is_streamed <- function(object) {

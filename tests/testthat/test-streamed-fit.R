@@ -97,6 +97,32 @@ test_that("what needs the rows is refused, with the remedy", {
   })
 })
 
+test_that("lme4's workspace, which ends the process without rows, is refused, also after saveRDS()", {
+  file <- withr::local_tempfile()
+  saveRDS(fit, file)
+  for (object in list(fit, readRDS(file), refitML(fit))) {
+    for (name in c("Zt", "Lambdat", "RZX", "L")) expect_error(getME(object, name), "needs the rows of the data", label = name)
+    expect_error(object@pp$ptr(), "needs the rows of the data")
+    expect_error(object@resp$wrss(), "needs the rows of the data")
+    expect_error(object@pp$copy(), "needs the rows of the data")
+  }
+})
+
+test_that("sums over the rows of the model matrix are missing, not zero", {
+  expect_true(all(is.na(getME(fit, "X"))))
+  expect_identical(colnames(getME(fit, "X")), colnames(getME(memory, "X")))
+  skip_if_not_installed("performance")
+  expect_true(is.na(suppressWarnings(performance::icc(fit))[[1]]))
+})
+
+test_that("tests and marginal means need no rows, or those of a chunk", {
+  skip_if_not_installed("car")
+  expect_equal(as.data.frame(car::Anova(fit)), as.data.frame(car::Anova(memory)), tolerance = 1e-5)
+  skip_if_not_installed("emmeans")
+  means <- function(object, ...) as.data.frame(emmeans::emmeans(object, "three", lmer.df = "asymptotic", ...))
+  expect_equal(means(fit, data = source(1)), means(memory, data = source(1)), tolerance = 1e-5, ignore_attr = TRUE)
+})
+
 test_that("update() reads the source again", {
   expect_equal(fixef(update(fit, . ~ . - Days)), fixef(update(memory, . ~ . - Days)), tolerance = 1e-6)
 })
