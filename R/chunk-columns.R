@@ -176,8 +176,11 @@ cell_frame <- function(pieces, own, fixed, kinds) {
       rows <- which(own == label)
       values[rows] <- vapply(pieces[rows], function(piece) c(piece, "")[match(name, parts) + 1L], "")
     }
+    if (kind$logical) return(values == "TRUE")
     value <- factor(values, levels = levels, ordered = kind$ordered)
-    if (kind$logical) value == "TRUE" else value
+    # contrasts that a factor carries are lost where one of its levels is left out
+    if (identical(levels, kind$levels)) attr(value, "contrasts") <- kind$contrasts
+    value
   })
   structure(cells, class = "data.frame", row.names = seq_along(own), terms = fixed)
 }

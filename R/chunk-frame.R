@@ -102,7 +102,7 @@ refuse_foreign <- function(names, env) {
 # What is known of a variable: a list of
 #   kind      "number"; "levels", a factor whose levels are known (those of a logical are FALSE and TRUE); "open", whose levels are
 #             the values in the data
-#   levels, ordered, logical   of a factor
+#   levels, contrasts, ordered, logical   of a factor
 #   numeric   are an open variable's values numbers?
 #   observed  the levels met so far
 variable_kind <- function(value, name, expression, chunk) {
@@ -115,7 +115,7 @@ variable_kind <- function(value, name, expression, chunk) {
     makes <- is.call(expression) && as.character(expression[[1L]])[1L] %in% factor_functions && is.null(expression$levels)
     if (!makes) return(factor_kind("levels", value))
     of <- eval(expression[[2L]], chunk, environment())
-    if (is.factor(of)) value <- factor(value, levels(of), ordered = is.ordered(value))
+    if (is.factor(of)) value <- factor(value, levels(of), ordered = is.ordered(value)) # has lost the contrasts, as in memory
     return(factor_kind(if (is.factor(of)) "levels" else "open", value, numeric = is.numeric(of)))
   }
   if (is.numeric(value) && !is.object(value)) return(list(kind = "number"))
@@ -130,7 +130,7 @@ plain <- function(value) {
 
 factor_kind <- function(kind, value, numeric = FALSE, logical = FALSE) {
   list(
-    kind = kind, levels = if (kind == "levels") levels(value), ordered = is.ordered(value), logical = logical, numeric = numeric,
+    kind = kind, levels = if (kind == "levels") levels(value), contrasts = attr(value, "contrasts"), ordered = is.ordered(value), logical = logical, numeric = numeric,
     observed = levels(value)[tabulate(value, nlevels(value)) > 0L]
   )
 }
@@ -143,8 +143,8 @@ common_kind <- function(one, other, name) {
     refuse_variable(name, "is of another type in another chunk: make it the same in all of them")
   }
   if (one$kind == "number") return(one)
-  if (one$kind == "levels" && (!identical(one$levels, other$levels) || one$ordered != other$ordered)) {
-    refuse_variable(name, "is a factor with other levels in another chunk: give it the same levels in all of them, or make it text")
+  if (one$kind == "levels" && !identical(one[c("levels", "contrasts", "ordered")], other[c("levels", "contrasts", "ordered")])) {
+    refuse_variable(name, "is a factor with other levels or contrasts in another chunk: give it the same levels in all of them, or make it text")
   }
   if (one$numeric != other$numeric) refuse_variable(name, "is a number in some chunks and text in others")
   one$observed <- union(one$observed, other$observed)

@@ -25,7 +25,7 @@
 #' lmer(Reaction ~ Days + (Days | Subject), data = sums)
 #'
 #' # models with fewer terms need no other pass
-#' lmer(Reaction ~ 1 + (1 | Subject), data = sums)
+#' lmer(Reaction ~ 1 + (Days | Subject), data = sums)
 #' @export
 cross_products <- function(formula, data, subset, weights, na.action, offset, contrasts = NULL, levels = NULL) {
   call <- match.call()
@@ -45,7 +45,11 @@ products_of_source <- function(source, request) {
   new_cross_products(request, state$omitted, state$recipe, saved)
 }
 
+# Without the environments of formulas: a worker's would send its rows along.
 new_cross_products <- function(request, omitted, recipe, saved) {
+  formulas <- vapply(request$parts, inherits, NA, "formula")
+  request$parts[formulas] <- lapply(request$parts[formulas], `environment<-`, globalenv())
+  if (!is.null(recipe)) attr(attr(recipe$frame, "terms"), ".Environment") <- globalenv()
   structure(list(request = request, omitted = omitted, recipe = recipe, saved = saved), class = "cross_products")
 }
 

@@ -23,7 +23,10 @@ products_for <- function(products, call) {
 
 fit_stream <- function(parts, REML, control, named, start, verbose, call) {
   if (!lme4_classes()$pp_is_known) stop("data in chunks can't be fitted with this version of lme4", call. = FALSE)
-  fit <- find_optimum(parts, REML, control, named, start, as.integer(verbose))
+  fit <- tryCatch(find_optimum(parts, REML, control, named, start, as.integer(verbose)), fastlmer_error = function(e) {
+    if (is_final(e)) stop(e)
+    stop(conditionMessage(e), " (is the response the same everywhere, or fitted exactly?)", call. = FALSE)
+  })
   call$formula <- parts$formula
   n <- parts$n
   parts$dims <- dimensions(fit, parts)

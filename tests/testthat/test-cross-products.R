@@ -23,6 +23,14 @@ test_that("the same parts give the same bits, and a round trip through a file ch
   expect_identical(unserialize(serialize(one, NULL))$saved, one$saved)
 })
 
+test_that("cross-products formed in a function don't carry its rows along", {
+  form <- function() {
+    rows <- stats::runif(1e5)
+    cross_products(Reaction ~ Days + (1 | Subject), sleep)
+  }
+  expect_lt(length(serialize(form(), NULL)), 1e5)
+})
+
 test_that("workers can form the parts", {
   skip_on_cran()
   cluster <- parallel::makePSOCKcluster(1L)

@@ -55,6 +55,9 @@ test_that("factors, text and logicals in the fixed effects", {
 test_that("contrasts are the user's", {
   expect_same_stream(stream_pair(Reaction ~ three * late + (1 | Subject), sleep, contrasts = list(three = "contr.sum")))
   expect_same_stream(stream_pair(Reaction ~ three + (1 | Subject), sleep, contrasts = list(three = contr.helmert)))
+  own <- sleep
+  stats::contrasts(own$three) <- stats::contr.helmert(3)
+  expect_same_stream(stream_pair(Reaction ~ three + (1 | Subject), own))
   withr::local_options(contrasts = c("contr.sum", "contr.poly"))
   expect_same_stream(stream_pair(Reaction ~ three + (1 | Subject), sleep))
 })
@@ -174,6 +177,7 @@ test_that("chunks that don't fit together are refused, with the remedy", {
     refused(with_x(first, c(NA, 1:89)), with_x(second, Inf))
     refused(with_x(first, factor("a")), with_x(second, factor("b")), Reaction ~ as.integer(x) + (1 | Subject))
     refused(first, transform(second, Subject = as.numeric(Subject)), Reaction ~ 1 + (1 | Subject))
+    refused(with_x(first, 1), with_x(second, 1), x ~ 1 + (1 | Subject))
     refused(first[0, ], second[0, ], Reaction ~ Days + (1 | Subject))
   })
 })

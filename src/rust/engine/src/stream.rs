@@ -305,26 +305,42 @@ fn fill_levels(design: &mut Design, products: &CrossProducts, fixed: &Fixed, pla
     }
 }
 
-/// The blocks of two groups, each with its levels (those of the earlier group first), the block's rows being the earlier's.
+/// A block between two levels of two groups.
+struct Block {
+    /// Level of the group that comes first in the design; it has the rows of the block.
+    first: usize,
+    /// Level of the other group.
+    second: usize,
+    /// Column-major.
+    values: Vec<f64>,
+}
+
+/// The two groups of a pair of stored factors, if the model has both, in the order of the design.
+fn group_pair(places: &Places, pair: &PairProducts) -> Option<(usize, usize)> {
+    let (a, b) = (places.group[pair.first]?, places.group[pair.second]?);
+    Some((a.min(b), a.max(b)))
+}
+
+/// Their blocks.
 fn blocks<'a>(
     design: &'a Design,
     products: &'a CrossProducts,
     places: &'a Places,
     pair: &'a PairProducts,
-) -> Option<(usize, usize, impl Iterator<Item = (usize, usize, Vec<f64>)> + 'a)> {
-    let (first, second) = (places.group[pair.first]?, places.group[pair.second]?);
+) -> impl Iterator<Item = Block> + 'a {
+    let group = |factor: usize| places.group[factor].expect("group_pair() has found it");
+    let (first, second) = (group(pair.first), group(pair.second));
     let (rows, size) = (products.factors[pair.first].k, products.factors[pair.first].k * products.factors[pair.second].k);
     let (a, b) = (&design.structure.groups[first], &design.structure.groups[second]);
-    let all = pair.levels.iter().zip(pair.values.chunks_exact(size)).map(move |(&(i, j), block)| {
-        let picked = pick(block, rows, &places.column[first], &a.columns, &places.column[second], &b.columns);
+    pair.levels.iter().zip(pair.values.chunks_exact(size)).map(move |(&(i, j), block)| {
+        let values = pick(block, rows, &places.column[first], &a.columns, &places.column[second], &b.columns);
         let (i, j) = (places.level[first][i as usize], places.level[second][j as usize]);
         if first < second {
-            (i, j, picked)
+            Block { first: i, second: j, values }
         } else {
-            (j, i, transposed(&picked, a.k))
+            Block { first: j, second: i, values: transposed(&values, a.k) }
         }
-    });
-    Some((first.min(second), first.max(second), all))
+    })
 }
 
 fn transposed(block: &[f64], rows: usize) -> Vec<f64> {
@@ -335,11 +351,11 @@ fn fill_neighbours(design: &mut Design, products: &CrossProducts, places: &Place
     let rest_offset = design.structure.groups[0].effects();
     let mut found: Vec<(usize, Neighbour, Vec<f64>)> = Vec::new();
     for pair in &products.pairs {
-        let Some((0, g, all)) = blocks(design, products, places, pair) else { continue };
+        let Some((0, g)) = group_pair(places, pair) else { continue };
         let group = &design.structure.groups[g];
-        found.extend(all.map(|(lead, level, block)| {
-            let start = (group.offset - rest_offset + level * group.k) as u32;
-            (lead, Neighbour { start, group: g as u32 }, block)
+        found.extend(blocks(design, products, places, pair).map(|block| {
+            let start = (group.offset - rest_offset + block.second * group.k) as u32;
+            (block.first, Neighbour { start, group: g as u32 }, block.values)
         }));
     }
     found.sort_unstable_by_key(|(lead, neighbour, _)| (*lead, neighbour.start));
@@ -356,15 +372,12 @@ fn fill_rest_pairs(design: &mut Design, products: &CrossProducts, places: &Place
     let rest_offset = design.structure.groups[0].effects();
     let mut found: Vec<(RestPair, Vec<f64>)> = Vec::new();
     for pair in &products.pairs {
-        let Some((g, h, all)) = blocks(design, products, places, pair) else { continue };
-        if g == 0 {
-            continue;
-        }
+        let Some((g @ 1.., h)) = group_pair(places, pair) else { continue };
         let (earlier, later) = (&design.structure.groups[g], &design.structure.groups[h]);
-        found.extend(all.map(|(i, j, block)| {
-            let row = (later.offset - rest_offset + j * later.k) as u32;
-            let col = (earlier.offset - rest_offset + i * earlier.k) as u32;
-            (RestPair { row, col, row_group: h as u32, col_group: g as u32, values: 0 }, transposed(&block, earlier.k))
+        found.extend(blocks(design, products, places, pair).map(|block| {
+            let row = (later.offset - rest_offset + block.second * later.k) as u32;
+            let col = (earlier.offset - rest_offset + block.first * earlier.k) as u32;
+            (RestPair { row, col, row_group: h as u32, col_group: g as u32, values: 0 }, transposed(&block.values, earlier.k))
         }));
     }
     found.sort_unstable_by_key(|(pair, _)| (pair.row_group, pair.col_group, pair.row, pair.col));
