@@ -61,7 +61,8 @@
 #' @section Limits:
 #' * In memory are the cross-products: for each level of a grouping factor about as many numbers as it has random effects times all
 #'   columns, and a block for each pair of levels of two factors that meet.
-#' * Columns that others explain to eleven digits are dropped as aliased, as lme4 drops them at about seven in the columns themselves.
+#' * Columns of the fixed effects that are combinations of others are dropped with lme4's message. Columns that are so to five digits but
+#'   not altogether (products with a variable far from zero, as a year's in seconds) are an error: subtract a number near its mean.
 #' * With random effects that explain all but a share of 1e-10 of the response's variance, digits of the residual variance are lost.
 #' @examples
 #' # a function: chunk i, NULL after the last

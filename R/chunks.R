@@ -5,6 +5,8 @@
 # Does `data` come in chunks? A function counts when it takes no argument, or one: stats::df() or utils::data(), which the name of a
 # missing object finds, take more.
 is_stream <- function(data) {
+  # what can't be evaluated is for lme4 to refuse
+  data <- tryCatch(data, error = function(e) NULL)
   if (is.function(data)) return(!is.primitive(data) && length(formals(data)) <= 1L)
   is_cross_products(data) || inherits(data, c("tbl_lazy", arrow_classes))
 }

@@ -65,7 +65,7 @@ engine_products_save <- function(products) engine_value(.Call(wrap__engine_produ
 #' @noRd
 engine_products_load <- function(saved) engine_value(.Call(wrap__engine_products_load, saved))
 
-#' R with R'R = X'WX (rows of zeros for aliased columns), and the standard deviations of the columns of X = V C.
+#' R with R'R = X'WX (rows of zeros for aliased columns), and for the columns of X = V C what earlier ones don't explain and standard deviations.
 #' @noRd
 engine_products_summary <- function(products, columns) engine_value(.Call(wrap__engine_products_summary, products, columns))
 

@@ -155,6 +155,7 @@ check_stream_columns <- function(pointer, columns, control) {
   p <- ncol(columns$x)
   if (!p) return(columns)
   summary <- engine_products_summary(pointer, columns$c)
+  refuse_collinear(columns$x, summary$share)
   kept <- rep(TRUE, p)
   messages <- list()
   rank <- control$check.rankX %||% "message+drop.cols"
@@ -169,6 +170,18 @@ check_stream_columns <- function(pointer, columns, control) {
   )
   for (name in names(messages)) attr(x, name) <- messages[[name]]
   list(c = columns$c[, kept, drop = FALSE], x = check_stream_scale(x, summary$sd[kept & !columns$indicator], control))
+}
+
+# Squares have half the digits: what isn't quite a combination of other columns would be one, or nearly, in cross-products. lme4, which has
+# the rows, keeps such columns.
+refuse_collinear <- function(x, share, least = 1e-9) {
+  near <- colnames(x)[which(share > 0 & share < least)]
+  if (length(near)) {
+    stop(sprintf(
+      "the column '%s' is all but a combination of other columns, which cross-products can't tell apart: subtract a number near its mean from each numeric variable that is far from zero, as in I(x - 1000)",
+      near[1L]
+    ), call. = FALSE)
+  }
 }
 
 # `sd` are the standard deviations of the columns that aren't indicators.

@@ -118,6 +118,17 @@ test_that("aliased columns are dropped in lme4's words", {
   )
 })
 
+test_that("what cross-products can't tell from aliased columns is an error, with the remedy", {
+  sleep$far <- sleep$Days + 2e6
+  expect_error(lmer(Reaction ~ far * three + (1 | Subject), in_chunks(sleep, 50)), "subtract a number near its mean")
+  expect_same_stream(stream_pair(Reaction ~ I(far - 2e6) * three + (1 | Subject), sleep))
+})
+
+test_that("indicators instead of an intercept cost no digits where the mean is far from zero", {
+  sleep$far <- sleep$Reaction + 1e8
+  expect_same_stream(stream_pair(far ~ 0 + three:late + half + (1 | Subject), sleep, REML = FALSE), 1e-6)
+})
+
 test_that("lme4's checks are made, in its words", {
   expect_warning(lmer(Reaction ~ I(Days * 1e6) + (1 | Subject), in_chunks(sleep, 50)), "Some predictor variables are on very different scales")
   expect_no_warning(lmer(Reaction ~ I(Days * 1e6) + (1 | Subject), in_chunks(sleep, 50), control = lmerControl(check.scaleX = "ignore")))

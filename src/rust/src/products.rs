@@ -66,7 +66,7 @@ fn engine_products_load(saved: List) -> Robj {
     answer(|| Ok(ExternalPtr::new(RefCell::new(load(&saved)?))))
 }
 
-/// R with R'R = X'WX (rows of zeros for aliased columns), and the standard deviations of the columns of X = V C.
+/// R with R'R = X'WX (rows of zeros for aliased columns), and for the columns of X = V C what earlier ones don't explain and standard deviations.
 /// @noRd
 #[extendr]
 fn engine_products_summary(products: Robj, columns: Robj) -> Robj {
@@ -75,7 +75,7 @@ fn engine_products_summary(products: Robj, columns: Robj) -> Robj {
         let c = real(&columns, "columns")?;
         let p = c.len() / products.d();
         let summary = fitted(stream::summary(&mut products, c, p))?;
-        Ok(list!(root = RMatrix::new_matrix(p, p, |r, c| summary.root[c * p + r]), sd = summary.sd))
+        Ok(list!(root = RMatrix::new_matrix(p, p, |r, c| summary.root[c * p + r]), share = summary.share, sd = summary.sd))
     })
 }
 

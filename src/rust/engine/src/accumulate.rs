@@ -19,6 +19,8 @@ use crate::small::{axpy, dot};
 const FAR: f64 = 100.0;
 /// A raw column counts as a combination of earlier ones where no more than this share of its square is left.
 const ALIASED: f64 = 1e-9;
+/// The same for what rounding alone has left.
+const EXACTLY_ALIASED: f64 = 1e-13;
 
 /// One random-effects term, as far as its shape goes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -231,6 +233,7 @@ impl CrossProducts {
         // centres when y changes, for there they are small.
         let mut step: Vec<f64> = to.coefficients.iter().zip(&self.coefficients).map(|(new, old)| new - old).collect();
         step[0] -= dot(&shift, &to.coefficients);
+        let step = self.without_aliased(&step);
         let mut dense = Dense { d, vv: std::mem::take(&mut self.vv), vy: std::mem::take(&mut self.vy), yy: self.yy };
         dense.shift_response(&step);
         dense.shift_columns(&shift);
@@ -248,6 +251,16 @@ impl CrossProducts {
         }
         self.centre.clone_from(&to.centre);
         self.coefficients.clone_from(&to.coefficients);
+    }
+
+    /// Coefficients with the same V times them, and zero for a column that is a combination of earlier ones: large coefficients
+    /// that cancel each other, as of a constant and of the indicators that add up to it, would leave their rounding behind.
+    pub fn without_aliased(&self, step: &[f64]) -> Vec<f64> {
+        if step.iter().all(|s| *s == 0.0) {
+            return step.to_vec();
+        }
+        let image: Vec<f64> = self.vv.chunks_exact(self.d()).map(|row| dot(row, step)).collect();
+        solve(&self.vv, &image, self.d(), EXACTLY_ALIASED)
     }
 
     /// Replaces y by y minus V `step`, with the base that this is; `step` belongs to the centred columns.
@@ -569,7 +582,11 @@ impl Dense {
 /// Coefficients of a least-squares regression whose cross-products are given; zero for a column that is a combination of
 /// earlier ones.
 pub fn regression(vv: &[f64], vy: &[f64], d: usize) -> Vec<f64> {
-    let (l, kept) = square_root(vv, d, ALIASED);
+    solve(vv, vy, d, ALIASED)
+}
+
+fn solve(vv: &[f64], vy: &[f64], d: usize, least: f64) -> Vec<f64> {
+    let (l, kept) = square_root(vv, d, least);
     let mut b = vy.to_vec();
     for c in 0..d {
         b[c] = if kept[c] { (b[c] - (0..c).map(|s| l[s * d + c] * b[s]).sum::<f64>()) / l[c * d + c] } else { 0.0 };

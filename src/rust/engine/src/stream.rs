@@ -25,12 +25,14 @@ pub struct Model<'a> {
 pub struct Summary {
     /// Upper triangular R with R'R = X'WX, p x p, with zero rows for the columns that earlier ones explain.
     pub root: Vec<f64>,
+    /// The share of each column's sum of squares that earlier columns don't explain.
+    pub share: Vec<f64>,
     /// Standard deviation of each column.
     pub sd: Vec<f64>,
 }
 
-/// Columns of X that keep no more than this share of their sum of squares are explained by earlier ones.
-const EXPLAINED: f64 = 1e-11;
+/// Columns of X that keep no more than this share of their sum of squares are combinations of earlier ones.
+const ALIASED: f64 = 1e-13;
 
 /// R with R'R = X'WX, and the columns' standard deviations.
 pub fn summary(products: &mut CrossProducts, columns: &[f64], p: usize) -> Result<Summary, FitError> {
@@ -38,7 +40,9 @@ pub fn summary(products: &mut CrossProducts, columns: &[f64], p: usize) -> Resul
     let base = products.best_base();
     products.rebase(&base);
     let x = Fixed::new(products, columns, p);
-    let (l, _) = square_root(&x.cross_product(products), p, EXPLAINED);
+    let xx = x.cross_product(products);
+    let (l, _) = square_root(&xx, p, ALIASED);
+    let share = (0..p).map(|j| l[j * p + j].powi(2) / xx[j * p + j]).collect();
     let mut root = vec![0.0; p * p];
     for j in 0..p {
         (0..=j).for_each(|i| root[j * p + i] = l[i * p + j] * x.transform.scale[j]);
@@ -51,7 +55,7 @@ pub fn summary(products: &mut CrossProducts, columns: &[f64], p: usize) -> Resul
     }
     let freedom = (products.n as f64 - 1.0).max(1.0) / products.n as f64;
     let sd = (0..p).map(|j| (x.centred_square(products, columns, j) / (products.total_weight() * freedom)).max(0.0).sqrt()).collect();
-    Ok(Summary { root, sd })
+    Ok(Summary { root, share, sd })
 }
 
 /// The design and the response of a model.

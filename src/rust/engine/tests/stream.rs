@@ -264,6 +264,38 @@ fn a_raw_column_may_turn_up_late() {
 }
 
 #[test]
+fn indicators_that_add_up_to_a_constant_leave_no_rounding() {
+    // X has an indicator for each of four cells instead of an intercept, y a mean of 1e8 in the cells
+    let model = common::simulate(24, 200, 1, &[8], &[(0, 1)]);
+    let cell = |c: usize| (0..200).map(move |i| f64::from(i % 4 == c));
+    let x: Vec<f64> = (0..4).flat_map(cell).collect();
+    let y = model.y.iter().enumerate().map(|(i, y)| y + 1e8 * (1.0 + (i % 4) as f64)).collect();
+    let whole = Model { p: 4, x: x.clone(), y, ..model };
+    let rows = whole.rows();
+    let fixed = Options { start: Some(vec![0.8]), fixed: true, ..Options::default() };
+    let reference = fit(&Design::new(&rows).unwrap(), &rows, &whole.y, &fixed).unwrap();
+    let raw = Model {
+        p: 5,
+        x: [vec![1.0; 200], x].concat(),
+        y: whole.y.clone(),
+        codes: whole.codes.clone(),
+        ..common::simulate(24, 200, 1, &[8], &[(0, 1)])
+    };
+    for size in [3, 50, 200] {
+        let products = merged(split(&shuffled(200, 4), size).iter().map(|rows| products_of(&raw, rows)).collect());
+        let mut order: Vec<(usize, usize)> =
+            products.factors[0].levels.iter().enumerate().map(|(i, name)| (name[6..].parse().unwrap(), i)).collect();
+        order.sort_unstable();
+        let columns: Vec<f64> = (0..20).map(|i| f64::from(i % 5 == i / 5 + 1)).collect();
+        let levels = vec![order.iter().map(|o| o.1).collect()];
+        let (design, response) = finish(products, &stream::Model { columns: &columns, p: 4, terms: vec![0], levels }).unwrap();
+        let found = fit_response(&design, &response, None, &fixed).unwrap();
+        assert_near(&[found.wrss, found.ussq], &[reference.wrss, reference.ussq], 1e-7, &size.to_string());
+        assert_near(&found.beta, &reference.beta, 1e-12, &size.to_string());
+    }
+}
+
+#[test]
 fn wrong_chunks_are_refused() {
     let (_, model) = &designs()[0];
     let mut products = products_of(model, &[0, 1, 2]);
