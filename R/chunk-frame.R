@@ -166,9 +166,13 @@ used_levels_of <- function(kind, name) {
 group_values <- function(value, name) {
   if (is.factor(value)) return(list(codes = as.integer(value), names = levels(value), type = "factor", levels = levels(value)))
   values <- unique(value)
-  type <- if (is_int64(value)) "integer64" else if (is.logical(value) || is.character(value)) "text" else if (is.numeric(value) && !is.object(value)) {
+  type <- if (is_int64(value)) {
+    "integer64"
+  } else if (is.logical(value) || is.character(value) || inherits(value, c("Date", "POSIXct"))) {
+    "text"
+  } else if (is.numeric(value) && !is.object(value)) {
     if (is.integer(value)) "integer" else "double"
-  } else if (inherits(value, c("Date", "POSIXct"))) "text"
+  }
   if (is.null(type)) refuse_variable(name, paste0("is of class ", class(value)[1L], " and can't be a grouping factor: use as.character() on it"))
   spelt <- if (type == "double" && all(values == round(values) & abs(values) < 2^31)) as.integer(values) else values
   named_codes(match(value, values), as.character(spelt), type)

@@ -117,6 +117,7 @@ print.cross_products <- function(x, ...) {
   n <- format(x$recipe$n %||% 0, big.mark = ",")
   cat("Rows: ", n, if (x$omitted > 0) paste0(" (", format(x$omitted, big.mark = ","), " left out for missing values)"), "\n", sep = "")
   levels <- vapply(x$saved$factors, function(factor) length(factor$levels), 0L)
-  if (length(levels)) cat("Groups: ", paste(x$recipe$groups, format(levels, big.mark = ",", trim = TRUE), sep = ", ", collapse = "; "), "\n", sep = "")
+  groups <- paste(x$recipe$groups, format(levels, big.mark = ",", trim = TRUE), sep = ", ", collapse = "; ")
+  if (length(levels)) cat("Groups: ", groups, "\n", sep = "")
   invisible(x)
 }

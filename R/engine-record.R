@@ -66,7 +66,11 @@ engine_pointer <- function(record) {
   pointer <- record$cache$design
   if (is.null(pointer) || engine_is_nil(pointer)) {
     stream <- record$cache$stream
-    pointer <- if (!is.null(stream)) stream_model(stream)$design else engine_design(record$x, record$codes, record$nlev, record$asgn, record$z, record$weights)
+    pointer <- if (!is.null(stream)) {
+      stream_model(stream)$design
+    } else {
+      engine_design(record$x, record$codes, record$nlev, record$asgn, record$z, record$weights)
+    }
     record$cache$design <- pointer
   }
   pointer
