@@ -22,6 +22,7 @@
 #' @export
 boot_lrt <- function(large, small, nsim = 1000, seed = NULL, rng = c("R", "pcg64"), threads = default_threads()) {
   rng <- match.arg(rng)
+  refuse_without_rows(large, "boot_lrt()")
   began <- proc.time()[["elapsed"]]
   if (inherits(small, "formula")) small <- stats::update(large, small)
   models <- lapply(list(large = large, small = small), ml_model)

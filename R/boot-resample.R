@@ -73,6 +73,7 @@ boot_resample <- function(fit, FUN, nsim, type = c("parametric", "residual", "ca
   call <- match.call()
   type <- match.arg(type)
   FUN <- match.fun(FUN)
+  refuse_without_rows(fit, "boot_resample()")
   record <- engine_of(fit)
   if (is.null(record)) stop("'fit' must be a linear mixed model", call. = FALSE)
   stopifnot((nsim <- as.integer(nsim[1L])) > 0L)

@@ -61,6 +61,7 @@ bootMer <- function(x, FUN, nsim = 1, seed = NULL, use.u = FALSE, re.form = NA, 
                     verbose = FALSE, .progress = "none", PBargs = list(), parallel = c("no", "multicore", "snow", "future"),
                     ncpus = getOption("boot.ncpus", 1L), cl = NULL, rng = c("R", "pcg64"), threads = default_threads()) {
   call <- match.call()
+  refuse_without_rows(x, "bootMer()")
   record <- engine_of(x)
   if (is.null(record)) return(boot_by_lme4(call, parent.frame()))
   stopifnot((nsim <- as.integer(nsim[1L])) > 0L)

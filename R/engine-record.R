@@ -68,9 +68,12 @@ has_plain_terms <- function(fit) {
 engine_pointer <- function(record) {
   pointer <- record$cache$design
   if (is.null(pointer) || engine_is_nil(pointer)) {
-    pointer <- engine_design(
-      record$x, record$codes, record$nlev, record$asgn, record$z, record$weights, threads_for(nrow(record$x))
-    )
+    stream <- record$cache$stream
+    pointer <- if (!is.null(stream)) {
+      stream_model(stream)$design
+    } else {
+      engine_design(record$x, record$codes, record$nlev, record$asgn, record$z, record$weights, threads_for(nrow(record$x)))
+    }
     record$cache$design <- pointer
   }
   pointer

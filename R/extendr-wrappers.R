@@ -25,6 +25,10 @@ engine_number_levels <- function(x) engine_value(.Call(wrap__engine_number_level
 #' @noRd
 engine_fit <- function(design, x, codes, z, weights, y, reml, start, options) engine_value(.Call(wrap__engine_fit, design, x, codes, z, weights, y, reml, start, options))
 
+#' The same for a response that is there as cross-products only: without fitted values.
+#' @noRd
+engine_fit_response <- function(design, response, reml, start, options) engine_value(.Call(wrap__engine_fit_response, design, response, reml, start, options))
+
 #' Cross-products of a response, as an external pointer.
 #' @noRd
 engine_response <- function(design, x, codes, z, weights, y) engine_value(.Call(wrap__engine_response, design, x, codes, z, weights, y))
@@ -48,4 +52,32 @@ engine_condvar <- function(design, theta, threads) engine_value(.Call(wrap__engi
 #' Fails on purpose, by an error or a panic, so that the tests see what a user would see.
 #' @noRd
 engine_fail <- function(text, panic) engine_value(.Call(wrap__engine_fail, text, panic))
+
+#' Cross-products of no rows, as an external pointer. `constant` is the place of each term's constant column, or 0.
+#' @noRd
+engine_products <- function(factor, k, constant) engine_value(.Call(wrap__engine_products, factor, k, constant))
+
+#' Adds the rows of a chunk. `v` has the raw columns after the constant one.
+#' @noRd
+engine_products_add <- function(products, columns, v, y, weights, codes, levels, z) engine_value(.Call(wrap__engine_products_add, products, columns, v, y, weights, codes, levels, z))
+
+#' Adds what another accumulator has saved.
+#' @noRd
+engine_products_merge <- function(products, saved) engine_value(.Call(wrap__engine_products_merge, products, saved))
+
+#' The cross-products as a list of plain vectors.
+#' @noRd
+engine_products_save <- function(products) engine_value(.Call(wrap__engine_products_save, products))
+
+#' An external pointer to what was saved.
+#' @noRd
+engine_products_load <- function(saved) engine_value(.Call(wrap__engine_products_load, saved))
+
+#' R with R'R = X'WX (rows of zeros for aliased columns), and for the columns of X = V C what earlier ones don't explain and standard deviations.
+#' @noRd
+engine_products_summary <- function(products, columns) engine_value(.Call(wrap__engine_products_summary, products, columns))
+
+#' Design and response of the model with X = V C and these terms and levels, in their order. Uses the cross-products up.
+#' @noRd
+engine_products_model <- function(products, columns, terms, levels) engine_value(.Call(wrap__engine_products_model, products, columns, terms, levels))
 # nolint end

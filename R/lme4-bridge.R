@@ -71,11 +71,9 @@ dimensions <- function(fit, parts) {
 }
 
 criterion_parts <- function(fit, parts) {
-  size <- dim(parts$x)
+  n <- parts$n %||% nrow(parts$x)
   pwrss <- fit$pwrss
-  values <- c(
-    fit$ldL2, fit$ldRX2, fit$wrss, fit$ussq, pwrss, NA, NA, NA, sqrt(pwrss / size[1L]), sqrt(pwrss / (size[1L] - size[2L]))
-  )
+  values <- c(fit$ldL2, fit$ldRX2, fit$wrss, fit$ussq, pwrss, NA, NA, NA, sqrt(pwrss / n), sqrt(pwrss / (n - ncol(parts$x))))
   names(values) <- c("ldL2", "ldRX2", "wrss", "ussq", "pwrss", "drsum", "REML", "dev", "sigmaML", "sigmaREML")
   values[if (fit$reml) 7L else 8L] <- fit$criterion
   values

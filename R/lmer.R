@@ -10,7 +10,8 @@
 #' @param formula a two-sided formula: the response, fixed effects, and random-effects terms such as `(1 + x | group)`,
 #'   `(x || group)` or `(1 | a/b)`.
 #' @param data a data frame (or list or environment as far as [model.frame()] takes it) with the variables in `formula`; without
-#'   it they are looked up in the formula's environment.
+#'   it they are looked up in the formula's environment. For data that don't fit in memory: a function that returns chunks, a
+#'   database table, an Arrow data set, or their [cross_products()]; see [fastlmer-big-data].
 #' @param REML `TRUE` to optimise the REML criterion, `FALSE` for the log-likelihood.
 #' @param control what [lme4::lmerControl()] returns. All of its checks are honoured. An optimizer that you name (`optimizer =`
 #'   anything, or any `optCtrl`) is the one that runs, on the engine's criterion; otherwise the engine's own optimiser does.
@@ -46,6 +47,10 @@ lmer <- function(formula, data = NULL, REML = TRUE, control = lmerControl(), sta
   }
   named <- !missing(control) && names_optimizer(substitute(control))
   control <- if (missing(control)) default_control() else checked_control(control)
+  if (is_stream(data)) {
+    na.action <- if (!missing(na.action)) na.action
+    return(lmer_of_stream(formula, data, call, REML, control, named, start, verbose, na.action, contrasts, devFunOnly))
+  }
   if (devFunOnly) return(lmer_of_lme4(call, caller))
 
   parts <- model_parts(formula, data, call, caller, control, contrasts)

@@ -21,7 +21,8 @@ find_optimum <- function(parts, REML, control, named, start, verbose) {
 
 fit_at <- function(problem, theta, options = list()) {
   parts <- problem$parts
-  options$threads <- threads_for(nrow(parts$x))
+  options$threads <- threads_for(parts$n %||% nrow(parts$x))
+  if (!is.null(parts$stream)) return(engine_fit_response(problem$design, parts$response, problem$reml, theta, options))
   engine_fit(problem$design, parts$x, parts$flist, parts$z, parts$weights, problem$y, problem$reml, theta, options)
 }
 
@@ -99,7 +100,7 @@ deviance_function <- function(problem) {
   parts <- problem$parts
   design <- problem$design
   reml <- problem$reml
-  response <- engine_response(design, parts$x, parts$flist, parts$z, parts$weights, problem$y)
+  response <- parts$response %||% engine_response(design, parts$x, parts$flist, parts$z, parts$weights, problem$y)
   lower <- problem$lower
   pp <- list2env(list(theta = as.numeric(lower == 0)), parent = emptyenv())
   function(theta) {

@@ -4,6 +4,7 @@
 #' @export
 #' @noRd
 predict.lmerMod <- function(object, newdata = NULL, newparams = NULL, re.form = NULL, ...) {
+  if (is.null(newdata)) refuse_without_rows(object, "predict() without 'newdata'")
   plain <- is.data.frame(newdata) && is.null(newparams) && !...length() && (is.null(re.form) || keeps_none(re.form))
   prediction <- if (plain && is_fastlmer(object)) plain_prediction(object, newdata, is.null(re.form))
   if (is.null(prediction)) NextMethod() else prediction

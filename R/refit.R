@@ -31,6 +31,7 @@
 #' @importFrom lme4 refit
 #' @export
 refit.lmerMod <- function(object, newresp = NULL, rename.response = FALSE, maxit = 100L, ..., threads = default_threads()) {
+  refuse_without_rows(object, "refit()")
   record <- engine_of(object)
   name <- substitute(newresp)
   extras <- if (...length()) ...names()
@@ -153,6 +154,7 @@ not_converged <- function(message) paste0("convergence code 5 from nloptwrap: ",
 #' @noRd
 refitML.lmerMod <- function(x, optimizer = "bobyqa", ...) {
   if (!lme4::isREML(x)) return(x)
+  if (is_streamed(x)) return(refit_stream(x, REML = FALSE))
   record <- if (missing(optimizer) && !...length()) engine_of(x)
   if (is.null(record)) return(NextMethod())
   record$reml <- FALSE

@@ -24,6 +24,7 @@
 #' @export
 simulate.lmerMod <- function(object, nsim = 1, seed = NULL, use.u = FALSE, re.form = NA, newdata = NULL, newparams = NULL,
                              family = NULL, allow.new.levels = FALSE, na.action = stats::na.pass, ...) {
+  refuse_without_rows(object, "simulate()")
   given <- !c(use.u = missing(use.u), re.form = missing(re.form), na.action = missing(na.action))
   if (all(given[c("use.u", "re.form")])) stop("should specify only one of ", sQuote("use.u"), " and ", sQuote("re.form"), call. = FALSE)
   stopifnot((nsim <- as.integer(nsim[1L])) > 0L)

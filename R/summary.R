@@ -5,6 +5,7 @@
 summary.lmerMod <- function(object, correlation = NULL, use.hessian = NULL, ...) {
   plain <- (is.null(use.hessian) || identical(use.hessian, FALSE)) && !...length() && is_fastlmer(object) && !has_structures()
   if (!plain || is.null(plain_covariance(object, stats::sigma(object)))) return(NextMethod())
+  streamed <- is_streamed(object)
   dims <- object@devcomp$dims
   beta <- fixef(object)
   if (is.null(correlation)) correlation <- length(beta) <= getOption("lme4.summary.cor.max")
@@ -14,9 +15,10 @@ summary.lmerMod <- function(object, correlation = NULL, use.hessian = NULL, ...)
     methTitle = lme4::methTitle(dims), objClass = class(object), devcomp = object@devcomp, isLmer = TRUE, useScale = TRUE,
     logLik = likelihood$logLik, family = NULL, link = NULL, ngrps = lme4::ngrps(object),
     coefficients = coefficient_table(beta, covariance), sigma = stats::sigma(object), vcov = covariance, varcor = VarCorr(object),
-    AICtab = likelihood$AICtab, call = object@call, residuals = stats::residuals(object, "pearson", scaled = TRUE),
+    AICtab = likelihood$AICtab, call = object@call,
+    residuals = if (streamed) numeric() else stats::residuals(object, "pearson", scaled = TRUE),
     fitMsgs = lme4_internal(".merMod.msgs")(object), optinfo = object@optinfo
-  ), class = "summary.merMod")
+  ), class = c(if (streamed) "summary_without_rows", "summary.merMod"))
 }
 
 coefficient_table <- function(beta, covariance) {

@@ -17,13 +17,15 @@
 //! and named in `extendr_module!` below; `sh tools/document.sh` then writes its R wrapper. See [`condition`] for errors.
 mod condition;
 mod model;
+mod products;
 mod resampling;
 
 use condition::{answer, fitted, Answer, Failure};
 use engine::batch::{refit, BatchOptions};
 use engine::curvature::is_curved;
+use engine::design::Design;
 use engine::evaluation::Factor;
-use engine::fit::{conditional_variances, criterion, fit, Fit, Options};
+use engine::fit::{conditional_variances, criterion, fit, fit_response, Fit, Options};
 use engine::levels::number_levels;
 use engine::parallel::Workers;
 use engine::response::Response;
@@ -37,6 +39,12 @@ use std::cell::RefCell;
 struct ResponseState {
     response: Response,
     factor: RefCell<Factor>,
+}
+
+impl ResponseState {
+    fn new(response: Response, design: &Design) -> Self {
+        ResponseState { response, factor: RefCell::new(Factor::new(design)) }
+    }
 }
 
 /// Cross-products of a design, as an external pointer.
@@ -90,16 +98,34 @@ fn engine_fit(design: Robj, x: Robj, codes: List, z: List, weights: Robj, y: Rob
         let columns = Columns::new(x, codes, z, weights)?;
         let interrupted = condition::interrupt_check();
         let workers = Workers::for_rows(number(&options, "threads").map_or(1, count), model.design.n);
-        let mut request = Options { reml, workers: &workers, interrupted: &interrupted, ..Options::default() };
-        if !start.is_null() {
-            request.start = Some(real(&start, "start")?.to_vec());
-        }
-        if let Some(limit) = number(&options, "max_eval") {
-            request.max_evaluations = limit.max(1.0) as usize;
-        }
-        request.fixed = flag(&options, "fixed");
+        let request = request(reml, &start, &options, &workers, &interrupted)?;
         Ok(fit_list(&model.design.structure, fitted(fit(&model.design, &model.rows(&columns)?, real(&y, "y")?, &request))?))
     })
+}
+
+/// The same for a response that is there as cross-products only: without fitted values.
+/// @noRd
+#[extendr]
+fn engine_fit_response(design: Robj, response: Robj, reml: bool, start: Robj, options: List) -> Robj {
+    answer(|| {
+        let (model, state) = (model_of(&design)?, <&ExternalPtr<ResponseState>>::try_from(&response)?);
+        let interrupted = condition::interrupt_check();
+        let workers = Workers::for_rows(number(&options, "threads").map_or(1, count), model.design.n);
+        let request = request(reml, &start, &options, &workers, &interrupted)?;
+        Ok(fit_list(&model.design.structure, fitted(fit_response(&model.design, &state.response, None, &request))?))
+    })
+}
+
+fn request<'a>(reml: bool, start: &Robj, options: &List, workers: &'a Workers, interrupted: &'a dyn Fn() -> bool) -> Answer<Options<'a>> {
+    let mut request = Options { reml, workers, interrupted, ..Options::default() };
+    if !start.is_null() {
+        request.start = Some(real(start, "start")?.to_vec());
+    }
+    if let Some(limit) = number(options, "max_eval") {
+        request.max_evaluations = limit.max(1.0) as usize;
+    }
+    request.fixed = flag(options, "fixed");
+    Ok(request)
 }
 
 fn fit_list(structure: &Structure, fit: Fit) -> Robj {
@@ -138,8 +164,7 @@ fn engine_response(design: Robj, x: Robj, codes: List, z: List, weights: Robj, y
         let model = model_of(&design)?;
         let columns = Columns::new(x, codes, z, weights)?;
         let response = Response::new(&model.design, &model.rows(&columns)?, real(&y, "y")?, Workers::none())?;
-        let factor = RefCell::new(Factor::new(&model.design));
-        Ok(ExternalPtr::new(ResponseState { response, factor }))
+        Ok(ExternalPtr::new(ResponseState::new(response, &model.design)))
     })
 }
 
@@ -248,12 +273,14 @@ fn engine_fail(text: &str, panic: bool) -> Robj {
 
 extendr_module! {
     mod fastlmer;
+    use products;
     fn engine_design;
     fn engine_is_nil;
     fn engine_rank_margin;
     fn engine_column_sd;
     fn engine_number_levels;
     fn engine_fit;
+    fn engine_fit_response;
     fn engine_response;
     fn engine_criterion;
     fn engine_refit_many;

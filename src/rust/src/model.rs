@@ -16,9 +16,9 @@ pub struct Columns {
 /// What an external pointer to a design holds.
 pub struct Model {
     pub design: Design,
-    levels: Vec<usize>,
+    pub levels: Vec<usize>,
     /// Grouping factor of each term.
-    factors: Vec<usize>,
+    pub factors: Vec<usize>,
 }
 
 impl Columns {

@@ -142,18 +142,23 @@ impl Design {
         if design.structure.groups.len() > 2 {
             design.find_rest_pairs(rows);
         }
-        design.layout = RestLayout::new(&design);
-        crate::memory::check(&design.layout)?;
-        design.adjacency = Adjacency::new(&design, &design.layout);
-        design.xx_cholesky = design.xx.clone();
-        if !cholesky(&mut design.xx_cholesky, rows.p) {
+        design.complete()
+    }
+
+    /// What follows from the cross-products.
+    pub(crate) fn complete(mut self) -> Result<Self, FitError> {
+        self.layout = RestLayout::new(&self);
+        crate::memory::check(&self.layout)?;
+        self.adjacency = Adjacency::new(&self, &self.layout);
+        self.xx_cholesky = self.xx.clone();
+        if !cholesky(&mut self.xx_cholesky, self.p) {
             return Err("fixed-effect model matrix is rank deficient".into());
         }
-        if design.structure.groups.len() == 1 && rows.p <= MOST_COLUMNS {
-            design.classes = Some(Classes::new(&design));
+        if self.structure.groups.len() == 1 && self.p <= MOST_COLUMNS {
+            self.classes = Some(Classes::new(&self));
         }
-        design.coupling = Coupling::new(&design);
-        Ok(design)
+        self.coupling = Coupling::new(&self);
+        Ok(self)
     }
 
     /// Effects of all groups but the leading one.

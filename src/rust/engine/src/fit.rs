@@ -78,6 +78,27 @@ pub struct Fit {
 
 /// Fits one response.
 pub fn fit(design: &Design, rows: &Rows, y: &[f64], options: &Options) -> Result<Fit, FitError> {
+    check(design, options)?;
+    fit_response(design, &Response::new(design, rows, y, options.workers)?, Some((rows, y)), options)
+}
+
+/// Fits a response whose cross-products are given. Without rows there are no fitted values, and the residual sum of
+/// squares is what the cross-products say.
+pub fn fit_response(design: &Design, response: &Response, rows: Option<(&Rows, &[f64])>, options: &Options) -> Result<Fit, FitError> {
+    check(design, options)?;
+    let mut profile = Profile::new(design, options.reml, options.workers, options.interrupted);
+    profile.set_response(response);
+    let mut search = Search { profile, max_evaluations: options.max_evaluations };
+    let found = if options.fixed {
+        let theta = options.start.clone().ok_or("a fixed evaluation needs theta")?;
+        Found { lambda: design.structure.lambda(&theta), outcome: Outcome::Converged, evaluations: 0 }
+    } else {
+        search.run(options.start.as_deref())?
+    };
+    finish(&mut search.profile, response, rows, found)
+}
+
+fn check(design: &Design, options: &Options) -> Result<(), FitError> {
     let n_theta = design.structure.entries.len();
     if let Some(start) = &options.start {
         if start.len() != n_theta {
@@ -90,17 +111,7 @@ pub fn fit(design: &Design, rows: &Rows, y: &[f64], options: &Options) -> Result
     if degrees_of_freedom(design, options.reml) <= 0.0 {
         return Err("the model has as many fixed effects as rows".into());
     }
-    let response = Response::new(design, rows, y, options.workers)?;
-    let mut profile = Profile::new(design, options.reml, options.workers, options.interrupted);
-    profile.set_response(&response);
-    let mut search = Search { profile, max_evaluations: options.max_evaluations };
-    let found = if options.fixed {
-        let theta = options.start.clone().ok_or("a fixed evaluation needs theta")?;
-        Found { lambda: design.structure.lambda(&theta), outcome: Outcome::Converged, evaluations: 0 }
-    } else {
-        search.run(options.start.as_deref())?
-    };
-    finish(&mut search.profile, &response, rows, y, found)
+    Ok(())
 }
 
 /// Criterion at one theta; `f64::INFINITY` where it cannot be computed.
@@ -156,7 +167,7 @@ fn congruence_of_effects(group: &Group, lambda: &[f64], block: &mut [f64]) {
 }
 
 /// Everything that the caller gets, at the Lambda that was found.
-fn finish(profile: &mut Profile, response: &Response, rows: &Rows, y: &[f64], found: Found) -> Result<Fit, FitError> {
+fn finish(profile: &mut Profile, response: &Response, rows: Option<(&Rows, &[f64])>, found: Found) -> Result<Fit, FitError> {
     let (design, reml) = (profile.design, profile.reml);
     if found.outcome == Outcome::Interrupted {
         return Err(FitError::Interrupted);
@@ -172,14 +183,20 @@ fn finish(profile: &mut Profile, response: &Response, rows: &Rows, y: &[f64], fo
 
     let mut beta = response.beta0.clone();
     axpy(response.scale, &solved.beta, &mut beta);
-    let mut engine_b = b.clone();
-    engine_b.iter_mut().for_each(|v| *v *= response.scale);
-    let fitted = fitted_values(design, rows, &beta, &engine_b, profile.workers);
-    let wrss = profile.workers.sum(design.n, |i| rows.weight(i) * (y[i] - fitted[i]) * (y[i] - fitted[i]));
+    let ussq = dot(&u, &u) * response.scale * response.scale;
+    let (fitted, wrss) = match rows {
+        Some((rows, y)) => {
+            let mut engine_b = b.clone();
+            engine_b.iter_mut().for_each(|v| *v *= response.scale);
+            let fitted = fitted_values(design, rows, &beta, &engine_b, profile.workers);
+            let wrss = profile.workers.sum(design.n, |i| rows.weight(i) * (y[i] - fitted[i]) * (y[i] - fitted[i]));
+            (fitted, wrss)
+        }
+        None => (Vec::new(), solved.r2 * response.scale * response.scale - ussq),
+    };
     let nu = degrees_of_freedom(design, reml);
     design.transform.to_original(&mut beta);
     let log_det_x = solved.log_det_x + 2.0 * design.transform.log_determinant();
-    let ussq = dot(&u, &u) * response.scale * response.scale;
     let (u, b) = caller_effects(design, &found.lambda, &theta, response.scale, u, b);
 
     Ok(Fit {

@@ -4,7 +4,9 @@
 //! [`response::Response`] does so for a response, [`evaluation`] solves at one theta, [`derivatives`]
 //! differentiates, and [`fit`] finds the optimum and says how it knows.
 
+pub mod accumulate;
 pub mod batch;
+pub mod chunk;
 pub mod curvature;
 pub mod derivatives;
 pub mod design;
@@ -23,5 +25,6 @@ pub mod scoring;
 pub mod search;
 pub mod simulate;
 pub mod small;
+pub mod stream;
 pub mod terms;
 pub mod trust_region;

@@ -192,7 +192,12 @@ impl Structure {
                 factors.push(term.factor);
             }
         }
-        let mut groups: Vec<Group> = factors.iter().map(|&factor| Self::group(rows, factor, workers)).collect();
+        let groups = factors.iter().map(|&factor| Self::group(rows, factor, workers)).collect();
+        Self::of_groups(groups, &rows.terms.iter().map(|t| t.k).collect::<Vec<_>>())
+    }
+
+    /// Puts groups in order; `columns` are the terms' numbers of columns.
+    pub fn of_groups(mut groups: Vec<Group>, columns: &[usize]) -> Self {
         groups.sort_by_key(|g| std::cmp::Reverse(g.effects())); // stable, so ties keep the caller's order
         let mut q = 0;
         for g in &mut groups {
@@ -200,10 +205,10 @@ impl Structure {
             q += g.effects();
         }
         let mut entries = Vec::new();
-        for (index, term) in rows.terms.iter().enumerate() {
+        for (index, &k) in columns.iter().enumerate() {
             let (group, first) = Self::locate(&groups, index);
-            for col in 0..term.k {
-                for row in col..term.k {
+            for col in 0..k {
+                for row in col..k {
                     entries.push(ThetaEntry { group, row: first + row, col: first + col });
                 }
             }
