@@ -20,20 +20,27 @@ check_fixed <- function(parts, control) {
   # An error says that X hasn't full rank; what that means is for lme4's check to say.
   parts$design <- tryCatch(new_design(parts), fastlmer_error = function(e) if (is_final(e)) stop(e))
   rank <- control$checkControl$check.rankX %||% "message+drop.cols"
-  scale <- control$checkControl$check.scaleX %||% "warning"
   if (rank != "ignore" && (is.null(parts$design) || !all(engine_rank_margin(parts$design) > 1e-5))) {
     p <- ncol(parts$x)
     parts$x <- lme4_internal("chkRank.drop.cols")(parts$x, kind = rank, tol = 1e-7)
     if (ncol(parts$x) < p) parts$design <- NULL
   }
-  if (scale == "ignore") return(parts)
-  if (scales_are_near(parts)) {
+  severity <- scale_severity(control$checkControl)
+  if (severity == "ignore") return(parts)
+  if (severity == "none" || scales_are_near(parts)) {
     if (is.null(attr(parts$x, "msgScaleX"))) attr(parts$x, "msgScaleX") <- character()
     return(parts)
   }
-  parts$x <- lme4_internal("checkScaleX")(parts$x, kind = scale)
+  parts$x <- lme4_internal("checkScaleX")(parts$x, kind = severity)
   # What lme4 does to the columns it rescales is its own affair.
   if (is.null(attr(parts$x, "scaled:scale"))) parts
+}
+
+# How lme4's check of the predictors' scales is to be made. Its warning, which is the default, is about what very different scales do to
+# lme4's optimiser; the engine centres and scales the columns itself, and the warning would be a false alarm.
+scale_severity <- function(checks) {
+  severity <- checks$check.scaleX %||% "warning"
+  if (severity == "warning") "none" else severity
 }
 
 # Is it certain that no column's standard deviation, and no ratio of two of them, exceeds 1000 either way?

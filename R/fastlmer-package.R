@@ -41,6 +41,9 @@
 #'   where they are true; with checks of your own in `lmerControl(check.conv.* = )` lme4's run as they are.
 #' * `fit@@optinfo` names lme4's default optimizer, `"nloptwrap"`, because lme4's functions look it up; `feval` counts the engine's
 #'   evaluations, `message` is the engine's, and `derivs` holds the exact gradient and Hessian at the optimum.
+#' * lme4's warning "Some predictor variables are on very different scales: consider rescaling" isn't given by default: the engine scales the
+#'   columns itself, and predictors in units from 1e-6 to 1e6 give the same model. Every other value of `lmerControl(check.scaleX = )` is
+#'   honoured.
 #' * An optimizer that you name in `lmerControl(optimizer = )`, or any `optCtrl`, is used, on the engine's criterion. Naming has to be
 #'   seen: `lmerControl(optimizer = "nloptwrap")` inside the call counts, the same control object under a variable's name is taken for
 #'   the default.

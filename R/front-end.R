@@ -50,9 +50,12 @@ plain_matrix <- function(fixed, frame, contrasts, message = NULL) {
 
 # What lme4's lFormula() makes of the same call.
 parts_of_lformula <- function(call, caller, control) {
+  silent <- scale_severity(control$checkControl) == "none"
+  if (silent) control$checkControl$check.scaleX <- "ignore"
   call$control <- control
   call[[1L]] <- quote(lme4::lFormula)
   lmod <- eval(call, caller)
+  if (silent) attr(lmod$X, "msgScaleX") <- character()
   frame <- lmod$fr
   terms <- lmod$reTrms
   if (is.null(stats::model.response(frame)) || !is.null(attr(lmod$X, "scaled:scale"))) return(NULL)

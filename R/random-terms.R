@@ -58,7 +58,7 @@ interaction_factor <- function(left, right) {
 }
 
 # Names and values of a term's columns. A sum of numeric variables needs no model.matrix().
-effect_columns <- function(bar, frame, x) {
+effect_columns <- function(bar, frame, x = NULL) {
   if (identical(bar[[2L]], 1)) return(list(names = "(Intercept)", z = NULL))
   names <- numeric_columns(bar[[2L]], frame)
   if (!is.null(names)) {

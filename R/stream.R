@@ -186,13 +186,14 @@ refuse_collinear <- function(x, share, least = 1e-9) {
 
 # `sd` are the standard deviations of the columns that aren't indicators.
 check_stream_scale <- function(x, sd, control) {
-  scale <- control$check.scaleX %||% "warning"
-  if (scale == "ignore") return(x)
-  if (grepl("rescale", scale)) {
+  severity <- scale_severity(control)
+  if (severity == "ignore") return(x)
+  if (grepl("rescale", severity)) {
     stop("columns of data that come in chunks can't be rescaled: use another 'check.scaleX' in lmerControl()", call. = FALSE)
   }
   attr(x, "msgScaleX") <- character()
-  if (length(sd)) attr(x, "msgScaleX") <- attr(lme4_internal("checkScaleX")(outer(c(-1, 0, 1), sd), kind = scale), "msgScaleX")
+  if (severity == "none" || !length(sd)) return(x)
+  attr(x, "msgScaleX") <- attr(lme4_internal("checkScaleX")(outer(c(-1, 0, 1), sd), kind = severity), "msgScaleX")
   x
 }
 

@@ -9,7 +9,7 @@ compare_model <- function(model, reml, data) {
   list(model = model, reml = reml, call = call, data = data, ours = ours, theirs = theirs)
 }
 
-fit_call <- function(call, lmer, data, control = NULL) {
+fit_call <- function(call, lmer, data, control = call$control) {
   call[[1L]] <- lmer
   call$control <- control
   with_conditions(eval(call, data))
@@ -19,7 +19,8 @@ fit_call <- function(call, lmer, data, control = NULL) {
 lme4_control <- function(model, reml) {
   known <- insteval_optima()
   known <- known[known$model == model & known$reml == reml, ]
-  if (!nrow(known)) return(lme4::lmerControl(optimizer = best_of))
+  scale <- if (is.null(comparison_models()[[model]]$control)) "warning" else "ignore"
+  if (!nrow(known)) return(lme4::lmerControl(optimizer = best_of, check.scaleX = scale))
   theta <- as.numeric(strsplit(known$theta, " ", fixed = TRUE)[[1L]])
   lme4::lmerControl(optimizer = stay_at(theta), calc.derivs = FALSE)
 }

@@ -24,7 +24,9 @@ comparison_models <- function() {
     "sleepstudy: aliased column" = quote(lmer(Reaction ~ Days + I(2 * Days) + (Days | Subject), sleepstudy)),
     "sleepstudy: empty cell" = quote(lmer(Reaction ~ three * late + (1 | Subject), sleep, subset = !(three == "1" & late))),
     "sleepstudy: mean 1e8" = quote(lmer(far ~ Days + (Days | Subject), sleep)),
-    "sleepstudy: time stamps" = quote(lmer(Reaction ~ stamp + (1 | Subject), sleep)),
+    "sleepstudy: time stamps" = 
+      # the warning of lme4 that this turns off is not given by fastlmer
+      quote(lmer(Reaction ~ stamp + (1 | Subject), sleep, control = lmerControl(check.scaleX = "ignore"))),
     "Dyestuff" = quote(lmer(Yield ~ 1 + (1 | Batch), Dyestuff)),
     "Dyestuff2 (singular)" = quote(lmer(Yield ~ 1 + (1 | Batch), Dyestuff2)),
     "Penicillin, crossed" = quote(lmer(diameter ~ 1 + (1 | plate) + (1 | sample), Penicillin)),

@@ -88,10 +88,20 @@ test_that("aliased columns are dropped with lme4's message", {
   expect_same_error(both(Reaction ~ Days + I(2 * Days) + (1 | Subject), sleep, control = lmerControl(check.rankX = "stop.deficient")))
 })
 
-test_that("predictors on very different scales are named, as in lme4", {
-  fits <- both(Reaction ~ I(Days * 1e6) + (1 | Subject), sleep)
-  expect_identical(fits$ours$conditions[1L], fits$theirs$conditions[1L])
-  expect_match(fits$ours$conditions[1L], "Some predictor variables are on very different scales")
+test_that("predictors on very different scales fit without a warning, and to the same model", {
+  plain <- lmer(Reaction ~ Days + (Days | Subject), sleep)
+  for (factor in c(1e-6, 1e6)) {
+    sleep$unit <- sleep$Days * factor
+    theirs <- with_conditions(lme4::lmer(Reaction ~ unit + (1 | Subject), sleep))
+    expect_match(theirs$conditions[1L], "Some predictor variables are on very different scales")
+    expect_silent(fit <- lmer(Reaction ~ unit + (unit | Subject), sleep))
+    expect_equal(logLik(fit) + 2 * log(factor) / 2, logLik(plain), tolerance = 1e-9, ignore_attr = TRUE)
+    expect_equal(fixef(fit)[["unit"]] * factor, fixef(plain)[["Days"]], tolerance = 1e-7)
+    expect_equal(as.data.frame(VarCorr(fit))$sdcor[2L] * factor, as.data.frame(VarCorr(plain))$sdcor[2L], tolerance = 1e-5)
+  }
+})
+
+test_that("the check of the predictors' scales is lme4's where it is asked for", {
   expect_same_error(both(Reaction ~ I(Days * 1e6) + (1 | Subject), sleep, control = lmerControl(check.scaleX = "stop")))
   # so far from zero that lme4's own digits are few
   expect_same_fit(both(Reaction ~ I(Days + 1e5) + (1 | Subject), sleep), tolerance = 1e-5)

@@ -130,7 +130,9 @@ test_that("indicators instead of an intercept cost no digits where the mean is f
 })
 
 test_that("lme4's checks are made, in its words", {
-  expect_warning(lmer(Reaction ~ I(Days * 1e6) + (1 | Subject), in_chunks(sleep, 50)), "Some predictor variables are on very different scales")
+  expect_no_warning(lmer(Reaction ~ I(Days * 1e6) + (1 | Subject), in_chunks(sleep, 50)))
+  expect_error(lmer(Reaction ~ I(Days * 1e6) + (1 | Subject), in_chunks(sleep, 50), control = lmerControl(check.scaleX = "stop")),
+    "Some predictor variables are on very different scales")
   expect_no_warning(lmer(Reaction ~ I(Days * 1e6) + (1 | Subject), in_chunks(sleep, 50), control = lmerControl(check.scaleX = "ignore")))
   sleep$row <- seq_len(180)
   expect_error(lmer(Reaction ~ Days + (1 | row), in_chunks(sleep, 50)), "number of levels of each grouping factor must be < number of obs")

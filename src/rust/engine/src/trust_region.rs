@@ -57,8 +57,12 @@ pub enum Outcome {
 /// Decrease of the criterion that a Newton step must promise to be taken.
 pub const TOLERANCE: f64 = 1e-10;
 
-/// An approximate Hessian that has not led to the end after so many evaluations gives way to differences of gradients.
+/// An approximate Hessian that has not led to the end after so many evaluations gives way to differences of gradients, and
+/// [`PATIENT_TOLERANCE`] becomes the tolerance: along a curved valley each step promises little for long.
 const PATIENCE: usize = 40;
+
+/// Decrease that still counts after [`PATIENCE`] evaluations.
+const PATIENT_TOLERANCE: f64 = 1e-8;
 
 /// Minimises from `start`. Returns the best point (moved by a last step too short to be worth its evaluation), how it ended and the number of evaluations, or `None`
 /// when the objective cannot be computed at the start.
@@ -79,7 +83,8 @@ pub fn minimise(objective: &mut impl Objective, start: Vec<f64>, limit: usize) -
         fresh = false;
         let hessian: Vec<f64> = best.hessian.iter().zip(&correction).map(|(h, c)| h + c).collect();
         let step = Step::new(&best.gradient, &hessian, &scale, radius);
-        let tolerance = TOLERANCE.max(objective.noise(best.value));
+        let wanted = if evaluations > PATIENCE { PATIENT_TOLERANCE } else { TOLERANCE };
+        let tolerance = wanted.max(objective.noise(best.value));
         if step.decrease <= tolerance && correction.iter().any(|c| *c != 0.0) {
             // The correction is a guess; the end must not hang on it.
             let plain = Step::new(&best.gradient, &best.hessian, &scale, radius);
