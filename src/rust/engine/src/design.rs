@@ -5,15 +5,17 @@
 //! model has an intercept) and scaled first, since raw sums of squares cancel; likewise the columns of the random
 //! effects (see [`crate::terms::ColumnBasis`]).
 
+use std::ops::Range;
+
 use faer::linalg::matmul::triangular::{matmul, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
 
 use crate::error::FitError;
 use crate::full_inverse::Coupling;
 use crate::one_factor::Classes;
-use crate::parallel::{pieces, ranges, Workers};
+use crate::parallel::{ranges, Workers};
 use crate::rest::{Adjacency, RestLayout};
-use crate::small::{axpy, cholesky, mirror, solve_lower, solve_lower_transpose};
+use crate::small::{axpy, cholesky, mirror, solve_lower, solve_lower_transpose, with_constant};
 use crate::terms::{Rows, Structure};
 
 /// Most fixed effects for which the second derivatives of a model with one grouping factor are exact: their cost grows with
@@ -111,7 +113,7 @@ impl Design {
 
     /// The same on several threads, bit for bit.
     pub fn on_threads(rows: &Rows, workers: &Workers) -> Result<Self, FitError> {
-        rows.check()?;
+        rows.check(workers)?;
         let structure = Structure::new(rows, workers);
         let transform = ColumnTransform::new(rows, workers);
         let mut design = Design {
@@ -147,7 +149,7 @@ impl Design {
 
     /// What follows from the cross-products.
     pub(crate) fn complete(mut self) -> Result<Self, FitError> {
-        self.layout = RestLayout::new(&self);
+        self.layout = if Coupling::is_cheap(&self) { RestLayout::dense(self.rest()) } else { RestLayout::new(&self) };
         crate::memory::check(&self.layout)?;
         self.adjacency = Adjacency::new(&self, &self.layout);
         self.xx_cholesky = self.xx.clone();
@@ -206,20 +208,11 @@ impl Design {
         for (g, diagonal) in self.diagonal.iter_mut().enumerate() {
             let (group, own) = (&structure.groups[g], &mut zx[..structure.groups[g].effects() * p]);
             let k = group.k;
-            let cuts = || shares(group.levels, rows.n, workers);
-            let blocks = pieces(diagonal, cuts().map(|r| r.len() * k * k));
-            let products = pieces(own, cuts().map(|r| r.len() * k * p));
-            workers.for_each(cuts().zip(blocks).zip(products), |((range, blocks), products)| {
-                let mut z = ZRow::new(structure, rows);
-                for_each_row_of(transform, rows, group.factor, &range, |i, level, x| {
-                    let w = rows.weight(i);
-                    let values = z.get(g, i);
-                    for (c, &zc) in values.iter().enumerate() {
-                        axpy(w * zc, values, &mut blocks[(level * k + c) * k..(level * k + c + 1) * k]);
-                        axpy(w * zc, x, &mut products[(level * k + c) * p..(level * k + c + 1) * p]);
-                    }
-                });
-            });
+            let z = GroupColumns::new(structure, rows, g);
+            let add = |range: Range<usize>, blocks: &mut [f64], products: &mut [f64]| {
+                with_constant!(k, K, add_levels(transform, &z, K, rows, group.factor, range, blocks, products));
+            };
+            sum_parts(workers, rows.n, group.effects(), diagonal, own, add);
             first += group.effects() * p;
             zx = &mut self.zx[first..];
         }
@@ -229,7 +222,8 @@ impl Design {
     fn find_neighbours(&mut self, rows: &Rows, workers: &Workers) {
         let lead = &self.structure.groups[0];
         let order = rows_by_level(rows.codes[lead.factor], lead.levels);
-        let parts = workers.map(shares(lead.levels, rows.n, workers), |range| Neighbours::of_levels(&self.structure, rows, &order, range));
+        let shares = ranges(lead.levels, 1, workers.threads().min(rows.n / (16 * CHUNK)));
+        let parts = workers.map(shares, |range| Neighbours::of_levels(&self.structure, rows, &order, range));
         let mut level = 0;
         for part in parts {
             let (begin, first) = (self.neighbour_values.len(), self.neighbours.len());
@@ -303,7 +297,7 @@ struct Neighbours {
 
 impl Neighbours {
     /// The rows are visited level by level, so that one array of marks suffices.
-    fn of_levels(structure: &Structure, rows: &Rows, order: &RowOrder, range: std::ops::Range<usize>) -> Self {
+    fn of_levels(structure: &Structure, rows: &Rows, order: &RowOrder, range: Range<usize>) -> Self {
         let lead = &structure.groups[0];
         let rest_offset = lead.effects();
         let mut mark = vec![u32::MAX; structure.q - rest_offset];
@@ -351,7 +345,7 @@ impl Neighbours {
 }
 
 /// X'WX of some rows, lower triangle.
-fn weighted_cross_product(transform: &ColumnTransform, rows: &Rows, range: std::ops::Range<usize>) -> Vec<f64> {
+fn weighted_cross_product(transform: &ColumnTransform, rows: &Rows, range: Range<usize>) -> Vec<f64> {
     let p = rows.p;
     let (mut out, mut chunk) = (vec![0.0; p * p], vec![0.0; CHUNK * p]);
     for begin in range.clone().step_by(CHUNK) {
@@ -369,39 +363,61 @@ fn weighted_cross_product(transform: &ColumnTransform, rows: &Rows, range: std::
 }
 
 /// Blocks of rows whose sums are formed one by one and then added: cut by the number of rows alone.
-pub fn row_blocks(n: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+pub fn row_blocks(n: usize) -> impl Iterator<Item = Range<usize>> {
     ranges(n, 16 * CHUNK, 16)
 }
 
-/// A share of the levels for each thread, where there are rows enough. A level's sum is formed by one thread in the order of
-/// its rows, whatever the shares.
-pub fn shares(levels: usize, n: usize, workers: &Workers) -> impl Iterator<Item = std::ops::Range<usize>> {
-    ranges(levels, 1, workers.threads().min(n / (16 * CHUNK)))
+/// Adds rows in parts to two vectors of sums per level, `add(range, first, second)`: the first part to these themselves, each
+/// other one to vectors of its own, which are then added in order. The parts are as many as the rows are worth, whatever
+/// the number of threads.
+pub fn sum_parts(
+    workers: &Workers,
+    n: usize,
+    effects: usize,
+    first: &mut [f64],
+    second: &mut [f64],
+    add: impl Fn(Range<usize>, &mut [f64], &mut [f64]) + Sync + Send,
+) {
+    let most = n / (4 * effects).max(1);
+    let mut parts = ranges(n, 16 * CHUNK, most.clamp(1, 8));
+    let begin = parts.next().expect("one part at least");
+    let rest: Vec<Range<usize>> = parts.collect();
+    let mut others: Vec<(Vec<f64>, Vec<f64>)> = rest.iter().map(|_| (vec![0.0; first.len()], vec![0.0; second.len()])).collect();
+    let own = std::iter::once((begin, &mut *first, &mut *second));
+    let items = own.chain(rest.into_iter().zip(&mut others).map(|(range, (a, b))| (range, &mut a[..], &mut b[..])));
+    workers.for_each(items, |(range, a, b)| add(range, a, b));
+    for (a, b) in &others {
+        axpy(1.0, a, first);
+        axpy(1.0, b, second);
+    }
 }
 
-/// Calls `visit(row, level - first level, centred and scaled row of X)` for the rows whose level is in a range.
-fn for_each_row_of(
+/// Adds a range of rows to the blocks of Z'WZ and of Z'WX of one group.
+#[allow(clippy::too_many_arguments)]
+#[inline(always)]
+fn add_levels(
     transform: &ColumnTransform,
+    columns: &GroupColumns,
+    k: usize,
     rows: &Rows,
     factor: usize,
-    levels: &std::ops::Range<usize>,
-    mut visit: impl FnMut(usize, usize, &[f64]),
+    range: Range<usize>,
+    blocks: &mut [f64],
+    products: &mut [f64],
 ) {
-    let (p, all) = (rows.p, levels.len() == rows.levels[factor]);
-    let mut chunk = vec![0.0; CHUNK * p];
-    let mut members: Vec<u32> = Vec::with_capacity(CHUNK);
-    for begin in (0..rows.n).step_by(CHUNK) {
-        let end = (begin + CHUNK).min(rows.n);
-        if all {
-            transform.gather(rows, begin, end, &mut chunk);
-            (begin..end).for_each(|i| visit(i, rows.level(factor, i), &chunk[(i - begin) * p..(i - begin + 1) * p]));
-            continue;
-        }
-        members.clear();
-        members.extend((begin..end).filter(|&i| levels.contains(&rows.level(factor, i))).map(|i| i as u32));
-        transform.gather_some(rows, &members, &mut chunk);
-        for (m, &i) in members.iter().enumerate() {
-            visit(i as usize, rows.level(factor, i as usize) - levels.start, &chunk[m * p..(m + 1) * p]);
+    let p = rows.p;
+    let (mut x, mut z) = (vec![0.0; CHUNK * p], vec![0.0; CHUNK * k]);
+    for begin in range.clone().step_by(CHUNK) {
+        let end = (begin + CHUNK).min(range.end);
+        transform.gather(rows, begin, end, &mut x);
+        columns.gather(begin, end, &mut z);
+        for (m, i) in (begin..end).enumerate() {
+            let (w, level) = (rows.weight(i), rows.level(factor, i));
+            let (x, z) = (&x[m * p..(m + 1) * p], &z[m * k..(m + 1) * k]);
+            let block = &mut blocks[level * k * k..(level + 1) * k * k];
+            (0..k).for_each(|c| axpy(w * z[c], z, &mut block[c * k..(c + 1) * k]));
+            let product = &mut products[level * k * p..(level + 1) * k * p];
+            (0..k).for_each(|c| axpy(w * z[c], x, &mut product[c * p..(c + 1) * p]));
         }
     }
 }
@@ -410,7 +426,8 @@ impl ColumnTransform {
     fn new(rows: &Rows, workers: &Workers) -> Self {
         let (n, p) = (rows.n, rows.p);
         let columns: Vec<&[f64]> = (0..p).map(|j| &rows.x[j * n..(j + 1) * n]).collect();
-        let intercept = columns.iter().position(|c| c.first().is_some_and(|&v| v != 0.0 && c.iter().all(|&u| u == v)));
+        let constant = |c: &&[f64]| c.first().is_some_and(|&v| v != 0.0 && c[n - 1] == v && workers.all(n, |i| c[i] == v));
+        let intercept = columns.iter().position(constant);
         let total = if rows.weights.is_some() { workers.sum(n, |i| rows.weight(i)) } else { n as f64 };
         let (mut centre, mut scale) = (vec![0.0; p], vec![1.0; p]);
         for (j, column) in columns.iter().enumerate() {
@@ -458,20 +475,6 @@ impl ColumnTransform {
         }
     }
 
-    /// The same for the rows of a list.
-    fn gather_some(&self, rows: &Rows, members: &[u32], out: &mut [f64]) {
-        let (n, p) = (rows.n, rows.p);
-        for j in 0..p {
-            let (m, s) = (self.centre[j], 1.0 / self.scale[j]);
-            let column = &rows.x[j * n..(j + 1) * n];
-            if self.intercept == Some(j) {
-                (0..members.len()).for_each(|i| out[i * p + j] = 1.0);
-            } else {
-                members.iter().enumerate().for_each(|(i, &row)| out[i * p + j] = (column[row as usize] - m) * s);
-            }
-        }
-    }
-
     /// Coefficients of the original columns from those of the centred and scaled ones, in place.
     pub fn to_original(&self, beta: &mut [f64]) {
         for (b, s) in beta.iter_mut().zip(&self.scale) {
@@ -509,39 +512,67 @@ fn rows_by_level(codes: &[i32], levels: usize) -> RowOrder {
     RowOrder { ptr, rows }
 }
 
-/// The engine's values of a group's columns in one row.
+/// A group's columns in the caller's rows, with what makes the engine's values of them.
+pub struct GroupColumns<'a> {
+    /// Column (none is ones), centre, and one over the scale.
+    columns: Vec<(Option<&'a [f64]>, f64, f64)>,
+}
+
+impl<'a> GroupColumns<'a> {
+    /// The columns of group `g`.
+    pub fn new(structure: &Structure, rows: &Rows<'a>, g: usize) -> Self {
+        let group = &structure.groups[g];
+        let mut columns = Vec::with_capacity(group.k);
+        for &(index, k, first) in &group.terms {
+            let z = rows.terms[index].z;
+            columns.extend((0..k).map(|c| {
+                let basis = group.columns[first + c];
+                (z.map(|z| &z[c * rows.n..(c + 1) * rows.n]), basis.centre, 1.0 / basis.scale)
+            }));
+        }
+        GroupColumns { columns }
+    }
+
+    /// Writes the values of the rows `begin..end`, K each, one row after the other.
+    pub fn gather(&self, begin: usize, end: usize, out: &mut [f64]) {
+        let k = self.columns.len();
+        for (c, (column, centre, scale)) in self.columns.iter().enumerate() {
+            match column {
+                Some(z) => z[begin..end].iter().enumerate().for_each(|(i, z)| out[i * k + c] = (z - centre) * scale),
+                None => (0..end - begin).for_each(|i| out[i * k + c] = 1.0),
+            }
+        }
+    }
+
+    /// Writes the values of one row.
+    #[inline]
+    fn fill(&self, i: usize, out: &mut [f64]) {
+        for (slot, (column, centre, scale)) in out.iter_mut().zip(&self.columns) {
+            *slot = column.map_or(1.0, |z| (z[i] - centre) * scale);
+        }
+    }
+}
+
+/// The engine's values of the groups' columns in one row.
 pub struct ZRow<'a> {
-    columns: Vec<Vec<(Option<&'a [f64]>, f64, f64)>>,
+    groups: Vec<GroupColumns<'a>>,
     buffer: Vec<f64>,
 }
 
 impl<'a> ZRow<'a> {
     /// Prepares the look-up.
     pub fn new(structure: &Structure, rows: &Rows<'a>) -> Self {
-        let mut columns = Vec::new();
-        for group in &structure.groups {
-            let mut list = Vec::with_capacity(group.k);
-            for &(index, k, first) in &group.terms {
-                let z = rows.terms[index].z;
-                for c in 0..k {
-                    let basis = group.columns[first + c];
-                    list.push((z.map(|z| &z[c * rows.n..(c + 1) * rows.n]), basis.centre, 1.0 / basis.scale));
-                }
-            }
-            columns.push(list);
-        }
+        let groups = (0..structure.groups.len()).map(|g| GroupColumns::new(structure, rows, g)).collect();
         let widest = structure.groups.iter().map(|g| g.k).max().unwrap_or(0);
-        ZRow { columns, buffer: vec![0.0; widest] }
+        ZRow { groups, buffer: vec![0.0; widest] }
     }
 
     /// The K values of group `g` in row `i`.
     #[inline]
     pub fn get(&mut self, g: usize, i: usize) -> &[f64] {
-        let columns = &self.columns[g];
-        for (slot, (column, centre, scale)) in self.buffer.iter_mut().zip(columns) {
-            *slot = column.map_or(1.0, |z| (z[i] - centre) * scale);
-        }
-        &self.buffer[..columns.len()]
+        let values = &mut self.buffer[..self.groups[g].columns.len()];
+        self.groups[g].fill(i, values);
+        values
     }
 }
 

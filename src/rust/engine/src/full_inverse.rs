@@ -30,7 +30,7 @@ use crate::terms::Lambda;
 /// Most random effects for which a q x q matrix is formed.
 const MOST_EFFECTS: usize = 2000;
 /// Operations that are worth an exact Hessian whatever the sparse evaluation would cost.
-const CHEAP: f64 = 2e6;
+const CHEAP: f64 = 3e5;
 /// An exact Hessian saves evaluations, so one of them may cost so many times more.
 const WORTH: f64 = 4.0;
 
@@ -44,6 +44,11 @@ pub struct Coupling {
 }
 
 impl Coupling {
+    /// Whether a model of several factors is so small that nothing needs to be compared.
+    pub fn is_cheap(design: &Design) -> bool {
+        design.structure.groups.len() > 1 && operations(design) < CHEAP
+    }
+
     /// The dense parts where a model is small enough for them to be the quicker way.
     pub fn new(design: &Design) -> Option<Self> {
         if design.structure.groups.len() < 2 || !is_worth_it(design) {
@@ -82,20 +87,24 @@ impl Coupling {
     }
 }
 
-/// Compares the operations of an evaluation here with those of one in [`crate::evaluation`].
-fn is_worth_it(design: &Design) -> bool {
+/// Operations of an evaluation here.
+fn operations(design: &Design) -> f64 {
     let (q, r, q1) = (design.structure.q as f64, design.rest() as f64, design.structure.groups[0].effects() as f64);
+    q1 * q1 * r / 2.0 + q1 * r * r + r.powi(3) / 2.0 + 4.0 * q * q
+}
+
+/// Compares them with those of an evaluation in [`crate::evaluation`].
+fn is_worth_it(design: &Design) -> bool {
     if design.structure.q > MOST_EFFECTS {
         return false;
     }
-    let here = q1 * q1 * r / 2.0 + q1 * r * r + r.powi(3) / 2.0 + 4.0 * q * q;
-    let k = design.structure.groups[0].k as f64;
+    let (k, r) = (design.structure.groups[0].k as f64, design.rest() as f64);
     let columns = design.adjacency.ptr.windows(2).map(|w| (w[1] - w[0]) as f64);
     let (pairs, met) = columns.fold((0.0, 0.0), |(pairs, met), s| (pairs + s * s / 2.0, met + s));
     let elements = design.layout.len() as f64;
     let factorisation = if design.layout.is_dense() { r.powi(3) / 2.0 } else { elements };
     let there = 8.0 * pairs * k + factorisation + design.structure.entries.len() as f64 * (met * k + elements);
-    here < CHEAP.max(WORTH * there)
+    operations(design) < CHEAP.max(WORTH * there)
 }
 
 /// The factorisation at one theta with all that the derivatives need of it.
@@ -519,15 +528,23 @@ impl FullCurvature {
             for b in &groups[..=g] {
                 let w = out.next().expect("one matrix a pair");
                 let size = a.k * b.k;
+                let columns = self.full[b.offset * q..(b.offset + b.effects()) * q].chunks_exact(b.k * q);
+                if a.k == 1 {
+                    // the rows of R are parts of columns
+                    w.fill(0.0);
+                    for columns in columns {
+                        let part = |c: usize| &columns[c * q + a.offset..c * q + a.offset + a.effects()];
+                        for c in 0..size {
+                            (0..size).for_each(|d| w[d * size + c] += dot(part(c), part(d)));
+                        }
+                    }
+                    continue;
+                }
                 work.blocks.clear();
-                for columns in self.full[b.offset * q..(b.offset + b.effects()) * q].chunks_exact(b.k * q) {
+                for columns in columns {
                     for start in (a.offset..a.offset + a.effects()).step_by(a.k) {
                         (0..b.k).for_each(|c| work.blocks.extend_from_slice(&columns[c * q + start..c * q + start + a.k]));
                     }
-                }
-                if size == 1 {
-                    w[0] = dot(&work.blocks, &work.blocks);
-                    continue;
                 }
                 let blocks = MatRef::from_column_major_slice(&work.blocks, size, work.blocks.len() / size);
                 matmul(MatMut::from_column_major_slice_mut(w, size, size), Accum::Replace, blocks, blocks.transpose(), 1.0, Par::Seq);

@@ -67,6 +67,16 @@ impl Workers {
     pub fn sum(&self, n: usize, term: impl Fn(usize) -> f64 + Sync + Send) -> f64 {
         self.map(ranges(n, 1 << 14, 64), |range| range.map(&term).sum::<f64>()).into_iter().sum()
     }
+
+    /// Whether `holds(0)`, ..., `holds(n - 1)` all do.
+    pub fn all(&self, n: usize, holds: impl Fn(usize) -> bool + Sync + Send) -> bool {
+        self.map(ranges(n, 1 << 14, 64), |mut range| range.all(&holds)).into_iter().all(|all| all)
+    }
+
+    /// The largest of `value(0)`, ..., `value(n - 1)`, or zero.
+    pub fn max(&self, n: usize, value: impl Fn(usize) -> f64 + Sync + Send) -> f64 {
+        self.map(ranges(n, 1 << 14, 64), |range| range.map(&value).fold(0.0, f64::max)).into_iter().fold(0.0, f64::max)
+    }
 }
 
 /// Ranges of about equal length that cover 0..n: as many as `most`, but none shorter than `least`.

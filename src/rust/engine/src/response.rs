@@ -1,8 +1,8 @@
 //! Cross-products of a response with the design, and passes over the rows that need a fitted model.
 
-use crate::design::{row_blocks, shares, Design, ZRow};
+use crate::design::{row_blocks, sum_parts, Design, GroupColumns};
 use crate::parallel::{pieces, Workers};
-use crate::small::{axpy, dot};
+use crate::small::{axpy, dot, with_constant};
 use crate::terms::Rows;
 
 /// What a response contributes to the criterion. The response is replaced by the residuals of its weighted
@@ -43,10 +43,10 @@ impl Response {
         if y.len() != design.n {
             return Err(format!("the response has {} values for {} rows", y.len(), design.n));
         }
-        if y.iter().any(|v| !v.is_finite()) {
+        if !workers.all(y.len(), |i| y[i].is_finite()) {
             return Err("NA/NaN/Inf in 'y'".into());
         }
-        let (first, largest) = (y.first().copied().unwrap_or(0.0), y.iter().fold(0.0_f64, |m, v| m.max(v.abs())));
+        let (first, largest) = (y.first().copied().unwrap_or(0.0), workers.max(y.len(), |i| y[i].abs()));
         let shift = if design.transform.intercept.is_some() { first } else { 0.0 };
         self.beta0.fill(0.0);
         for part in workers.map(row_blocks(design.n), |range| {
@@ -60,54 +60,65 @@ impl Response {
         residual.resize(design.n, 0.0);
         let beta0 = &self.beta0;
         let items = row_blocks(design.n).zip(pieces(residual, row_blocks(design.n).map(|r| r.len())));
-        let squares = workers.map(items, |(range, residual)| {
-            let (begin, mut yy) = (range.start, 0.0);
-            for_each_row(design, rows, range, |i, x| {
-                let r = (y[i] - shift) - dot(x, beta0);
-                residual[i - begin] = r;
-                yy += rows.weight(i) * r * r;
-            });
-            yy
-        });
-        if let Some(j) = design.transform.intercept {
-            self.beta0[j] += shift;
-        }
-        let scale = (squares.iter().sum::<f64>() / design.n as f64).sqrt();
-        self.scale = if scale > largest * 1e-300 && scale > 0.0 { scale } else { 1.0 };
-        residual.iter_mut().for_each(|r| *r /= self.scale);
-        self.add_rows(design, rows, residual, workers);
-        Ok(())
-    }
-
-    fn add_rows(&mut self, design: &Design, rows: &Rows, y: &[f64], workers: &Workers) {
         self.xy.fill(0.0);
         self.yy = 0.0;
-        for (xy, yy) in workers.map(row_blocks(design.n), |range| {
-            let (mut xy, mut yy) = (vec![0.0; design.p], 0.0);
+        for (xy, yy) in workers.map(items, |(range, residual)| {
+            let (begin, mut xy, mut yy) = (range.start, vec![0.0; design.p], 0.0);
             for_each_row(design, rows, range, |i, x| {
-                let wy = rows.weight(i) * y[i];
-                yy += wy * y[i];
-                axpy(wy, x, &mut xy);
+                let r = (y[i] - shift) - dot(x, beta0);
+                let wr = rows.weight(i) * r;
+                residual[i - begin] = r;
+                yy += wr * r;
+                axpy(wr, x, &mut xy);
             });
             (xy, yy)
         }) {
             axpy(1.0, &xy, &mut self.xy);
             self.yy += yy;
         }
+        if let Some(j) = design.transform.intercept {
+            self.beta0[j] += shift;
+        }
+        let scale = (self.yy / design.n as f64).sqrt();
+        self.scale = if scale > largest * 1e-300 && scale > 0.0 { scale } else { 1.0 };
+        self.add_levels(design, rows, residual, workers);
+        let s = 1.0 / self.scale;
+        self.xy.iter_mut().chain(&mut self.zy).for_each(|v| *v *= s);
+        self.yy *= s * s;
+        Ok(())
+    }
+
+    /// Z'Wr of the residuals r.
+    fn add_levels(&mut self, design: &Design, rows: &Rows, residual: &[f64], workers: &Workers) {
         self.zy.fill(0.0);
         for (g, group) in design.structure.groups.iter().enumerate() {
             let own = &mut self.zy[group.offset..group.offset + group.effects()];
-            let cuts = || shares(group.levels, design.n, workers);
-            workers.for_each(cuts().zip(pieces(own, cuts().map(|r| r.len() * group.k))), |(range, out)| {
-                let mut z = ZRow::new(&design.structure, rows);
-                for (i, y) in y.iter().enumerate() {
-                    let level = rows.level(group.factor, i);
-                    if range.contains(&level) {
-                        let start = (level - range.start) * group.k;
-                        axpy(rows.weight(i) * y, z.get(g, i), &mut out[start..start + group.k]);
-                    }
-                }
+            let columns = GroupColumns::new(&design.structure, rows, g);
+            sum_parts(workers, design.n, group.effects(), own, &mut [], |range, out, _| {
+                with_constant!(group.k, K, add_residuals(&columns, K, rows, group.factor, range, residual, out));
             });
+        }
+    }
+}
+
+/// Adds the residuals of a range of rows to one group's Z'Wr.
+#[inline(always)]
+fn add_residuals(
+    columns: &GroupColumns,
+    k: usize,
+    rows: &Rows,
+    factor: usize,
+    range: std::ops::Range<usize>,
+    residual: &[f64],
+    out: &mut [f64],
+) {
+    let mut z = vec![0.0; CHUNK * k];
+    for begin in range.clone().step_by(CHUNK) {
+        let end = (begin + CHUNK).min(range.end);
+        columns.gather(begin, end, &mut z);
+        for (i, z) in (begin..end).zip(z.chunks_exact(k)) {
+            let level = rows.level(factor, i);
+            axpy(rows.weight(i) * residual[i], z, &mut out[level * k..(level + 1) * k]);
         }
     }
 }
@@ -129,16 +140,27 @@ pub fn fitted_values(design: &Design, rows: &Rows, beta: &[f64], b: &[f64], work
     let mut out = vec![0.0; design.n];
     let items = row_blocks(design.n).zip(pieces(&mut out, row_blocks(design.n).map(|r| r.len())));
     workers.for_each(items, |(range, out)| {
-        let mut z = ZRow::new(&design.structure, rows);
         let first = range.start;
-        for_each_row(design, rows, range, |i, x| {
-            let mut mu = dot(x, beta);
-            for (g, group) in design.structure.groups.iter().enumerate() {
-                let start = group.offset + rows.level(group.factor, i) * group.k;
-                mu += dot(z.get(g, i), &b[start..start + group.k]);
-            }
-            out[i - first] = mu;
-        });
+        for_each_row(design, rows, range.clone(), |i, x| out[i - first] = dot(x, beta));
+        for (g, group) in design.structure.groups.iter().enumerate() {
+            let columns = GroupColumns::new(&design.structure, rows, g);
+            let b = &b[group.offset..group.offset + group.effects()];
+            with_constant!(group.k, K, add_effects(&columns, K, rows, group.factor, &range, b, out));
+        }
     });
     out
+}
+
+/// Adds Z b of one group to a range of rows.
+#[inline(always)]
+fn add_effects(columns: &GroupColumns, k: usize, rows: &Rows, factor: usize, range: &std::ops::Range<usize>, b: &[f64], out: &mut [f64]) {
+    let mut z = vec![0.0; CHUNK * k];
+    for begin in range.clone().step_by(CHUNK) {
+        let end = (begin + CHUNK).min(range.end);
+        columns.gather(begin, end, &mut z);
+        for (i, z) in (begin..end).zip(z.chunks_exact(k)) {
+            let level = rows.level(factor, i);
+            out[i - range.start] += dot(z, &b[level * k..(level + 1) * k]);
+        }
+    }
 }

@@ -61,13 +61,18 @@ impl RestLayout {
     pub fn new(design: &Design) -> Self {
         let order = design.rest();
         if order <= DENSE_ORDER {
-            return RestLayout { order, pattern: Pattern::Dense };
+            return RestLayout::dense(order);
         }
         let limit = (SPARSE_SHARE * 0.5 * order as f64 * order as f64) as usize;
         match columns_below(design, limit).and_then(|columns| SparsePattern::new(&columns, limit)) {
             Some(sparse) => RestLayout { order, pattern: Pattern::Sparse(sparse) },
-            None => RestLayout { order, pattern: Pattern::Dense },
+            None => RestLayout::dense(order),
         }
+    }
+
+    /// All elements, whatever the pattern.
+    pub fn dense(order: usize) -> Self {
+        RestLayout { order, pattern: Pattern::Dense }
     }
 
     /// Number of stored values.

@@ -51,7 +51,7 @@ impl Rows<'_> {
     }
 
     /// Checks lengths and codes, so that the passes over the data need not.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self, workers: &Workers) -> Result<(), String> {
         let n = self.n;
         if self.x.len() != n * self.p {
             return Err(format!("X has {} values for {} rows and {} columns", self.x.len(), n, self.p));
@@ -66,7 +66,7 @@ impl Rows<'_> {
             if codes.len() != n {
                 return Err("a grouping factor and the response differ in length".into());
             }
-            if codes.iter().any(|&c| c < 1 || c as usize > levels) {
+            if !workers.all(n, |i| codes[i] >= 1 && codes[i] as usize <= levels) {
                 return Err("a grouping factor has a missing level".into());
             }
         }
@@ -323,7 +323,7 @@ fn flip_columns(block: &[f64], k: usize) -> Vec<f64> {
 /// Bases of a term's columns; `first` is the place of its first column in the group.
 fn column_bases(z: &[f64], n: usize, first: usize, workers: &Workers) -> Vec<ColumnBasis> {
     let columns: Vec<&[f64]> = z.chunks_exact(n).collect();
-    let constant = columns.iter().position(|c| c[0] != 0.0 && c.iter().all(|v| *v == c[0]));
+    let constant = columns.iter().position(|c| c[0] != 0.0 && c[n - 1] == c[0] && workers.all(n, |i| c[i] == c[0]));
     let basis = |(j, column): (usize, &&[f64])| {
         let centred = constant.filter(|&c| c != j);
         let centre = if centred.is_some() { column[0] + workers.sum(n, |i| column[i] - column[0]) / n as f64 } else { 0.0 };
@@ -334,7 +334,7 @@ fn column_bases(z: &[f64], n: usize, first: usize, workers: &Workers) -> Vec<Col
 }
 
 fn root_mean_square(column: &[f64], centre: f64, workers: &Workers) -> f64 {
-    let largest = column.iter().fold(0.0_f64, |m, v| m.max((v - centre).abs()));
+    let largest = workers.max(column.len(), |i| (column[i] - centre).abs());
     if largest == 0.0 || !largest.is_finite() {
         return 1.0;
     }
@@ -436,8 +436,8 @@ mod tests {
     #[test]
     fn bad_rows_are_refused() {
         let terms = vec![Term { factor: 0, z: None, k: 1 }];
-        assert!(rows(vec![&[1, 3]], vec![2], terms.clone()).check().is_err());
-        assert!(rows(vec![&[1, i32::MIN]], vec![2], terms.clone()).check().is_err());
-        assert!(rows(vec![&[1, 2]], vec![2], terms).check().is_ok());
+        assert!(rows(vec![&[1, 3]], vec![2], terms.clone()).check(Workers::none()).is_err());
+        assert!(rows(vec![&[1, i32::MIN]], vec![2], terms.clone()).check(Workers::none()).is_err());
+        assert!(rows(vec![&[1, 2]], vec![2], terms).check(Workers::none()).is_ok());
     }
 }
