@@ -493,7 +493,7 @@ fn quadratic_forms(
     }
     for i in 0..n_theta {
         for j in 0..=i {
-            second[j * n_theta + i] = dot(&h[i], &ah[j]);
+            second[j * n_theta + i] = long_dot(&h[i], &ah[j]);
         }
     }
     for v in &mut ah {
@@ -503,7 +503,7 @@ fn quadratic_forms(
     fixed.chunks_exact_mut(p.max(1)).for_each(|b| solve_lower(&factor.xvx, p, b));
     for i in 0..n_theta {
         for j in 0..=i {
-            second[j * n_theta + i] -= dot(&ah[i], &ah[j]) + dot(&fixed[i * p..(i + 1) * p], &fixed[j * p..(j + 1) * p]);
+            second[j * n_theta + i] -= long_dot(&ah[i], &ah[j]) + dot(&fixed[i * p..(i + 1) * p], &fixed[j * p..(j + 1) * p]);
             second[i * n_theta + j] = second[j * n_theta + i];
         }
     }

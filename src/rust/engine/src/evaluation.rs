@@ -340,7 +340,7 @@ pub fn solve_fixed(
     for (c, row) in half.iter().zip(half_x.chunks_exact(p.max(1))) {
         axpy(-c, row, beta);
     }
-    *r2 = response.yy - dot(half, half);
+    *r2 = response.yy - long_dot(half, half);
     solve_lower(xvx, p, beta);
     *r2 -= dot(beta, beta);
     *r2 = r2.max(f64::EPSILON * f64::EPSILON * response.yy.max(f64::MIN_POSITIVE));

@@ -321,7 +321,7 @@ impl FullFactor {
         let (k, q1, r) = (design.structure.groups[0].k, design.structure.groups[0].effects(), design.rest());
         let (lead, rest) = v.split_at_mut(q1);
         lead_lower(&self.lead_inverse, k, lead);
-        rest.iter_mut().zip(self.u.chunks_exact(q1)).for_each(|(v, u)| *v -= dot(u, lead));
+        rest.iter_mut().zip(self.u.chunks_exact(q1)).for_each(|(v, u)| *v -= long_dot(u, lead));
         solve_lower_triangular_in_place(
             MatRef::from_column_major_slice(&self.s, r, r),
             MatMut::from_column_major_slice_mut(rest, r, 1),
@@ -402,13 +402,9 @@ impl FullCurvature {
             -1.0,
             Par::Seq,
         );
-        for (j, column) in self.full.chunks_exact_mut(q).enumerate() {
-            if j < q1 {
-                (0..r).for_each(|i| column[q1 + i] = work.y[i * q1 + j]);
-            } else {
-                let from = &work.s_inverse[(j - q1) * r..(j - q1 + 1) * r];
-                column[q1..].iter_mut().zip(from).for_each(|(to, from)| *to = -from);
-            }
+        for (e, column) in self.full.chunks_exact_mut(q).skip(q1).enumerate() {
+            column[..q1].copy_from_slice(&work.y[e * q1..(e + 1) * q1]);
+            column[q1..].iter_mut().zip(&work.s_inverse[e * r..(e + 1) * r]).for_each(|(to, from)| *to = -from);
         }
         for (level, l) in factor.lead_inverse.chunks_exact(k * k).enumerate() {
             for c in 0..k {
@@ -416,7 +412,7 @@ impl FullCurvature {
                 (c..k).for_each(|r| self.full[at + r] -= (r..k).map(|s| l[r * k + s] * l[c * k + s]).sum::<f64>());
             }
         }
-        mirror(&mut self.full, q);
+        mirror_lead(&mut self.full, q, q1);
         for (group, blocks) in design.structure.groups.iter().zip(&mut self.inverse_blocks) {
             for (level, block) in blocks.chunks_exact_mut(group.k * group.k).enumerate() {
                 let start = group.offset + level * group.k;
@@ -459,8 +455,8 @@ impl FullCurvature {
                     let m = &self.full[(start + c) * q..(start + c + 1) * q];
                     for b in 0..k {
                         let e = start - q1 + b;
-                        let lead = dot(&factor.coupling[e * q1..(e + 1) * q1], &m[..q1]);
-                        block[c * k + b] = -lead - dot(&factor.rest_product[e * r..(e + 1) * r], &m[q1..]);
+                        let lead = long_dot(&factor.coupling[e * q1..(e + 1) * q1], &m[..q1]);
+                        block[c * k + b] = -lead - long_dot(&factor.rest_product[e * r..(e + 1) * r], &m[q1..]);
                     }
                 }
                 symmetrise(&mut block, k);
@@ -506,18 +502,8 @@ impl FullCurvature {
             return;
         }
         let whitened = MatRef::from_row_major_slice(&self.curvature.whitened, q, p);
-        matmul_triangular(
-            MatMut::from_column_major_slice_mut(&mut self.full, q, q),
-            BlockStructure::TriangularLower,
-            Accum::Add,
-            whitened,
-            BlockStructure::Rectangular,
-            whitened.transpose(),
-            BlockStructure::Rectangular,
-            -1.0,
-            Par::Seq,
-        );
-        mirror(&mut self.full, q);
+        let full = MatMut::from_column_major_slice_mut(&mut self.full, q, q);
+        matmul(full, Accum::Add, whitened, whitened.transpose(), -1.0, Par::Seq);
     }
 
     /// W of each pair of groups: with the blocks G_ij as the columns of a matrix R it is RR'.
@@ -535,16 +521,14 @@ impl FullCurvature {
                     for columns in columns {
                         let part = |c: usize| &columns[c * q + a.offset..c * q + a.offset + a.effects()];
                         for c in 0..size {
-                            (0..size).for_each(|d| w[d * size + c] += dot(part(c), part(d)));
+                            (0..size).for_each(|d| w[d * size + c] += long_dot(part(c), part(d)));
                         }
                     }
                     continue;
                 }
-                work.blocks.clear();
-                for columns in columns {
-                    for start in (a.offset..a.offset + a.effects()).step_by(a.k) {
-                        (0..b.k).for_each(|c| work.blocks.extend_from_slice(&columns[c * q + start..c * q + start + a.k]));
-                    }
+                work.blocks.resize(a.effects() * b.effects(), 0.0);
+                for (columns, blocks) in columns.zip(work.blocks.chunks_exact_mut(a.effects() * b.k)) {
+                    with_constant!(a.k, K, side_by_side(columns, q, a.offset, K, b.k, blocks));
                 }
                 let blocks = MatRef::from_column_major_slice(&work.blocks, size, work.blocks.len() / size);
                 matmul(MatMut::from_column_major_slice_mut(w, size, size), Accum::Replace, blocks, blocks.transpose(), 1.0, Par::Seq);
@@ -679,6 +663,35 @@ fn symmetric(n: usize, element: impl Fn(usize, usize) -> f64) -> Vec<f64> {
     }
     mirror(&mut out, n);
     out
+}
+
+/// Completes a matrix of which the lower triangle of the first q1 rows and columns is given, and all of the other columns.
+fn mirror_lead(a: &mut [f64], n: usize, q1: usize) {
+    const TILE: usize = 16;
+    for c0 in (0..q1).step_by(TILE) {
+        for r0 in (c0..n).step_by(TILE) {
+            for c in c0..(c0 + TILE).min(q1) {
+                for r in r0.max(c + 1)..(r0 + TILE).min(n) {
+                    if r < q1 {
+                        a[r * n + c] = a[c * n + r];
+                    } else {
+                        a[c * n + r] = a[r * n + c];
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Cuts `width` columns, from row `offset` on, into blocks of k rows and writes these one after the other.
+#[inline(always)]
+fn side_by_side(columns: &[f64], n: usize, offset: usize, k: usize, width: usize, out: &mut [f64]) {
+    for c in 0..width {
+        let rows = &columns[c * n + offset..][..out.len() / width];
+        for (rows, block) in rows.chunks_exact(k).zip(out.chunks_exact_mut(k * width)) {
+            (0..k).for_each(|r| block[c * k + r] = rows[r]);
+        }
+    }
 }
 
 /// Overwrites the k x k diagonal block that begins at `start`.
