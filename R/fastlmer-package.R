@@ -44,6 +44,8 @@
 #' * lme4's warning "Some predictor variables are on very different scales: consider rescaling" isn't given by default: the engine scales the
 #'   columns itself, and predictors in units from 1e-6 to 1e6 give the same model. Every other value of `lmerControl(check.scaleX = )` is
 #'   honoured.
+#' * "boundary (singular) fit" is said where a variance is zero, or nearly so beside the residual variance, for predictors of unit size. lme4
+#'   looks at theta, which is tiny for a predictor in large units; so does its `isSingular()`.
 #' * An optimizer that you name in `lmerControl(optimizer = )`, or any `optCtrl`, is used, on the engine's criterion. Naming has to be
 #'   seen: `lmerControl(optimizer = "nloptwrap")` inside the call counts, the same control object under a variable's name is taken for
 #'   the default.

@@ -63,7 +63,9 @@ report_optimum <- function(fit) {
 # own, there is nothing that lme4's checks could add; else they are made.
 check_optimum <- function(fit, derivs, control, problem) {
   own_checks <- !identical(control$checkConv, default_control()$checkConv)
-  singular <- any(fit$theta[problem$lower == 0] < control$checkConv$check.conv.singular$tol)
+  # lme4 judges theta, whose size depends on the units of the predictors; the engine knows it for columns of unit size.
+  limit <- control$checkConv$check.conv.singular$tol
+  singular <- fit$least < limit && any(fit$theta[problem$lower == 0] < limit)
   certain <- fit$converged && fit$curved && !own_checks && !singular
   if (certain) return(if (!is.null(derivs)) list())
   lme4_check(derivs, fit$theta, control, problem)

@@ -26,5 +26,5 @@ test_that("the pointer to the cross-products is made again after loading", {
   back <- unserialize(serialize(fit, NULL))
   record <- engine_of(back)
   expect_false(engine_is_nil(engine_pointer(record)))
-  expect_equal(engine_condvar(engine_pointer(record), fit@theta, 1L), engine_condvar(engine_pointer(engine_of(fit)), fit@theta))
+  expect_equal(engine_condvar(engine_pointer(record), fit@theta, 1L), engine_condvar(engine_pointer(engine_of(fit)), fit@theta, 1L))
 })

@@ -22,7 +22,7 @@ mod resampling;
 
 use condition::{answer, fitted, Answer, Failure};
 use engine::batch::{refit, BatchOptions};
-use engine::curvature::is_curved;
+use engine::curvature::{is_curved, least_diagonal};
 use engine::design::Design;
 use engine::evaluation::Factor;
 use engine::fit::{conditional_variances, criterion, fit, fit_response, Fit, Options};
@@ -136,6 +136,7 @@ fn fit_list(structure: &Structure, fit: Fit) -> Robj {
         rx = square(&fit.rx, p),
         hessian = square(&fit.hessian, k),
         curved = is_curved(structure, &fit.theta, &fit.hessian),
+        least = least_diagonal(structure, &fit.theta),
         theta = fit.theta,
         beta = fit.beta,
         u = fit.u,

@@ -17,6 +17,13 @@ pub fn is_curved(structure: &Structure, theta: &[f64], hessian: &[f64]) -> bool 
     cholesky(&mut scaled, k)
 }
 
+/// The least diagonal element of Lambda for columns of unit size: theta itself depends on the units of the predictors.
+pub fn least_diagonal(structure: &Structure, theta: &[f64]) -> f64 {
+    let lambda = structure.lambda(theta);
+    let diagonal = structure.entries.iter().filter(|e| e.row == e.col);
+    diagonal.map(|e| lambda[e.group][e.col * structure.groups[e.group].k + e.row]).fold(f64::INFINITY, f64::min)
+}
+
 /// Length of the row of Lambda in which `entry` stands.
 fn relative_sd(structure: &Structure, theta: &[f64], entry: &ThetaEntry) -> f64 {
     let mine = structure.entries.iter().zip(theta).filter(|(e, _)| e.group == entry.group && e.row == entry.row);
