@@ -88,14 +88,8 @@ impl Factor {
             let begin = rest_begin(design) * design.p;
             design.layout.forward(&self.rest, &mut self.half_x[begin..], design.p, &mut self.scratch, workers);
         }
-        let p = design.p;
-        self.xvx.copy_from_slice(&design.xx);
-        add_cross_product(&mut self.xvx, &self.half_x, p, -1.0);
-        if !cholesky(&mut self.xvx, p) {
-            return Err(NotPositiveDefinite);
-        }
-        self.log_det_x = 2.0 * log_diagonal(&self.xvx, p);
-        if self.log_det_m.is_finite() && self.log_det_x.is_finite() {
+        self.log_det_x = factor_fixed(design, &self.half_x, &mut self.xvx)?;
+        if self.log_det_m.is_finite() {
             Ok(())
         } else {
             Err(NotPositiveDefinite)
@@ -321,6 +315,19 @@ impl Solution {
         let Solution { beta, u, r2, half } = self;
         solve_fixed(p, &factor.half_x, &factor.xvx, response, half, beta, u, r2);
         factor.backward(design, u, 1, workers);
+    }
+}
+
+/// Cholesky factor of X'V^-1X = X'WX - half_x'half_x; its log determinant.
+pub fn factor_fixed(design: &Design, half_x: &[f64], xvx: &mut [f64]) -> Result<f64, NotPositiveDefinite> {
+    let p = design.p;
+    xvx.copy_from_slice(&design.xx);
+    add_cross_product(xvx, half_x, p, -1.0);
+    let log_det = if cholesky(xvx, p) { 2.0 * log_diagonal(xvx, p) } else { f64::NAN };
+    if log_det.is_finite() {
+        Ok(log_det)
+    } else {
+        Err(NotPositiveDefinite)
     }
 }
 

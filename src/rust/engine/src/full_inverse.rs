@@ -20,8 +20,10 @@ use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_uppe
 use faer::{Accum, MatMut, MatRef, Par};
 
 use crate::derivatives::{add_product, Curvature, Derivatives, Frame};
-use crate::design::{add_cross_product, Design};
-use crate::evaluation::{congruence, degrees_of_freedom, scale_rows, scale_vector, NotPositiveDefinite, Solution};
+use crate::design::Design;
+use crate::evaluation::{
+    congruence, degrees_of_freedom, factor_fixed, scale_rows, scale_vector, solve_fixed, NotPositiveDefinite, Solution,
+};
 use crate::parallel::Workers;
 use crate::response::Response;
 use crate::small::*;
@@ -202,14 +204,8 @@ impl FullFactor {
         self.factor_lead(design)?;
         self.couple(design, parts);
         self.factor_rest(design, parts, work)?;
-        let p = design.p;
-        self.xvx.copy_from_slice(&design.xx);
-        add_cross_product(&mut self.xvx, &self.half_x, p, -1.0);
-        if !cholesky(&mut self.xvx, p) {
-            return Err(NotPositiveDefinite);
-        }
-        self.log_det_x = 2.0 * log_diagonal(&self.xvx, p);
-        if self.log_det_m.is_finite() && self.log_det_x.is_finite() {
+        self.log_det_x = factor_fixed(design, &self.half_x, &mut self.xvx)?;
+        if self.log_det_m.is_finite() {
             Ok(())
         } else {
             Err(NotPositiveDefinite)
@@ -312,7 +308,7 @@ impl FullFactor {
         half.copy_from_slice(&response.zy);
         scale_vector(design, &self.lambda, half);
         self.forward(design, half);
-        crate::evaluation::solve_fixed(design.p, &self.half_x, &self.xvx, response, half, beta, u, r2);
+        solve_fixed(design.p, &self.half_x, &self.xvx, response, half, beta, u, r2);
         self.backward(design, u, 1);
     }
 
