@@ -35,7 +35,7 @@ pub struct Profile<'a> {
     pub interrupted: &'a dyn Fn() -> bool,
     lambda: Lambda,
     /// What is known at `lambda`.
-    known_there: There,
+    there: There,
     scale: f64,
     /// y'Wy / r2 where the criterion was last computed: how many of r2's digits its subtractions cost.
     cancellation: f64,
@@ -150,7 +150,7 @@ impl<'a> Profile<'a> {
             covariance: Vec::new(),
             natural: natural_sizes(design),
             known: None,
-            known_there: There::Nothing,
+            there: There::Nothing,
             workers,
             lambda: zero_lambda(&design.structure),
             scale: 1.0,
@@ -162,7 +162,7 @@ impl<'a> Profile<'a> {
     /// Makes this the criterion of a response.
     pub fn set_response(&mut self, response: &Response) {
         self.scale = response.scale;
-        self.known_there = There::Nothing;
+        self.there = There::Nothing;
         match &mut self.solver {
             Solver::One { classes, moments, xy, yy, .. } => {
                 classes.fill_moments(&response.zy, moments);
@@ -237,12 +237,12 @@ impl<'a> Profile<'a> {
 
     /// Factors and solves at a Lambda, unless that is where it was last done; the criterion.
     fn solve(&mut self, lambda: &Lambda) -> Option<f64> {
-        match self.known_there {
+        match self.there {
             There::Value(value) | There::Curvature(value) if self.lambda == *lambda => return Some(value),
             _ => {}
         }
         self.lambda.clone_from(lambda);
-        self.known_there = There::Nothing;
+        self.there = There::Nothing;
         let (log_det_m, log_det_x, r2) = match &mut self.solver {
             Solver::One { classes, evaluation, moments, xy, yy } => {
                 if !evaluation.solve(classes, &self.lambda[0], &self.design.xx, xy, *yy, moments, self.workers) {
@@ -263,16 +263,16 @@ impl<'a> Profile<'a> {
         };
         self.cancellation = self.sum_of_squares() / r2;
         let value = criterion_value(self.design, log_det_m, log_det_x, r2, self.scale, self.reml);
-        self.known_there = There::Value(value);
+        self.there = There::Value(value);
         value.is_finite().then_some(value)
     }
 
     /// Derivatives where `solve` was last called.
     fn derivatives(&mut self, frame: &Frame) -> Derivatives {
         let (design, reml) = (self.design, self.reml);
-        let done = matches!(self.known_there, There::Curvature(_));
-        if let There::Value(value) = self.known_there {
-            self.known_there = There::Curvature(value);
+        let done = matches!(self.there, There::Curvature(_));
+        if let There::Value(value) = self.there {
+            self.there = There::Curvature(value);
         }
         match &mut self.solver {
             Solver::One { classes, evaluation, .. } => {
@@ -321,7 +321,7 @@ impl<'a> Profile<'a> {
             }
             _ => return None,
         };
-        self.known_there = There::Nothing;
+        self.there = There::Nothing;
         self.covariance = d.covariance;
         Some(Point { x: x.to_vec(), value, gradient: d.gradient, hessian: d.hessian })
     }

@@ -59,6 +59,10 @@ impl<'a> Search<'a> {
                 self.profile.known = Some(best.0.clone());
                 if let Ok(other) = self.descend(start) {
                     evaluations += other.2 + usize::from(!far);
+                    if other.1 == Outcome::Interrupted {
+                        best.1 = Outcome::Interrupted;
+                        break;
+                    }
                     if other.0.value < best.0.value - 1e-9 {
                         best = other;
                     }
@@ -106,6 +110,7 @@ impl<'a> Search<'a> {
             }
             let Some(escape) = self.escape(&point) else { break };
             match minimise(&mut self.profile, escape, limit) {
+                Some((_, Outcome::Interrupted, _)) => outcome = Outcome::Interrupted,
                 Some((other, how, more)) if other.value < point.value - 1e-9 => {
                     (point, outcome) = (other, how);
                     evaluations += more;

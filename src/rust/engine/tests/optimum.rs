@@ -164,3 +164,32 @@ fn impossible_requests_are_refused() {
     let rows = Rows { x: &aliased, p: 2, ..one_way(&ones, &codes) };
     assert_eq!(Design::new(&rows).unwrap_err(), FitError::from("fixed-effect model matrix is rank deficient"));
 }
+
+#[test]
+fn an_interrupt_ends_every_phase_of_a_search() {
+    // a singular fit, whose other starts come after the first descent
+    let model = simulate(31, 200, 2, &[20, 12], &[(0, 2), (1, 2)]);
+    let rows = model.rows();
+    let design = Design::new(&rows).unwrap();
+    let mut y = model.y.clone();
+    let mut rng = Uniform(5);
+    y.iter_mut().for_each(|v| *v = rng.normal());
+    let asked = std::cell::Cell::new(0);
+    let count = || {
+        asked.set(asked.get() + 1);
+        false
+    };
+    let fitted = fit(&design, &rows, &y, &Options { interrupted: &count, ..Options::default() }).unwrap();
+    assert!(fitted.theta.contains(&0.0), "the fit is to be singular: {:?}", fitted.theta);
+    let questions = asked.get();
+    assert!(questions > 10, "the search is to have several phases: {questions}");
+    for stop in 1..=questions {
+        asked.set(0);
+        let interrupted = || {
+            asked.set(asked.get() + 1);
+            asked.get() == stop
+        };
+        let result = fit(&design, &rows, &y, &Options { interrupted: &interrupted, ..Options::default() });
+        assert_eq!(result.err(), Some(FitError::Interrupted), "the question {stop} of {questions}");
+    }
+}
