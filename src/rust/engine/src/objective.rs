@@ -175,12 +175,15 @@ impl<'a> Profile<'a> {
 
     /// Keeps the factorisation at a theta for all searches that start there (where that saves anything).
     pub fn pin(&mut self, theta: &[f64]) {
+        if matches!(self.solver, Solver::One { .. }) {
+            return;
+        }
         let (design, reml) = (self.design, self.reml);
         let structure = &design.structure;
         let x = with_floor(structure, free_elements(structure, &structure.lambda(theta)));
         let lambda = lambda_of(structure, &x);
         match &mut self.solver {
-            Solver::One { .. } => {}
+            Solver::One { .. } => unreachable!("returned above"),
             Solver::Few { pinned: Some(pinned), .. } if pinned.x == x => {}
             Solver::Few { coupling, work, pinned, .. } => {
                 let mut full = Full::new(design);
