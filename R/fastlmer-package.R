@@ -46,6 +46,7 @@
 #'   honoured.
 #' * "boundary (singular) fit" is said where a variance is zero, or nearly so beside the residual variance, for predictors of unit size. lme4
 #'   looks at theta, which is tiny for a predictor in large units; so does its `isSingular()`.
+#' * `lmer()` has the further argument `threads`, after lme4's.
 #' * An optimizer that you name in `lmerControl(optimizer = )`, or any `optCtrl`, is used, on the engine's criterion. Naming has to be
 #'   seen: `lmerControl(optimizer = "nloptwrap")` inside the call counts, the same control object under a variable's name is taken for
 #'   the default.

@@ -70,7 +70,7 @@ fit_alone <- function(package, case) {
     writeLines("5", "/proc/self/clear_refs")
     lmer <- getExportedValue(.(package), "lmer")
     seconds <- system.time(fit <- suppressWarnings(lmer(.(case$formula), data)), gcFirst = FALSE)[["elapsed"]]
-    cat(seconds, -2 * as.numeric(logLik(fit)), fit@optinfo$feval, before, memory("VmHWM"))
+    cat(format(c(seconds, -2 * as.numeric(logLik(fit)), fit@optinfo$feval, before, memory("VmHWM")), digits = 15, trim = TRUE))
   })
   cat(deparse(code), sep = "\n", file = script, append = TRUE)
   out <- suppressWarnings(system2(file.path(R.home("bin"), "Rscript"), script, stdout = TRUE, stderr = TRUE))
