@@ -266,8 +266,11 @@ impl<'a> Profile<'a> {
         };
         self.cancellation = self.sum_of_squares() / r2;
         let value = criterion_value(self.design, log_det_m, log_det_x, r2, self.scale, self.reml);
+        if !value.is_finite() {
+            return None;
+        }
         self.there = There::Value(value);
-        value.is_finite().then_some(value)
+        Some(value)
     }
 
     /// Derivatives where `solve` was last called.
