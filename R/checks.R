@@ -27,7 +27,7 @@ check_fixed <- function(parts, control) {
   }
   severity <- scale_severity(control$checkControl)
   if (severity == "ignore") return(parts)
-  if (severity == "none" || scales_are_near(parts)) {
+  if (severity == "none") {
     if (is.null(attr(parts$x, "msgScaleX"))) attr(parts$x, "msgScaleX") <- character()
     return(parts)
   }
@@ -41,23 +41,6 @@ check_fixed <- function(parts, control) {
 scale_severity <- function(checks) {
   severity <- checks$check.scaleX %||% "warning"
   if (severity == "warning") "none" else severity
-}
-
-# Is it certain that no column's standard deviation, and no ratio of two of them, exceeds 1000 either way?
-scales_are_near <- function(parts) {
-  assign <- attr(parts$x, "assign")
-  columns <- if (is.null(assign)) seq_len(ncol(parts$x)) else which(assign > 0L)
-  if (!length(columns)) return(TRUE)
-  sd <- if (is.null(parts$weights) && !is.null(parts$design)) engine_column_sd(parts$design)[columns]
-  if (is.null(sd)) sd <- column_sd(parts$x[, columns, drop = FALSE])
-  !anyNA(sd) && max(sd) < 900 && min(sd) > 1 / 900 && max(sd) < 900 * min(sd)
-}
-
-# The sums of squares cancel for a column far from zero: NA then.
-column_sd <- function(x) {
-  square <- colMeans(x^2)
-  variance <- square - colMeans(x)^2
-  sqrt(ifelse(variance > 1e-8 * square, variance, NA))
 }
 
 # A response, weights or offset that aren't simply finite numbers: lme4's mkRespMod() accepts or refuses them.

@@ -13,10 +13,6 @@ engine_is_nil <- function(pointer) engine_value(.Call(wrap__engine_is_nil, point
 #' @noRd
 engine_rank_margin <- function(design) engine_value(.Call(wrap__engine_rank_margin, design))
 
-#' Standard deviations of the columns of x, its constant column aside; NULL where it has none.
-#' @noRd
-engine_column_sd <- function(design) engine_value(.Call(wrap__engine_column_sd, design))
-
 #' The levels of an integer vector without missing values, in ascending order, and per element the number of its level, from 1.
 #' @noRd
 engine_number_levels <- function(x) engine_value(.Call(wrap__engine_number_levels, x))

@@ -31,7 +31,7 @@ use engine::parallel::Workers;
 use engine::response::Response;
 use engine::terms::Structure;
 use extendr_api::prelude::*;
-use model::{count, flag, integer, model_of, number, real, thread_count, Columns, Model};
+use model::{flag, integer, model_of, number, real, thread_count, threads_of, Columns, Model};
 use resampling::{batch_list, with_responses};
 use std::cell::RefCell;
 
@@ -68,16 +68,6 @@ fn engine_rank_margin(design: Robj) -> Robj {
     answer(|| Ok(model_of(&design)?.design.rank_margin()))
 }
 
-/// Standard deviations of the columns of x, its constant column aside; NULL where it has none.
-/// @noRd
-#[extendr]
-fn engine_column_sd(design: Robj) -> Robj {
-    answer(|| {
-        let transform = &model_of(&design)?.design.transform;
-        Ok(transform.intercept.map_or(Robj::from(()), |_| transform.scale.clone().into()))
-    })
-}
-
 /// The levels of an integer vector without missing values, in ascending order, and per element the number of its level, from 1.
 /// @noRd
 #[extendr]
@@ -97,7 +87,7 @@ fn engine_fit(design: Robj, x: Robj, codes: List, z: List, weights: Robj, y: Rob
         let model = model_of(&design)?;
         let columns = Columns::new(x, codes, z, weights)?;
         let interrupted = condition::interrupt_check();
-        let workers = Workers::for_rows(number(&options, "threads").map_or(1, count), model.design.n);
+        let workers = Workers::for_rows(threads_of(&options), model.design.n);
         let request = request(reml, &start, &options, &workers, &interrupted)?;
         Ok(fit_list(&model.design.structure, fitted(fit(&model.design, &model.rows(&columns)?, real(&y, "y")?, &request))?))
     })
@@ -110,7 +100,7 @@ fn engine_fit_response(design: Robj, response: Robj, reml: bool, start: Robj, op
     answer(|| {
         let (model, state) = (model_of(&design)?, <&ExternalPtr<ResponseState>>::try_from(&response)?);
         let interrupted = condition::interrupt_check();
-        let workers = Workers::for_rows(number(&options, "threads").map_or(1, count), model.design.n);
+        let workers = Workers::for_rows(threads_of(&options), model.design.n);
         let request = request(reml, &start, &options, &workers, &interrupted)?;
         Ok(fit_list(&model.design.structure, fitted(fit_response(&model.design, &state.response, None, &request))?))
     })
@@ -212,7 +202,7 @@ fn engine_refit_many(
             start,
             max_evaluations: number(&options, "max_eval").map_or(Options::default().max_evaluations, |v| v.max(1.0) as usize),
             effects: modes,
-            threads: number(&options, "threads").map_or(1, count),
+            threads: threads_of(&options),
             interrupted: &|_| check(),
         };
         let replicates = with_responses(model, &rows, &responses, |r| fitted(refit(&model.design, &rows, r, &request)))?;
@@ -278,7 +268,6 @@ extendr_module! {
     fn engine_design;
     fn engine_is_nil;
     fn engine_rank_margin;
-    fn engine_column_sd;
     fn engine_number_levels;
     fn engine_fit;
     fn engine_fit_response;

@@ -51,7 +51,6 @@ impl Model {
         let factors: Vec<usize> = integer(asgn, "asgn")?.iter().map(|&a| (a.max(1) - 1) as usize).collect();
         let rows = columns.rows(&levels, &factors)?;
         let design = fitted(Design::on_threads(&rows, &Workers::for_rows(threads, rows.n)))?;
-        drop(rows);
         Ok(Model { design, levels, factors })
     }
 
@@ -92,14 +91,14 @@ pub fn number(options: &List, name: &str) -> Option<f64> {
     value.as_real().or_else(|| value.as_integer().map(f64::from))
 }
 
-/// A number of threads from one of R's.
-pub fn count(threads: f64) -> usize {
-    threads.clamp(1.0, 1024.0) as usize
-}
-
 /// A number of threads; one where it is not given.
 pub fn thread_count(threads: &Robj) -> usize {
-    threads.as_real().or_else(|| threads.as_integer().map(f64::from)).map_or(1, count)
+    threads.as_real().or_else(|| threads.as_integer().map(f64::from)).map_or(1, |v| v.clamp(1.0, 1024.0) as usize)
+}
+
+/// The number of threads among the options.
+pub fn threads_of(options: &List) -> usize {
+    element(options, "threads").map_or(1, |threads| thread_count(&threads))
 }
 
 /// Whether an option is TRUE.

@@ -95,31 +95,33 @@ impl Response {
             let own = &mut self.zy[group.offset..group.offset + group.effects()];
             let columns = GroupColumns::new(&design.structure, rows, g);
             sum_parts(workers, design.n, group.effects(), own, &mut [], |range, out, _| {
-                with_constant!(group.k, K, add_residuals(&columns, K, rows, group.factor, range, residual, out));
+                with_constant!(
+                    group.k,
+                    K,
+                    for_each_effect(&columns, K, rows, group.factor, range, |i, level, z| {
+                        axpy(rows.weight(i) * residual[i], z, &mut out[level * K..(level + 1) * K]);
+                    })
+                );
             });
         }
     }
 }
 
-/// Adds the residuals of a range of rows to one group's Z'Wr.
+/// Calls `visit` with each row's index, its level of a group, and its K values of the group's columns.
 #[inline(always)]
-fn add_residuals(
+fn for_each_effect(
     columns: &GroupColumns,
     k: usize,
     rows: &Rows,
     factor: usize,
     range: std::ops::Range<usize>,
-    residual: &[f64],
-    out: &mut [f64],
+    mut visit: impl FnMut(usize, usize, &[f64]),
 ) {
     let mut z = vec![0.0; CHUNK * k];
     for begin in range.clone().step_by(CHUNK) {
         let end = (begin + CHUNK).min(range.end);
         columns.gather(begin, end, &mut z);
-        for (i, z) in (begin..end).zip(z.chunks_exact(k)) {
-            let level = rows.level(factor, i);
-            axpy(rows.weight(i) * residual[i], z, &mut out[level * k..(level + 1) * k]);
-        }
+        (begin..end).zip(z.chunks_exact(k)).for_each(|(i, z)| visit(i, rows.level(factor, i), z));
     }
 }
 
@@ -145,22 +147,14 @@ pub fn fitted_values(design: &Design, rows: &Rows, beta: &[f64], b: &[f64], work
         for (g, group) in design.structure.groups.iter().enumerate() {
             let columns = GroupColumns::new(&design.structure, rows, g);
             let b = &b[group.offset..group.offset + group.effects()];
-            with_constant!(group.k, K, add_effects(&columns, K, rows, group.factor, &range, b, out));
+            with_constant!(
+                group.k,
+                K,
+                for_each_effect(&columns, K, rows, group.factor, range.clone(), |i, level, z| {
+                    out[i - first] += dot(z, &b[level * K..(level + 1) * K]);
+                })
+            );
         }
     });
     out
-}
-
-/// Adds Z b of one group to a range of rows.
-#[inline(always)]
-fn add_effects(columns: &GroupColumns, k: usize, rows: &Rows, factor: usize, range: &std::ops::Range<usize>, b: &[f64], out: &mut [f64]) {
-    let mut z = vec![0.0; CHUNK * k];
-    for begin in range.clone().step_by(CHUNK) {
-        let end = (begin + CHUNK).min(range.end);
-        columns.gather(begin, end, &mut z);
-        for (i, z) in (begin..end).zip(z.chunks_exact(k)) {
-            let level = rows.level(factor, i);
-            out[i - range.start] += dot(z, &b[level * k..(level + 1) * k]);
-        }
-    }
 }
