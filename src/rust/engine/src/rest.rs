@@ -139,7 +139,7 @@ impl RestLayout {
             Pattern::Dense => {
                 let l = MatRef::from_column_major_slice(values, self.order, self.order);
                 let b = MatMut::from_row_major_slice_mut(b, self.order, m);
-                workers.install(|par| solve_lower_triangular_in_place(l, b, par));
+                threads_for(m, workers).install(|par| solve_lower_triangular_in_place(l, b, par));
             }
             Pattern::Sparse(s) => {
                 work.rows.resize(self.order * m, 0.0);
@@ -161,7 +161,7 @@ impl RestLayout {
             Pattern::Dense => {
                 let l = MatRef::from_column_major_slice(values, self.order, self.order);
                 let b = MatMut::from_row_major_slice_mut(b, self.order, m);
-                workers.install(|par| solve_upper_triangular_in_place(l.transpose(), b, par));
+                threads_for(m, workers).install(|par| solve_upper_triangular_in_place(l.transpose(), b, par));
             }
             Pattern::Sparse(s) => {
                 s.backward(values, b, m);
@@ -280,6 +280,16 @@ impl Adjacency {
                 visit(c, d, *positions.next().expect("one position a pair") as usize);
             }
         }
+    }
+}
+
+/// Whom to solve by for `m` right-hand sides: faer cuts a product with a single vector into sums by the number of threads, and
+/// the result would depend on it.
+fn threads_for(m: usize, workers: &Workers) -> &Workers {
+    if m == 1 {
+        Workers::none()
+    } else {
+        workers
     }
 }
 

@@ -30,6 +30,7 @@ fn any_number_of_threads_gives_the_same_bits() {
         ("one factor", weighted),
         ("crossed, dense remainder", simulate(23, 40_000, 3, &[2500, 300], &[(0, 1), (1, 1)])),
         ("crossed with slopes and a third factor", simulate(24, 30_000, 2, &[1500, 120, 9], &[(0, 2), (1, 2), (2, 1)])),
+        ("crossed, a large dense remainder and no covariate", simulate(25, 30_000, 1, &[1500, 700], &[(0, 1), (1, 1)])),
         ("nested, sparse remainder", nested),
     ];
     for (name, model) in &models {
