@@ -57,8 +57,9 @@ case_fit <- function(plan, cases) {
     stats::setNames(lapply(cases$labels, factor), names(record$flist)), assign = record$asgn
   )
   record$nlev <- level_numbers(record$flist)
-  record$x <- record$x[rows, , drop = FALSE]
-  attributes(record$x) <- c(attributes(record$x), attributes(plan$record$x)[c("assign", "contrasts")])
+  x <- as.matrix(record$x)
+  record$x <- x[rows, , drop = FALSE]
+  attributes(record$x) <- c(attributes(record$x), attributes(x)[c("assign", "contrasts")])
   record$z <- lapply(record$z, function(z) if (!is.null(z)) z[rows, , drop = FALSE])
   record$weights <- record$weights[rows]
   record$offset <- record$offset[rows]

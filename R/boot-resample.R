@@ -116,7 +116,7 @@ boot_resample <- function(fit, FUN, nsim, type = c("parametric", "residual", "ca
 # Pieces that the kinds share ------------------------------------------------------------------------------------------------------------
 
 # X beta, without the offset.
-fixed_part <- function(record) as.numeric(record$x %*% record$beta)
+fixed_part <- function(record) as.numeric(columns_times(record$x, record$beta))
 
 # Z b for a list of one matrix of effects (levels x columns) per term.
 random_part <- function(record, effects) {

@@ -5,7 +5,7 @@ wild_draws <- function(plan, hccme, aux) {
   fixed <- fixed_part(record)
   root <- root_weights(record)
   offset <- record$offset %||% 0
-  leverage <- rowSums(qr.Q(qr(root * record$x))^2)
+  leverage <- rowSums(qr.Q(qr(root * as.matrix(record$x)))^2)
   shrink <- pmax(1 - leverage, 1e-8)
   residuals <- (record$y - offset - fixed) / (if (hccme == "hc2") sqrt(shrink) else shrink)
   n <- length(fixed)

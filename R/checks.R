@@ -21,6 +21,7 @@ check_fixed <- function(parts, control) {
   parts$design <- tryCatch(new_design(parts), fastlmer_error = function(e) if (is_final(e)) stop(e))
   rank <- control$checkControl$check.rankX %||% "message+drop.cols"
   if (rank != "ignore" && (is.null(parts$design) || !all(engine_rank_margin(parts$design) > 1e-5))) {
+    if (is_absorbed(parts$x)) return(check_fixed(with_all_columns(parts), control))
     p <- ncol(parts$x)
     parts$x <- lme4_internal("chkRank.drop.cols")(parts$x, kind = rank, tol = 1e-7)
     if (ncol(parts$x) < p) parts$design <- NULL
@@ -28,12 +29,19 @@ check_fixed <- function(parts, control) {
   severity <- scale_severity(control$checkControl)
   if (severity == "ignore") return(parts)
   if (severity == "none") {
-    if (is.null(attr(parts$x, "msgScaleX"))) attr(parts$x, "msgScaleX") <- character()
+    if (!is_absorbed(parts$x) && is.null(attr(parts$x, "msgScaleX"))) attr(parts$x, "msgScaleX") <- character()
     return(parts)
   }
+  if (is_absorbed(parts$x)) parts <- with_all_columns(parts)
   parts$x <- lme4_internal("checkScaleX")(parts$x, kind = severity)
   # What lme4 does to the columns it rescales is its own affair.
   if (is.null(attr(parts$x, "scaled:scale"))) parts
+}
+
+with_all_columns <- function(parts) {
+  parts$x <- as.matrix(parts$x)
+  parts$design <- NULL
+  parts
 }
 
 # How lme4's check of the predictors' scales is to be made. Its warning, which is the default, is about what very different scales do to

@@ -39,7 +39,7 @@ engine_of <- function(fit) {
   devcomp <- fit@devcomp
   reml <- devcomp$dims[["REML"]] > 0L
   list(
-    x = get("X", envir = pp), codes = flist, nlev = facts$nlev, asgn = attr(flist, "assign"),
+    x = mark$absorbed %||% get("X", envir = pp), codes = flist, nlev = facts$nlev, asgn = attr(flist, "assign"),
     z = if (is.null(mark)) term_columns(fit@pp$Zt, flist, lengths(fit@cnms), fit@Gp) else mark$z,
     weights = if (facts$weighted) get("weights", envir = resp) + 0, offset = if (facts$offset) get("offset", envir = resp) + 0,
     y = get("y", envir = resp) + 0, reml = reml, theta = fit@theta, beta = fit@beta,

@@ -25,6 +25,10 @@ engine_fit <- function(design, x, codes, z, weights, y, reml, start, options) en
 #' @noRd
 engine_fit_response <- function(design, response, reml, start, options) engine_value(.Call(wrap__engine_fit_response, design, response, reml, start, options))
 
+#' RX and the unscaled covariance of all fixed effects of a model with an absorbed factor, at theta.
+#' @noRd
+engine_fixed_factor <- function(design, x, codes, z, weights, theta, threads) engine_value(.Call(wrap__engine_fixed_factor, design, x, codes, z, weights, theta, threads))
+
 #' Cross-products of a response, as an external pointer.
 #' @noRd
 engine_response <- function(design, x, codes, z, weights, y) engine_value(.Call(wrap__engine_response, design, x, codes, z, weights, y))

@@ -1,6 +1,6 @@
 # From the user's call to the parts of a model, each made once: a list of
 #   frame, formula         the model frame with lme4's attributes, the formula with `||` expanded
-#   x, flist, cnms, z      the columns of the fixed effects and the random-effects terms (see random_terms())
+#   x, flist, cnms, z      the columns of the fixed effects (a matrix or `absorbed_columns`) and the random-effects terms (see random_terms())
 #   y, weights, offset     the response; weights and offset are NULL where there are none
 #   design                 the cross-products, where they were already needed
 #
@@ -27,8 +27,8 @@ fast_parts <- function(formula, data, call, caller, control, contrasts) {
   x <- plain_matrix(formula$fixed, frame, contrasts, if (checks_scale) character())
   terms <- random_terms(formula$bars, frame, x)
   if (is.null(response) || is.null(terms) || !passes_checks(terms, n, control$checkControl)) return(NULL)
-  x <- x %||% stats::model.matrix(formula$fixed, frame, contrasts)
-  if (!is.finite(sum(x))) return(NULL)
+  x <- x %||% absorbed_columns(formula$fixed, frame, contrasts) %||% stats::model.matrix(formula$fixed, frame, contrasts)
+  if (!is.finite(sum(if (is_absorbed(x)) x$dense else x))) return(NULL)
   for (z in terms$z) if (!is.null(z) && !is.finite(sum(z))) return(NULL)
   c(list(frame = frame, formula = formula$formula, x = x), terms, response)
 }

@@ -47,7 +47,7 @@ covariance_of <- function(factor, names) {
 fixef.lmerMod <- function(object, add.dropped = FALSE, ...) {
   if (add.dropped) return(NextMethod())
   beta <- object@beta
-  names(beta) <- colnames(get("X", envir = attr(object@pp, ".xData")))
+  names(beta) <- fixed_names(object)
   beta
 }
 

@@ -98,9 +98,35 @@ new_pp <- function(fit, parts, resp, classes) {
     classes$pp_fields, classes$pp, classes$functions, attr(resp, ".xData"), parts$flist, parts$z, fit$theta, fit$beta, fit$u,
     fit$unsc, fit$rx, fit$ldL2, fit$ldRX2, cache
   )
-  env$X <- parts$x
+  if (is_absorbed(parts$x)) absorb(env, parts$x) else env$X <- parts$x
   object <- with_environment(classes$pp_shell, env)
   if (classes$pp_is_known) object else eager_pp(get(".fastlmer", envir = env))
+}
+
+# Dummy columns of a factor of many levels, and what is made of them, are formed when they are first asked for.
+absorb <- function(env, columns) {
+  mark <- get(".fastlmer", envir = env)
+  mark$absorbed <- columns
+  for (name in c("form_fixed_factor", "all_columns")) {
+    assign(name, `environment<-`(lme4_classes()$functions[[name]], mark), envir = mark)
+  }
+  delayedAssign("X", all_columns(absorbed), eval.env = mark, assign.env = env)
+}
+
+# Evaluates `expr`, in which lme4 asks for X only to read its attributes, with a matrix without rows in its place.
+without_columns <- function(object, expr) {
+  columns <- if (is_fastlmer(object)) engine_mark(object)$absorbed
+  if (is.null(columns)) return(expr)
+  env <- attr(object@pp, ".xData")
+  empty <- matrix(0, 0L, ncol(columns), dimnames = list(NULL, colnames(columns)))
+  on.exit(absorb(env, columns))
+  env$X <- structure(empty, assign = columns$assign, contrasts = columns$contrasts, msgScaleX = character())
+  expr
+}
+
+# The names of the fixed effects.
+fixed_names <- function(object) {
+  colnames(engine_mark(object)$absorbed %||% get("X", envir = attr(object@pp, ".xData")))
 }
 
 with_environment <- function(object, env) {
@@ -156,12 +182,33 @@ eager_pp <- function(mark) {
   object
 }
 
-# The functions in the environment `.fastlmer`. They run with lme4's namespace alone, so they call nothing of this package.
+# The functions in the environment `.fastlmer`. They run with lme4's namespace alone, so they need nothing of this package.
 pp_functions <- list(
-  engine_unsc = function() unsc + 0,
-  engine_RX = function() rx + 0,
+  engine_unsc = function() {
+    if (is.null(unsc)) form_fixed_factor()
+    unsc + 0
+  },
+  engine_RX = function() {
+    if (is.null(rx)) form_fixed_factor()
+    rx + 0
+  },
   engine_ldL2 = function() ldL2,
   engine_ldRX2 = function() ldRX2,
+
+  all_columns = all_columns,
+
+  # RX and unsc where a factor of the fixed effects was absorbed: by the engine, without it by lme4's own object.
+  form_fixed_factor = function() {
+    mark <- environment(form_fixed_factor)
+    made <- if (requireNamespace("fastlmer", quietly = TRUE)) {
+      get("fixed_factor_of_mark", envir = asNamespace("fastlmer"))(mark)
+    } else {
+      own <- workspace()
+      list(rx = own$RX(), unsc = own$unsc())
+    }
+    assign("rx", made$rx, envir = mark)
+    assign("unsc", made$unsc, envir = mark)
+  },
 
   # C++ takes over: from here on lme4's own methods answer.
   engine_ptr = function() {

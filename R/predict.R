@@ -7,7 +7,9 @@ predict.lmerMod <- function(object, newdata = NULL, newparams = NULL, re.form = 
   if (is.null(newdata)) refuse_without_rows(object, "predict() without 'newdata'")
   plain <- is.data.frame(newdata) && is.null(newparams) && !...length() && (is.null(re.form) || keeps_none(re.form))
   prediction <- if (plain && is_fastlmer(object)) plain_prediction(object, newdata, is.null(re.form))
-  if (is.null(prediction)) NextMethod() else prediction
+  if (!is.null(prediction)) return(prediction)
+  # of X lme4 wants to know which columns were dropped
+  if (is.null(newdata)) NextMethod() else without_columns(object, NextMethod())
 }
 
 plain_prediction <- function(object, newdata, with_effects) {
@@ -16,7 +18,7 @@ plain_prediction <- function(object, newdata, with_effects) {
   offset <- !is.null(attr(attr(object@frame, "terms"), "offset")) || "(offset)" %in% names(object@frame)
   if (is.null(formula) || offset || n == 0L) return(NULL)
   x <- new_columns(formula$fixed[[3L]], object@frame, newdata, n)
-  if (!identical(colnames(x), colnames(get("X", envir = attr(object@pp, ".xData"))))) return(NULL)
+  if (!identical(colnames(x), fixed_names(object))) return(NULL)
   prediction <- drop(x %*% object@beta)
   names(prediction) <- as.character(attr(newdata, "row.names"))
   if (!with_effects) return(prediction)

@@ -123,6 +123,6 @@ standard_errors <- function(parts, i) {
   record <- parts$record
   if (is.na(parts$converged[i])) return(rep(NA_real_, ncol(record$x)))
   record$theta <- parts$theta[, i]
-  fit <- solve_response(record, list(fixed = TRUE))
-  parts$sigma[i] * sqrt(diag(fit$unsc))
+  made <- if (is_absorbed(record$x)) fixed_factor(record) else solve_response(record, list(fixed = TRUE))
+  parts$sigma[i] * sqrt(diag(made$unsc))
 }

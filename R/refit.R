@@ -104,6 +104,7 @@ solve_response <- function(record, options = list()) {
   y <- if (is.null(record$offset)) record$y else record$y - record$offset
   options$threads <- threads_for(nrow(record$x))
   fit <- engine_fit(pointer, record$x, record$codes, record$z, record$weights, y, record$reml, record$theta, options)
+  if (is_absorbed(record$x)) fit[c("unsc", "rx")] <- NULL
   fit$design <- pointer
   fit$lower <- record$lower
   fit$reml <- record$reml

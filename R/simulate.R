@@ -60,7 +60,7 @@ set_generator_state <- function(state) assign(".Random.seed", state, envir = glo
 # What a response is drawn from: y = offset + mean + sigma (Z Lambda(theta) u + e / sqrt(w)); theta is NULL where the random effects are
 # kept, which are then in the mean.
 simulation_recipe <- function(record, object, keep) {
-  mean <- if (keep) object@resp$mu - object@resp$offset else drop(record$x %*% record$beta)
+  mean <- if (keep) object@resp$mu - object@resp$offset else columns_times(record$x, record$beta)
   list(
     mean = as.numeric(mean), sigma = record$sigma, theta = if (!keep) record$theta, n = nrow(record$x),
     effects = if (keep) 0L else sum(record$nlev[record$asgn] * lengths(record$cnms))

@@ -8,7 +8,7 @@ vcov.lmerMod <- function(object, correlation = TRUE, sigm = stats::sigma(object)
   if (!plain || ...length() || !is_fastlmer(object) || has_structures() || !matrix_classes()$known) return(NextMethod())
   plain <- plain_covariance(object, sigm)
   if (is.null(plain)) return(NextMethod())
-  names <- colnames(get("X", envir = attr(object@pp, ".xData")))
+  names <- fixed_names(object)
   covariance <- plain$covariance
   sd <- plain$sd
   factors <- list()

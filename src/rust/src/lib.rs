@@ -21,6 +21,7 @@ mod products;
 mod resampling;
 
 use condition::{answer, fitted, Answer, Failure};
+use engine::absorbed::fixed_factor;
 use engine::batch::{refit, BatchOptions};
 use engine::curvature::{is_curved, least_diagonal};
 use engine::design::Design;
@@ -119,12 +120,10 @@ fn request<'a>(reml: bool, start: &Robj, options: &List, workers: &'a Workers, i
 }
 
 fn fit_list(structure: &Structure, fit: Fit) -> Robj {
-    let (p, k) = (fit.beta.len(), fit.theta.len());
-    let square = |values: &[f64], n: usize| RMatrix::new_matrix(n, n, |r, c| values[c * n + r]);
     list!(
-        unsc = square(&fit.unscaled_covariance, p),
-        rx = square(&fit.rx, p),
-        hessian = square(&fit.hessian, k),
+        unsc = square(&fit.unscaled_covariance),
+        rx = square(&fit.rx),
+        hessian = square(&fit.hessian),
         curved = is_curved(structure, &fit.theta, &fit.hessian),
         least = least_diagonal(structure, &fit.theta),
         theta = fit.theta,
@@ -145,6 +144,24 @@ fn fit_list(structure: &Structure, fit: Fit) -> Robj {
         message = fit.message
     )
     .into()
+}
+
+fn square(values: &[f64]) -> RMatrix<f64> {
+    let n = values.len().isqrt();
+    RMatrix::new_matrix(n, n, |r, c| values[c * n + r])
+}
+
+/// RX and the unscaled covariance of all fixed effects of a model with an absorbed factor, at theta.
+/// @noRd
+#[extendr]
+fn engine_fixed_factor(design: Robj, x: Robj, codes: List, z: List, weights: Robj, theta: Robj, threads: Robj) -> Robj {
+    answer(|| {
+        let model = model_of(&design)?;
+        let columns = Columns::new(x, codes, z, weights)?;
+        let workers = Workers::for_rows(thread_count(&threads), model.design.n);
+        let (rx, unsc) = fitted(fixed_factor(&model.design, &model.rows(&columns)?, model.theta(&theta)?, &workers))?;
+        Ok(list!(rx = square(&rx), unsc = square(&unsc)))
+    })
 }
 
 /// Cross-products of a response, as an external pointer.
@@ -240,7 +257,8 @@ fn engine_condvar(design: Robj, theta: Robj, threads: Robj) -> Robj {
         let blocks = conditional_variances(&model.design, model.theta(&theta)?, &workers)
             .map_err(|_| Failure::Error("the conditional variances cannot be computed at this theta".into()))?;
         let mut out: Vec<(usize, Robj)> = Vec::new();
-        for (group, values) in model.design.structure.groups.iter().zip(blocks) {
+        let groups = &model.design.structure.groups[model.design.structure.random_groups()];
+        for (group, values) in groups.iter().zip(blocks) {
             let mut array: Robj = values.into();
             array.set_attrib("dim", [group.k as i32, group.k as i32, group.levels as i32])?;
             out.push((group.factor, array));
@@ -271,6 +289,7 @@ extendr_module! {
     fn engine_number_levels;
     fn engine_fit;
     fn engine_fit_response;
+    fn engine_fixed_factor;
     fn engine_response;
     fn engine_criterion;
     fn engine_refit_many;

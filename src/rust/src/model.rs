@@ -1,5 +1,6 @@
 //! R's vectors seen as the engine's model: borrowed, not copied.
 use crate::condition::{fitted, Answer};
+use engine::absorbed::Absorbed;
 use engine::design::Design;
 use engine::parallel::Workers;
 use engine::terms::{Rows, Term};
@@ -8,6 +9,7 @@ use extendr_api::prelude::*;
 /// The R objects that hold a model's columns, kept alive while the engine reads them.
 pub struct Columns {
     x: Robj,
+    absorbed: Option<(Robj, Absorbed)>,
     codes: Vec<Robj>,
     z: Vec<Robj>,
     weights: Robj,
@@ -23,12 +25,22 @@ pub struct Model {
 
 impl Columns {
     pub fn new(x: Robj, codes: List, z: List, weights: Robj) -> Answer<Self> {
-        Ok(Columns { x, codes: codes.values().collect(), z: z.values().collect(), weights })
+        let codes: Vec<Robj> = codes.values().collect();
+        let (x, absorbed) = match x.as_list() {
+            Some(list) => absorbed_columns(&list, codes.len())?,
+            None => (x, None),
+        };
+        Ok(Columns { x, absorbed, codes, z: z.values().collect(), weights })
     }
 
     fn rows<'a>(&'a self, levels: &[usize], factors: &[usize]) -> Answer<Rows<'a>> {
         let (n, p) = shape(&self.x, "x")?;
-        let codes = self.codes.iter().map(|c| integer(c, "codes")).collect::<Answer<Vec<_>>>()?;
+        let mut codes = self.codes.iter().map(|c| integer(c, "codes")).collect::<Answer<Vec<_>>>()?;
+        let mut levels = levels.to_vec();
+        if let Some((factor, _)) = &self.absorbed {
+            codes.push(integer(factor, "factor")?);
+            levels.push(factor.get_attrib("levels").map_or(0, |names| names.len()));
+        }
         if self.z.len() != factors.len() {
             Err("as many sets of columns as random-effects terms are needed")?;
         }
@@ -41,7 +53,7 @@ impl Columns {
             });
         }
         let weights = if self.weights.is_null() { None } else { Some(real(&self.weights, "weights")?) };
-        Ok(Rows { n, x: real(&self.x, "x")?, p, codes, levels: levels.to_vec(), terms, weights })
+        Ok(Rows { n, x: real(&self.x, "x")?, p, codes, levels, terms, weights, absorbed: self.absorbed.as_ref().map(|a| a.1) })
     }
 }
 
@@ -72,6 +84,16 @@ impl Model {
         }
         Ok(values)
     }
+}
+
+/// What R's class `absorbed_columns` holds: the other columns, the factor, and where its columns stand. The factor comes after the
+/// `grouping` factors.
+fn absorbed_columns(list: &List, grouping: usize) -> Answer<(Robj, Option<(Robj, Absorbed)>)> {
+    let (Some(dense), Some(factor), Some(first)) = (element(list, "dense"), element(list, "factor"), number(list, "first")) else {
+        Err("the columns of the fixed effects need 'dense', 'factor' and 'first'")?
+    };
+    let first = (first.max(1.0) - 1.0) as usize;
+    Ok((dense, Some((factor, Absorbed { factor: grouping, intercept: flag(list, "intercept"), first }))))
 }
 
 /// The model behind an external pointer.

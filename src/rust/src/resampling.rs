@@ -47,7 +47,7 @@ fn whole(length: usize, n: usize, name: &str) -> Answer<()> {
 
 /// The refits as vectors and matrices with one column per response; NA where there is none.
 pub fn batch_list(design: &Design, replicates: Vec<Option<Replicate>>, modes: bool) -> Robj {
-    let (count, q) = (replicates.len(), design.structure.q);
+    let (count, q) = (replicates.len(), design.structure.random().len());
     let matrix = |rows: usize, get: &dyn Fn(&Replicate) -> Vec<f64>| -> Robj {
         let mut values = Vec::with_capacity(rows * count);
         for replicate in &replicates {
@@ -72,7 +72,7 @@ pub fn batch_list(design: &Design, replicates: Vec<Option<Replicate>>, modes: bo
     };
     list!(
         theta = matrix(design.structure.entries.len(), &|r| r.theta.clone()),
-        beta = matrix(design.p, &|r| r.beta.clone()),
+        beta = matrix(design.fixed_columns(), &|r| r.beta.clone()),
         sigma = vector(&|r| r.sigma),
         criterion = vector(&|r| r.criterion),
         converged = replicates.iter().map(|r| r.as_ref().map(|r| r.converged)).collect::<Vec<Option<bool>>>().into_iter().collect_robj(),

@@ -9,13 +9,13 @@ use std::time::Duration;
 use crate::design::Design;
 use crate::error::FitError;
 use crate::evaluation::degrees_of_freedom;
-use crate::fit::caller_effects;
+use crate::fit::{caller_effects, coefficients};
 use crate::objective::Profile;
 use crate::parallel::Workers;
 use crate::response::Response;
 use crate::search::Search;
 use crate::simulate::Simulator;
-use crate::small::{axpy, dot};
+use crate::small::dot;
 use crate::terms::Rows;
 use crate::trust_region::Outcome;
 
@@ -217,9 +217,7 @@ impl<'a> Worker<'a> {
         let found = self.search.run(start).ok()?;
         let solved = self.search.profile.solution(&found.lambda, self.effects.then_some(&self.response))?;
         let scale = self.response.scale;
-        let mut beta = self.response.beta0.clone();
-        axpy(scale, &solved.beta, &mut beta);
-        design.transform.to_original(&mut beta);
+        let beta = coefficients(design, &self.response, &solved);
         let theta = design.structure.theta(&found.lambda);
         let effects = solved.effects.map(|(u, b)| caller_effects(design, &found.lambda, &theta, scale, u, b));
         let pwrss = solved.r2 * scale * scale;

@@ -37,7 +37,7 @@ mod tests {
     /// A term of two columns and a term of one.
     fn structure() -> Structure {
         let entries = [(0, 0, 0), (0, 1, 0), (0, 1, 1), (1, 0, 0)];
-        Structure { groups: Vec::new(), entries: entries.map(|(group, row, col)| ThetaEntry { group, row, col }).to_vec(), q: 0 }
+        Structure { groups: Vec::new(), entries: entries.map(|(group, row, col)| ThetaEntry { group, row, col }).to_vec(), q: 0, fixed: None }
     }
 
     fn diagonal(values: [f64; 4]) -> Vec<f64> {

@@ -38,6 +38,8 @@ pub struct Curvature {
     pub rest_inverse: Vec<f64>,
     /// U S^-1, K values for each of the adjacency's columns.
     pub coupled: Coupled,
+    /// The same for the random effects alone, where a factor is absorbed.
+    random: Option<Box<Curvature>>,
 }
 
 /// Value and derivatives of the criterion at one theta.
@@ -143,6 +145,7 @@ impl Curvature {
             whitened: vec![0.0; design.structure.q * design.p],
             rest_inverse: vec![0.0; if rest { design.layout.len() } else { 0 }],
             coupled: if rest { Coupled::new(design) } else { Coupled::default() },
+            random: design.random.as_deref().map(|alone| Box::new(Curvature::new(alone, true))),
         }
     }
 
@@ -153,9 +156,20 @@ impl Curvature {
         self.coupled.fill(design, factor, &self.rest_inverse, workers);
         self.lead_traces(design, factor, workers);
         self.rest_traces(design, factor);
+        if !reml {
+            self.random_traces(design, factor, workers);
+        }
         self.f.copy_from_slice(&factor.half_x);
         factor.backward(design, &mut self.f, design.p, workers);
         self.fixed_part(design, &factor.lambda, &factor.xvx, reml, workers);
+    }
+
+    /// For maximum likelihood the traces are those of the random effects alone: M has the absorbed factor's effects too.
+    fn random_traces(&mut self, design: &Design, factor: &mut Factor, workers: &Workers) {
+        if let (Some(random), Some(alone), Some(own)) = (&mut self.random, &design.random, &mut factor.random) {
+            random.compute(alone, own, false, workers);
+            self.trace[design.structure.random_groups()].clone_from_slice(&random.trace);
+        }
     }
 
     /// The traces of the leading group, and what its rows of M^-1 add to those of the others.

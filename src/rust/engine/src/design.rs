@@ -10,12 +10,13 @@ use std::ops::Range;
 use faer::linalg::matmul::triangular::{matmul, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
 
+use crate::absorbed::Absorbed;
 use crate::error::FitError;
 use crate::full_inverse::Coupling;
 use crate::one_factor::Classes;
 use crate::parallel::{ranges, Workers};
 use crate::rest::{Adjacency, RestLayout};
-use crate::small::{axpy, cholesky, mirror, solve_lower, solve_lower_transpose, with_constant};
+use crate::small::{axpy, cholesky, mirror, with_constant};
 use crate::terms::{Rows, Structure};
 
 /// Most fixed effects for which the second derivatives of a model with one grouping factor are exact: their cost grows with
@@ -25,7 +26,7 @@ const MOST_COLUMNS: usize = 40;
 /// Rows that are gathered before they are added to X'WX.
 const CHUNK: usize = 512;
 
-/// X = (Xs + 1 m') diag(s) where Xs is what the engine works with; m is zero without an intercept.
+/// X = (Xs + 1 m') diag(s) where Xs is what the engine works with; m is zero without an intercept or an absorbed factor, which take it up.
 #[derive(Clone, Debug)]
 pub struct ColumnTransform {
     /// Index of the constant column, if X has one.
@@ -91,7 +92,7 @@ pub struct Design {
     pub zx: Vec<f64>,
     /// X'WX, p x p.
     pub xx: Vec<f64>,
-    /// Lower Cholesky factor of X'WX.
+    /// Lower Cholesky factor of X'WX, or with an absorbed factor of what that leaves of it.
     pub xx_cholesky: Vec<f64>,
     /// Pattern of the Schur complement of the leading group.
     pub layout: RestLayout,
@@ -101,6 +102,10 @@ pub struct Design {
     pub classes: Option<Classes>,
     /// With several grouping factors of few effects, what couples them as dense matrices.
     pub coupling: Option<Coupling>,
+    /// The absorbed factor, if there is one.
+    pub absorbed: Option<Absorbed>,
+    /// With an absorbed factor the design of the random effects alone, without fixed effects.
+    pub random: Option<Box<Design>>,
 }
 
 impl Design {
@@ -127,6 +132,8 @@ impl Design {
             adjacency: Adjacency::default(),
             classes: None,
             coupling: None,
+            absorbed: rows.absorbed,
+            random: None,
             log_weights: rows.weights.map_or(0.0, |w| w.iter().filter(|&&w| w > 0.0).map(|w| w.ln()).sum()),
             neighbour_ptr: vec![0; structure.groups[0].levels + 1],
             neighbours: Vec::new(),
@@ -144,22 +151,25 @@ impl Design {
         if design.structure.groups.len() > 2 {
             design.find_rest_pairs(rows);
         }
+        if rows.absorbed.is_some() {
+            design.random = Some(Box::new(Self::on_threads(&Rows { x: &[], p: 0, absorbed: None, ..rows.clone() }, workers)?));
+        }
         design.complete()
     }
 
     /// What follows from the cross-products.
     pub(crate) fn complete(mut self) -> Result<Self, FitError> {
-        self.layout = if Coupling::is_cheap(&self) { RestLayout::dense(self.rest()) } else { RestLayout::new(&self) };
+        self.layout = if self.absorbed.is_none() && Coupling::is_cheap(&self) { RestLayout::dense(self.rest()) } else { RestLayout::new(&self) };
         crate::memory::check(&self.layout)?;
         self.adjacency = Adjacency::new(&self, &self.layout);
-        self.xx_cholesky = self.xx.clone();
+        self.xx_cholesky = self.xx_within_levels();
         if !cholesky(&mut self.xx_cholesky, self.p) {
             return Err("fixed-effect model matrix is rank deficient".into());
         }
         if self.structure.groups.len() == 1 && self.p <= MOST_COLUMNS {
             self.classes = Some(Classes::new(&self));
         }
-        self.coupling = Coupling::new(&self);
+        self.coupling = if self.absorbed.is_none() { Coupling::new(&self) } else { None };
         Ok(self)
     }
 
@@ -190,12 +200,6 @@ impl Design {
         for group in &self.structure.groups {
             b[group.offset..group.offset + group.effects()].chunks_exact_mut(group.k).for_each(|level| group.to_caller(level));
         }
-    }
-
-    /// Coefficients of the weighted least-squares regression on X of a response whose X'Wy is given, in place.
-    pub fn least_squares(&self, xy: &mut [f64]) {
-        solve_lower(&self.xx_cholesky, self.p, xy);
-        solve_lower_transpose(&self.xx_cholesky, self.p, xy);
     }
 
     fn add_rows(&mut self, rows: &Rows, workers: &Workers) {
@@ -253,7 +257,7 @@ impl Design {
                 let earlier = &self.structure.groups[g];
                 let mut mark = vec![usize::MAX; earlier.levels];
                 for level in 0..later.levels {
-                    let members = &order.rows[order.ptr[level]..order.ptr[level + 1]];
+                    let members = order.of_level(level);
                     let first = self.rest_pairs.len();
                     for &i in members {
                         let i = i as usize;
@@ -306,7 +310,7 @@ impl Neighbours {
         let mut z1 = vec![0.0; lead.k];
         let mut out = Neighbours::default();
         for level in range {
-            let members = &order.rows[order.ptr[level]..order.ptr[level + 1]];
+            let members = order.of_level(level);
             found.clear();
             for (g, group) in structure.groups.iter().enumerate().skip(1) {
                 for &i in members {
@@ -435,7 +439,7 @@ impl ColumnTransform {
                 scale[j] = column[0];
                 continue;
             }
-            if intercept.is_some() && total > 0.0 {
+            if (intercept.is_some() || rows.absorbed.is_some()) && total > 0.0 {
                 let pivot = column[0]; // sums of differences do not overflow the mantissa on time stamps
                 centre[j] = pivot + workers.sum(n, |i| rows.weight(i) * (column[i] - pivot)) / total;
             }
@@ -481,9 +485,13 @@ impl ColumnTransform {
             *b /= s;
         }
         if let Some(j0) = self.intercept {
-            let shift: f64 = beta.iter().zip(&self.centre).map(|(b, m)| b * m).sum();
-            beta[j0] -= shift / self.scale[j0];
+            beta[j0] -= self.shift(beta) / self.scale[j0];
         }
+    }
+
+    /// What centring the columns took from the constants of an absorbed factor's levels; `beta` belongs to the original columns.
+    pub fn shift(&self, beta: &[f64]) -> f64 {
+        beta.iter().zip(&self.centre).map(|(b, m)| b * m).sum()
     }
 
     /// Sum of the logarithms of the scales: log det of the transformation.
@@ -493,12 +501,20 @@ impl ColumnTransform {
 }
 
 /// Row numbers ordered by level, with the range of each level.
-struct RowOrder {
+pub struct RowOrder {
     ptr: Vec<usize>,
     rows: Vec<u32>,
 }
 
-fn rows_by_level(codes: &[i32], levels: usize) -> RowOrder {
+impl RowOrder {
+    /// The rows of a level.
+    pub fn of_level(&self, level: usize) -> &[u32] {
+        &self.rows[self.ptr[level]..self.ptr[level + 1]]
+    }
+}
+
+/// Puts the rows in order of a factor's codes.
+pub fn rows_by_level(codes: &[i32], levels: usize) -> RowOrder {
     let mut ptr = vec![0; levels + 1];
     codes.iter().for_each(|&c| ptr[c as usize] += 1);
     (0..levels).for_each(|l| ptr[l + 1] += ptr[l]);
@@ -529,6 +545,9 @@ impl<'a> GroupColumns<'a> {
                 let basis = group.columns[first + c];
                 (z.map(|z| &z[c * rows.n..(c + 1) * rows.n]), basis.centre, 1.0 / basis.scale)
             }));
+        }
+        if group.is_fixed() {
+            columns.push((None, 0.0, 1.0));
         }
         GroupColumns { columns }
     }

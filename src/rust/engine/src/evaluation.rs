@@ -33,6 +33,8 @@ pub struct Factor {
     pub log_det_m: f64,
     /// log |X'V^-1X| for the engine's X.
     pub log_det_x: f64,
+    /// Where a factor is absorbed, so that M has its effects too, the factorisation for the random effects alone.
+    pub random: Option<Box<Factor>>,
     scratch: Scratch,
     block: Vec<f64>,
 }
@@ -69,6 +71,7 @@ impl Factor {
             xvx: vec![0.0; p * p],
             log_det_m: 0.0,
             log_det_x: 0.0,
+            random: design.random.as_deref().map(|alone| Box::new(Factor::new(alone))),
             scratch: Scratch::new(layout),
             block: vec![0.0; 4 * widest * widest],
         }
@@ -96,6 +99,17 @@ impl Factor {
         }
     }
 
+    /// log |M| and log |X'V^-1X| of all fixed effects where [`Factor::factorize`] was last called. With an absorbed factor the
+    /// first takes a factorisation for the random effects alone, which can be spared where only the sum of both matters: unless
+    /// `each` is asked for, they are then those of the engine's M and X.
+    pub fn log_determinants(&mut self, design: &Design, each: bool, workers: &Workers) -> Result<(f64, f64), NotPositiveDefinite> {
+        let (Some(random), Some(alone), true) = (&mut self.random, &design.random, each) else {
+            return Ok((self.log_det_m, self.log_det_x));
+        };
+        random.factorize(alone, &self.lambda[design.structure.random_groups()].to_vec(), workers)?;
+        Ok((random.log_det_m, self.log_det_m + self.log_det_x - random.log_det_m))
+    }
+
     /// S := Lambda' A Lambda + I and half_x := Lambda'Z'WX for all groups but the leading one.
     fn start_rest(&mut self, design: &Design, workers: &Workers) {
         if design.layout.order == 0 {
@@ -112,7 +126,7 @@ impl Factor {
                 congruence(&design.diagonal[g][level * k * k..(level + 1) * k * k], &self.lambda[g], k, product);
                 for c in 0..k {
                     for r in c..k {
-                        self.rest[design.layout.position(start + r, start + c)] = product[c * k + r] + f64::from(r == c);
+                        self.rest[design.layout.position(start + r, start + c)] = product[c * k + r] + if r == c { group.prior } else { 0.0 };
                     }
                 }
                 let rows = (group.offset + level * k) * p..(group.offset + (level + 1) * k) * p;
@@ -216,6 +230,11 @@ impl Factor {
         });
     }
 
+    /// L_S^-1 V for rows of length m that belong to all groups but the leading one, in place.
+    pub fn forward_rest(&mut self, design: &Design, v: &mut [f64], m: usize, workers: &Workers) {
+        design.layout.forward(&self.rest, v, m, &mut self.scratch, workers);
+    }
+
     /// Inverse of S on its pattern (both triangles of a dense one).
     pub fn invert_rest(&mut self, design: &Design, inverse: &mut [f64], workers: &Workers) {
         if design.layout.order > 0 {
@@ -247,7 +266,7 @@ fn factor_levels(
     for (i, level) in range.enumerate() {
         let l = &mut l[i * k * k..(i + 1) * k * k];
         congruence(&design.diagonal[0][level * k * k..(level + 1) * k * k], &lambda[0], k, l);
-        (0..k).for_each(|i| l[i * k + i] += 1.0);
+        (0..k).for_each(|i| l[i * k + i] += design.structure.groups[0].prior);
         if !cholesky(l, k) {
             return None;
         }
@@ -293,9 +312,9 @@ pub fn criterion_value(design: &Design, log_det_m: f64, log_det_x: f64, r2: f64,
     log_det_m + fixed + nu * (1.0 + (2.0 * std::f64::consts::PI * r2 / nu).ln() + 2.0 * scale.ln()) - design.log_weights
 }
 
-/// n for maximum likelihood, n - p for REML.
+/// n for maximum likelihood, n less the number of fixed effects for REML.
 pub fn degrees_of_freedom(design: &Design, reml: bool) -> f64 {
-    (design.n - if reml { design.p } else { 0 }) as f64
+    design.n as f64 - if reml { design.fixed_columns() as f64 } else { 0.0 }
 }
 
 impl Solution {

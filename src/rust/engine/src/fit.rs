@@ -4,7 +4,7 @@ use crate::derivatives::{inverse_diagonal_blocks, Coupled};
 use crate::design::Design;
 use crate::error::FitError;
 use crate::evaluation::{criterion_value, degrees_of_freedom, Factor, NotPositiveDefinite, Solution};
-use crate::objective::Profile;
+use crate::objective::{Profile, Solved};
 use crate::parallel::Workers;
 use crate::response::{fitted_values, Response};
 use crate::search::{Found, Search};
@@ -60,9 +60,9 @@ pub struct Fit {
     pub ussq: f64,
     /// Residual standard deviation.
     pub sigma: f64,
-    /// (X'V^-1X)^-1 with V in units of sigma^2, p x p.
+    /// (X'V^-1X)^-1 with V in units of sigma^2, p x p; empty with an absorbed factor (see [`crate::absorbed::fixed_factor`]).
     pub unscaled_covariance: Vec<f64>,
-    /// Upper triangular R with R'R = X'V^-1X, p x p.
+    /// Upper triangular R with R'R = X'V^-1X, p x p; empty with an absorbed factor.
     pub rx: Vec<f64>,
     /// Gradient of the criterion in theta.
     pub gradient: Vec<f64>,
@@ -122,7 +122,8 @@ pub fn criterion(design: &Design, response: &Response, factor: &mut Factor, thet
         Err(NotPositiveDefinite) => f64::INFINITY,
         Ok(()) => {
             solution.solve(design, response, factor, Workers::none());
-            criterion_value(design, factor.log_det_m, factor.log_det_x, solution.r2, response.scale, reml)
+            let log_determinants = factor.log_determinants(design, !reml, Workers::none());
+            log_determinants.map_or(f64::INFINITY, |(m, x)| criterion_value(design, m, x, solution.r2, response.scale, reml))
         }
     }
 }
@@ -135,9 +136,10 @@ pub fn derivatives(design: &Design, response: &Response, theta: &[f64], reml: bo
     profile.derivatives_in_theta(&design.structure.lambda(theta), theta).ok_or(NotPositiveDefinite)
 }
 
-/// Diagonal blocks of Lambda M^-1 Lambda' per group of the design, level by level, K x K each, in the
+/// Diagonal blocks of Lambda M^-1 Lambda' per group of random effects, level by level, K x K each, in the
 /// original column scale: times sigma^2 the conditional variances of the random effects.
 pub fn conditional_variances(design: &Design, theta: &[f64], workers: &Workers) -> Result<Vec<Vec<f64>>, NotPositiveDefinite> {
+    let design = design.random.as_deref().unwrap_or(design);
     let mut factor = Factor::new(design);
     let lambda = design.structure.lambda(theta);
     factor.factorize(design, &lambda, workers)?;
@@ -179,15 +181,15 @@ fn finish(profile: &mut Profile, response: &Response, rows: Option<(&Rows, &[f64
     };
     let failure = "the criterion cannot be computed at these covariance parameters (theta)";
     let solved = profile.solution(&found.lambda, Some(response)).ok_or(failure)?;
-    let (u, b) = solved.effects.ok_or("the engine left out the random effects")?;
-
-    let mut beta = response.beta0.clone();
-    axpy(response.scale, &solved.beta, &mut beta);
-    let ussq = dot(&u, &u) * response.scale * response.scale;
+    let (u, b) = solved.effects.as_ref().ok_or("the engine left out the random effects")?;
+    let ussq = dot(&u[design.structure.random()], &u[design.structure.random()]) * response.scale * response.scale;
     let (fitted, wrss) = match rows {
         Some((rows, y)) => {
-            let mut engine_b = b.clone();
-            engine_b.iter_mut().for_each(|v| *v *= response.scale);
+            let (beta, levels) = engine_coefficients(response, &solved);
+            let mut engine_b: Vec<f64> = b.iter().map(|v| v * response.scale).collect();
+            if let Some(group) = design.structure.fixed_group() {
+                engine_b[group.range()].copy_from_slice(&levels);
+            }
             let fitted = fitted_values(design, rows, &beta, &engine_b, profile.workers);
             let wrss = profile.workers.sum(design.n, |i| rows.weight(i) * (y[i] - fitted[i]) * (y[i] - fitted[i]));
             (fitted, wrss)
@@ -195,13 +197,17 @@ fn finish(profile: &mut Profile, response: &Response, rows: Option<(&Rows, &[f64
         None => (Vec::new(), solved.r2 * response.scale * response.scale - ussq),
     };
     let nu = degrees_of_freedom(design, reml);
-    design.transform.to_original(&mut beta);
     let log_det_x = solved.log_det_x + 2.0 * design.transform.log_determinant();
-    let (u, b) = caller_effects(design, &found.lambda, &theta, response.scale, u, b);
+    let (unscaled_covariance, rx) = match design.absorbed {
+        None => (unscaled_covariance(design, &solved.xvx), right_factor(design, &solved.xvx)),
+        Some(_) => Default::default(),
+    };
+    let (u, b) = caller_effects(design, &found.lambda, &theta, response.scale, u.clone(), b.clone());
 
     Ok(Fit {
-        unscaled_covariance: unscaled_covariance(design, &solved.xvx),
-        rx: right_factor(design, &solved.xvx),
+        beta: coefficients(design, response, &solved),
+        unscaled_covariance,
+        rx,
         criterion: criterion_value(design, solved.log_det_m, solved.log_det_x, wrss + ussq, 1.0, reml),
         log_det_m: solved.log_det_m,
         log_det_x,
@@ -212,13 +218,34 @@ fn finish(profile: &mut Profile, response: &Response, rows: Option<(&Rows, &[f64
         converged: found.outcome == Outcome::Converged,
         message: message(&found.outcome).into(),
         theta,
-        beta,
         fitted,
         wrss,
         ussq,
         gradient,
         hessian,
     })
+}
+
+/// Coefficients of the engine's X and constants of an absorbed factor's levels, in the unit of y.
+fn engine_coefficients(response: &Response, solved: &Solved) -> (Vec<f64>, Vec<f64>) {
+    let (mut beta, mut levels) = (response.beta0.clone(), response.levels0.clone());
+    axpy(response.scale, &solved.beta, &mut beta);
+    axpy(response.scale, &solved.levels, &mut levels);
+    (beta, levels)
+}
+
+/// The fixed effects of the caller's columns.
+pub fn coefficients(design: &Design, response: &Response, solved: &Solved) -> Vec<f64> {
+    let (mut beta, mut levels) = engine_coefficients(response, solved);
+    design.transform.to_original(&mut beta);
+    match design.absorbed {
+        None => beta,
+        Some(absorbed) => {
+            let shift = design.transform.shift(&beta);
+            levels.iter_mut().for_each(|c| *c -= shift);
+            absorbed.coefficients(&beta, &levels)
+        }
+    }
 }
 
 fn message(outcome: &Outcome) -> &'static str {
@@ -274,8 +301,9 @@ fn rotation(group: &Group, own: &[f64], caller: &[f64]) -> Vec<f64> {
     q
 }
 
-/// From group order (all terms of a factor together) to the caller's (term by term).
+/// From group order (all terms of a factor together) to the caller's (term by term), the random effects alone.
 pub fn in_term_order(structure: &Structure, v: &[f64]) -> Vec<f64> {
+    let v = &v[structure.random()];
     let mut out = vec![0.0; v.len()];
     crate::simulate::caller_places(structure).iter().zip(v).for_each(|(&at, &value)| out[at] = value);
     out

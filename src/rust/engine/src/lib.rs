@@ -4,6 +4,7 @@
 //! [`response::Response`] does so for a response, [`evaluation`] solves at one theta, [`derivatives`]
 //! differentiates, and [`fit`] finds the optimum and says how it knows.
 
+pub mod absorbed;
 pub mod accumulate;
 pub mod batch;
 pub mod chunk;

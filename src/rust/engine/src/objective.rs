@@ -96,6 +96,7 @@ impl Full {
 struct Pinned {
     x: Vec<f64>,
     factor: Factor,
+    log_determinants: (f64, f64),
     curvature: Curvature,
 }
 
@@ -114,6 +115,8 @@ pub struct Solved {
     pub log_det_x: f64,
     /// Lower Cholesky factor of X'V^-1X.
     pub xvx: Vec<f64>,
+    /// Constants of the absorbed factor's levels, if there is one.
+    pub levels: Vec<f64>,
     /// Spherical random effects u and Lambda u, in the engine's order, if they were asked for.
     pub effects: Option<(Vec<f64>, Vec<f64>)>,
 }
@@ -152,7 +155,7 @@ impl<'a> Profile<'a> {
             known: None,
             there: There::Nothing,
             workers,
-            lambda: zero_lambda(&design.structure),
+            lambda: design.structure.zero_lambda(),
             scale: 1.0,
             cancellation: 1.0,
             solver,
@@ -196,9 +199,12 @@ impl<'a> Profile<'a> {
             Solver::Many { pinned: Some(pinned), .. } if pinned.x == x => {}
             Solver::Many { pinned, .. } => {
                 let (mut factor, mut curvature) = (Factor::new(design), Curvature::new(design, true));
-                if factor.factorize(design, &lambda, self.workers).is_ok() {
+                if factor.factorize(design, &lambda, self.workers).is_err() {
+                    return;
+                }
+                if let Ok(log_determinants) = factor.log_determinants(design, !reml, self.workers) {
                     curvature.compute(design, &mut factor, reml, self.workers);
-                    *pinned = Some(Box::new(Pinned { x, factor, curvature }));
+                    *pinned = Some(Box::new(Pinned { x, factor, log_determinants, curvature }));
                 }
             }
         }
@@ -207,7 +213,7 @@ impl<'a> Profile<'a> {
     /// The estimates at a Lambda; with random effects where the response is given, which is that of `set_response`.
     pub fn solution(&mut self, lambda: &Lambda, response: Option<&Response>) -> Option<Solved> {
         let value = self.solve(lambda)?;
-        let solved = match &self.solver {
+        let solved = match &mut self.solver {
             Solver::One { classes, evaluation, .. } => Solved {
                 value,
                 beta: evaluation.beta.clone(),
@@ -215,6 +221,7 @@ impl<'a> Profile<'a> {
                 log_det_m: evaluation.log_det_m,
                 log_det_x: evaluation.log_det_x,
                 xvx: evaluation.xvx.clone(),
+                levels: Vec::new(),
                 effects: response.map(|r| {
                     let u = evaluation.spherical_effects(classes, &lambda[0], &r.zy, self.workers);
                     let b = scale_effects(self.design, lambda, &u);
@@ -226,7 +233,8 @@ impl<'a> Profile<'a> {
                 from_solution(self.design, value, lambda, solution, (factor.log_det_m, factor.log_det_x, &factor.xvx), response.is_some())
             }
             Solver::Many { factor, solution, .. } => {
-                from_solution(self.design, value, lambda, solution, (factor.log_det_m, factor.log_det_x, &factor.xvx), response.is_some())
+                let (log_det_m, log_det_x) = factor.log_determinants(self.design, true, self.workers).ok()?;
+                from_solution(self.design, value, lambda, solution, (log_det_m, log_det_x, &factor.xvx), response.is_some())
             }
         };
         Some(solved)
@@ -260,8 +268,9 @@ impl<'a> Profile<'a> {
             }
             Solver::Many { factor, solution, response, .. } => {
                 factor.factorize(self.design, &self.lambda, self.workers).ok()?;
+                let (log_det_m, log_det_x) = factor.log_determinants(self.design, !self.reml, self.workers).ok()?;
                 solution.solve(self.design, response, factor, self.workers);
-                (factor.log_det_m, factor.log_det_x, solution.r2)
+                (log_det_m, log_det_x, solution.r2)
             }
         };
         self.cancellation = self.sum_of_squares() / r2;
@@ -320,7 +329,7 @@ impl<'a> Profile<'a> {
             }
             Solver::Many { solution, response, pinned: Some(pinned), .. } if pinned.x == x => {
                 solution.solve(design, response, &mut pinned.factor, self.workers);
-                let (m, f) = (pinned.factor.log_det_m, pinned.factor.log_det_x);
+                let (m, f) = pinned.log_determinants;
                 let value = criterion_value(design, m, f, solution.r2, self.scale, reml);
                 let frame = Frame::engine(&design.structure, &pinned.factor.lambda);
                 (value, average_information(design, &mut pinned.factor, &pinned.curvature, solution, reml, &frame, self.workers))
@@ -441,7 +450,8 @@ fn from_solution(
     effects: bool,
 ) -> Solved {
     let effects = effects.then(|| (solution.u.clone(), scale_effects(design, lambda, &solution.u)));
-    Solved { value, beta: solution.beta.clone(), r2: solution.r2, log_det_m, log_det_x, xvx: xvx.to_vec(), effects }
+    let levels = design.structure.fixed_group().map_or_else(Vec::new, |group| solution.u[group.range()].to_vec());
+    Solved { value, beta: solution.beta.clone(), r2: solution.r2, log_det_m, log_det_x, xvx: xvx.to_vec(), levels, effects }
 }
 
 fn visit_blocks(design: &Design, blocks: &[Vec<f64>], mut visit: impl FnMut(usize, f64, &[f64])) {
@@ -470,13 +480,9 @@ fn natural_sizes(design: &Design) -> Vec<f64> {
     design.structure.entries.iter().map(size).collect()
 }
 
-fn zero_lambda(structure: &Structure) -> Lambda {
-    structure.groups.iter().map(|g| vec![0.0; g.k * g.k]).collect()
-}
-
 /// Lambda from its free elements.
 pub fn lambda_of(structure: &Structure, x: &[f64]) -> Lambda {
-    let mut lambda = zero_lambda(structure);
+    let mut lambda = structure.zero_lambda();
     for (v, e) in x.iter().zip(&structure.entries) {
         lambda[e.group][e.col * structure.groups[e.group].k + e.row] = *v;
     }

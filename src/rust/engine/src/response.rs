@@ -18,6 +18,8 @@ pub struct Response {
     pub yy: f64,
     /// Least-squares coefficients (of the engine's X) that were subtracted, in the original unit of y.
     pub beta0: Vec<f64>,
+    /// Constants of the absorbed factor's levels that were subtracted likewise, if there is one.
+    pub levels0: Vec<f64>,
     /// What the residuals were divided by.
     pub scale: f64,
 }
@@ -35,7 +37,14 @@ impl Response {
 
     /// Allocates for a design; [`Response::fill`] has to follow.
     pub fn empty(design: &Design) -> Self {
-        Response { zy: vec![0.0; design.structure.q], xy: vec![0.0; design.p], yy: 0.0, beta0: vec![0.0; design.p], scale: 1.0 }
+        Response {
+            zy: vec![0.0; design.structure.q],
+            xy: vec![0.0; design.p],
+            yy: 0.0,
+            beta0: vec![0.0; design.p],
+            levels0: vec![0.0; design.structure.fixed_group().map_or(0, |group| group.levels)],
+            scale: 1.0,
+        }
     }
 
     /// Overwrites everything by another response's; `residual` is memory to work in.
@@ -47,7 +56,8 @@ impl Response {
             return Err("NA/NaN/Inf in 'y'".into());
         }
         let (first, largest) = (y.first().copied().unwrap_or(0.0), workers.max(y.len(), |i| y[i].abs()));
-        let shift = if design.transform.intercept.is_some() { first } else { 0.0 };
+        let constant = design.transform.intercept.is_some() || design.absorbed.is_some();
+        let shift = if constant { first } else { 0.0 };
         self.beta0.fill(0.0);
         for part in workers.map(row_blocks(design.n), |range| {
             let mut xy = vec![0.0; design.p];
@@ -56,16 +66,22 @@ impl Response {
         }) {
             axpy(1.0, &part, &mut self.beta0);
         }
-        design.least_squares(&mut self.beta0);
+        if let Some(group) = design.structure.fixed_group() {
+            self.levels0.fill(0.0);
+            sum_parts(workers, design.n, group.levels, &mut self.levels0, &mut [], |range, out, _| {
+                range.for_each(|i| out[rows.level(group.factor, i)] += rows.weight(i) * (y[i] - shift));
+            });
+        }
+        design.least_squares(&mut self.beta0, &mut self.levels0);
         residual.resize(design.n, 0.0);
-        let beta0 = &self.beta0;
+        let (beta0, levels0, absorbed) = (&self.beta0, &self.levels0, design.absorbed);
         let items = row_blocks(design.n).zip(pieces(residual, row_blocks(design.n).map(|r| r.len())));
         self.xy.fill(0.0);
         self.yy = 0.0;
         for (xy, yy) in workers.map(items, |(range, residual)| {
             let (begin, mut xy, mut yy) = (range.start, vec![0.0; design.p], 0.0);
             for_each_row(design, rows, range, |i, x| {
-                let r = (y[i] - shift) - dot(x, beta0);
+                let r = (y[i] - shift) - dot(x, beta0) - absorbed.map_or(0.0, |a| levels0[rows.level(a.factor, i)]);
                 let wr = rows.weight(i) * r;
                 residual[i - begin] = r;
                 yy += wr * r;
@@ -79,6 +95,7 @@ impl Response {
         if let Some(j) = design.transform.intercept {
             self.beta0[j] += shift;
         }
+        self.levels0.iter_mut().for_each(|c| *c += shift);
         let scale = (self.yy / design.n as f64).sqrt();
         self.scale = if scale > largest * 1e-300 && scale > 0.0 { scale } else { 1.0 };
         self.add_levels(design, rows, residual, workers);

@@ -45,7 +45,7 @@ impl<'a> Simulator<'a> {
     /// Number of standard normals that one response's random effects take.
     pub fn effects(&self) -> usize {
         if self.lambda.is_some() {
-            self.design.structure.q
+            self.place.len()
         } else {
             0
         }
@@ -58,7 +58,8 @@ impl<'a> Simulator<'a> {
         }
         let Some(lambda) = &self.lambda else { return };
         let groups = &self.design.structure.groups;
-        let mut b: Vec<f64> = self.place.iter().map(|&at| u[at]).collect();
+        let mut b = vec![0.0; self.design.structure.q];
+        b[self.design.structure.random()].iter_mut().zip(&self.place).for_each(|(b, &at)| *b = u[at]);
         b = scale_effects(self.design, lambda, &b);
         for group in groups {
             b[group.offset..group.offset + group.effects()].chunks_exact_mut(group.k).for_each(|level| group.to_engine(level));
@@ -98,9 +99,10 @@ fn scramble(seed: u64, index: u64) -> u128 {
     (u128::from(word(1)) << 64) | u128::from(word(2))
 }
 
-/// For each effect in the engine's order (group, level, column) its place in the caller's (term, level, column).
+/// For each random effect in the engine's order (group, level, column) its place in the caller's (term, level, column).
 pub fn caller_places(structure: &Structure) -> Vec<usize> {
-    let mut place = vec![0; structure.q];
+    let random = structure.random();
+    let mut place = vec![0; random.len()];
     let terms: usize = structure.groups.iter().map(|g| g.terms.len()).sum();
     let mut at = 0;
     for index in 0..terms {
@@ -109,7 +111,7 @@ pub fn caller_places(structure: &Structure) -> Vec<usize> {
         let k = group.terms.iter().find(|t| t.0 == index).expect("located there").1;
         for level in 0..group.levels {
             for c in 0..k {
-                place[group.offset + level * group.k + first + c] = at;
+                place[group.offset - random.start + level * group.k + first + c] = at;
                 at += 1;
             }
         }

@@ -79,6 +79,8 @@ pub fn finish(mut products: CrossProducts, model: &Model) -> Result<(Design, Res
         adjacency: Adjacency::default(),
         classes: None,
         coupling: None,
+        absorbed: None,
+        random: None,
         log_weights: products.log_weights,
         neighbour_ptr: vec![0; structure.groups[0].levels + 1],
         neighbours: Vec::new(),
@@ -118,7 +120,7 @@ fn groups(products: &CrossProducts, model: &Model) -> Result<(Vec<Group>, Vec<us
         let factor = stored.iter().position(|&f| f == term.factor).unwrap_or_else(|| {
             stored.push(term.factor);
             let levels = model.levels[term.factor].len();
-            out.push(Group { factor: out.len(), levels, k: 0, terms: Vec::new(), offset: 0, columns: Vec::new() });
+            out.push(Group { factor: out.len(), levels, k: 0, terms: Vec::new(), prior: 1.0, offset: 0, columns: Vec::new() });
             out.len() - 1
         });
         let group = &mut out[factor];
@@ -399,14 +401,14 @@ fn response(products: &mut CrossProducts, design: &Design, fixed: &Fixed, places
     let mut out = Response::empty(design);
     let taken: Vec<f64> = products.vv.chunks_exact(d).map(|row| dot(row, &products.coefficients)).collect();
     fixed.combine(&taken, &mut out.beta0);
-    design.least_squares(&mut out.beta0);
+    design.least_squares(&mut out.beta0, &mut []);
     let mut step = fixed.expand(&out.beta0, d);
     axpy(-1.0, &products.coefficients, &mut step);
     products.shift_response(&step);
     let mut more = vec![0.0; p];
     for _ in 0..2 {
         fixed.combine(&products.vy, &mut more);
-        design.least_squares(&mut more);
+        design.least_squares(&mut more, &mut []);
         axpy(1.0, &more, &mut out.beta0);
         products.shift_response(&fixed.expand(&more, d));
     }

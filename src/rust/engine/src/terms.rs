@@ -4,6 +4,9 @@
 //! [`Group`] with K = sum of k columns, so that a level's effects stand together; its relative covariance
 //! factor Lambda is then block diagonal with one lower triangular block per term.
 
+use std::ops::Range;
+
+use crate::absorbed::Absorbed;
 use crate::parallel::Workers;
 use crate::small::{semidefinite_cholesky, transpose};
 
@@ -24,6 +27,8 @@ pub struct Rows<'a> {
     pub terms: Vec<Term<'a>>,
     /// Prior weights; `None` means that all are one.
     pub weights: Option<&'a [f64]>,
+    /// A factor whose level constants are fixed effects too, beside the columns X.
+    pub absorbed: Option<Absorbed>,
 }
 
 /// One random-effects term.
@@ -62,6 +67,9 @@ impl Rows<'_> {
         if self.codes.len() != self.levels.len() {
             return Err("as many level counts as grouping factors are needed".into());
         }
+        if self.absorbed.is_some_and(|a| a.factor >= self.codes.len()) {
+            return Err("the fixed effects name a factor that is not there".into());
+        }
         for (codes, &levels) in self.codes.iter().zip(&self.levels) {
             if codes.len() != n {
                 return Err("a grouping factor and the response differ in length".into());
@@ -94,8 +102,10 @@ pub struct Group {
     pub levels: usize,
     /// Columns K of all the factor's terms together.
     pub k: usize,
-    /// The terms: index, number of columns, and first column within the K.
+    /// The terms: index, number of columns, and first column within the K. An absorbed factor has none.
     pub terms: Vec<(usize, usize, usize)>,
+    /// Prior precision of the group's spherical effects: one, or zero for an absorbed factor, whose effects are fixed.
+    pub prior: f64,
     /// Where the group's effects begin in the vector of all random effects.
     pub offset: usize,
     /// The engine's columns, in terms of the caller's: z = 1 `centre` + `scale` times the engine's column.
@@ -115,7 +125,23 @@ pub struct ColumnBasis {
 }
 
 impl Group {
-    /// Number of random effects, levels times K.
+    /// The level constants of an absorbed factor.
+    fn of_constants(factor: usize, levels: usize) -> Self {
+        let columns = vec![ColumnBasis { centre: 0.0, scale: 1.0, constant: None }];
+        Group { factor, levels, k: 1, terms: Vec::new(), prior: 0.0, offset: 0, columns }
+    }
+
+    /// Whether these are the effects of an absorbed factor.
+    pub fn is_fixed(&self) -> bool {
+        self.prior == 0.0
+    }
+
+    /// Where the group's effects stand in the vector of all.
+    pub fn range(&self) -> Range<usize> {
+        self.offset..self.offset + self.effects()
+    }
+
+    /// Number of effects, levels times K.
     pub fn effects(&self) -> usize {
         self.levels * self.k
     }
@@ -179,8 +205,10 @@ pub struct Structure {
     pub groups: Vec<Group>,
     /// The elements of theta in the caller's order: term by term, each lower triangle column by column.
     pub entries: Vec<ThetaEntry>,
-    /// Number of random effects of all groups.
+    /// Number of effects of all groups.
     pub q: usize,
+    /// The group of the absorbed factor, first or last, if there is one.
+    pub fixed: Option<usize>,
 }
 
 impl Structure {
@@ -192,13 +220,19 @@ impl Structure {
                 factors.push(term.factor);
             }
         }
-        let groups = factors.iter().map(|&factor| Self::group(rows, factor, workers)).collect();
+        let mut groups: Vec<Group> = factors.iter().map(|&factor| Self::group(rows, factor, workers)).collect();
+        groups.extend(rows.absorbed.map(|a| Group::of_constants(a.factor, rows.levels[a.factor])));
         Self::of_groups(groups, &rows.terms.iter().map(|t| t.k).collect::<Vec<_>>())
     }
 
     /// Puts groups in order; `columns` are the terms' numbers of columns.
     pub fn of_groups(mut groups: Vec<Group>, columns: &[usize]) -> Self {
         groups.sort_by_key(|g| std::cmp::Reverse(g.effects())); // stable, so ties keep the caller's order
+        let mut fixed = groups.iter().position(Group::is_fixed);
+        if let Some(at) = fixed.filter(|&at| at > 0) {
+            groups[at..].rotate_left(1); // so that the random effects stand together
+            fixed = Some(groups.len() - 1);
+        }
         let mut q = 0;
         for g in &mut groups {
             g.offset = q;
@@ -213,7 +247,7 @@ impl Structure {
                 }
             }
         }
-        Structure { groups, entries, q }
+        Structure { groups, entries, q, fixed }
     }
 
     fn group(rows: &Rows, factor: usize, workers: &Workers) -> Group {
@@ -226,7 +260,7 @@ impl Structure {
             }
             k += term.k;
         }
-        Group { factor, levels: rows.levels[factor], k, terms, offset: 0, columns }
+        Group { factor, levels: rows.levels[factor], k, terms, prior: 1.0, offset: 0, columns }
     }
 
     /// Group of a term and the term's first column there.
@@ -239,9 +273,30 @@ impl Structure {
         unreachable!("every term belongs to a group")
     }
 
+    /// The groups of random effects.
+    pub fn random_groups(&self) -> Range<usize> {
+        usize::from(self.fixed == Some(0))..self.groups.len() - usize::from(self.fixed.is_some_and(|at| at > 0))
+    }
+
+    /// Where the random effects stand in the vector of all effects.
+    pub fn random(&self) -> Range<usize> {
+        let groups = &self.groups[self.random_groups()];
+        groups.first().map_or(0, |g| g.offset)..groups.last().map_or(0, |g| g.range().end)
+    }
+
+    /// The absorbed factor's group, if there is one.
+    pub fn fixed_group(&self) -> Option<&Group> {
+        self.fixed.map(|at| &self.groups[at])
+    }
+
+    /// Lambda of random effects that are all zero; that of an absorbed factor is always one.
+    pub fn zero_lambda(&self) -> Lambda {
+        self.groups.iter().map(|g| vec![1.0 - g.prior; g.k * g.k]).collect()
+    }
+
     /// Theta as it stands: per group the relative covariance factor for the caller's columns.
     pub fn caller_lambda(&self, theta: &[f64]) -> Lambda {
-        let mut lambda: Lambda = self.groups.iter().map(|g| vec![0.0; g.k * g.k]).collect();
+        let mut lambda = self.zero_lambda();
         for (e, t) in self.entries.iter().zip(theta) {
             lambda[e.group][e.col * self.groups[e.group].k + e.row] = *t;
         }
@@ -374,7 +429,7 @@ mod tests {
     use super::*;
 
     fn rows<'a>(codes: Vec<&'a [i32]>, levels: Vec<usize>, terms: Vec<Term<'a>>) -> Rows<'a> {
-        Rows { n: codes[0].len(), x: &[], p: 0, codes, levels, terms, weights: None }
+        Rows { n: codes[0].len(), x: &[], p: 0, codes, levels, terms, weights: None, absorbed: None }
     }
 
     #[test]

@@ -27,7 +27,7 @@ fn batches() -> Vec<i32> {
 }
 
 fn one_way<'a>(ones: &'a [f64], codes: &'a [i32]) -> Rows<'a> {
-    Rows { n: 30, x: ones, p: 1, codes: vec![codes], levels: vec![6], terms: vec![Term { factor: 0, z: None, k: 1 }], weights: None }
+    Rows { n: 30, x: ones, p: 1, codes: vec![codes], levels: vec![6], terms: vec![Term { factor: 0, z: None, k: 1 }], weights: None, absorbed: None }
 }
 
 #[test]

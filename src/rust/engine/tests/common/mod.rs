@@ -28,6 +28,7 @@ impl Model {
             levels: self.levels.clone(),
             terms: self.terms.iter().map(|(f, z)| Term { factor: *f, z: Some(z), k: z.len() / self.n }).collect(),
             weights: self.weights.as_deref(),
+            absorbed: None,
         }
     }
 

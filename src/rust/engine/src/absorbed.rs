@@ -1,0 +1,259 @@
+//! A factor of very many levels among the fixed effects, without its dummy columns.
+//!
+//! The dummies D of a factor are, for the normal equations, one more grouping factor whose effects have no prior: M gets
+//! their blocks without the identity, so that one sparse factorisation takes out random effects and level constants
+//! together, and X keeps the other columns only. With treatment contrasts the columns (1, D_2, ..., D_L) are D times a
+//! matrix of determinant one, so that the REML criterion needs nothing else; log |M| of the random effects alone, which
+//! maximum likelihood needs, takes a factorisation of its own ([`crate::evaluation::Factor::log_determinants`]).
+
+use crate::design::{add_cross_product, rows_by_level, Design, GroupColumns};
+use crate::error::FitError;
+use crate::evaluation::{scale_rows, Factor};
+use crate::parallel::Workers;
+use crate::small::{axpy, cholesky, dot, inverse_from_cholesky, lower_transpose_times, solve_lower, solve_lower_transpose, transpose};
+use crate::terms::{Group, Rows};
+
+/// Where an absorbed factor's columns stand among all columns of the fixed effects, which otherwise are those of X in
+/// their order.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Absorbed {
+    /// Index of the factor among the caller's.
+    pub factor: usize,
+    /// With an intercept, which is the first column, the constant of the first level is the intercept and the others are
+    /// differences from it.
+    pub intercept: bool,
+    /// Column of the first level that has one of its own: the second with an intercept, the first without.
+    pub first: usize,
+}
+
+impl Absorbed {
+    /// The factor's column of a level, which with an intercept the first one has not.
+    fn own_column(&self, level: usize) -> Option<usize> {
+        if self.intercept {
+            (level > 0).then(|| self.first + level - 1)
+        } else {
+            Some(self.first + level)
+        }
+    }
+
+    /// The columns that are one in a level.
+    fn columns(&self, level: usize) -> impl Iterator<Item = usize> {
+        self.intercept.then_some(0).into_iter().chain(self.own_column(level))
+    }
+
+    /// The columns of X among all `total` columns.
+    fn other_columns(&self, levels: usize, total: usize) -> Vec<usize> {
+        let own = self.first..self.first + levels - usize::from(self.intercept);
+        (usize::from(self.intercept)..total).filter(|c| !own.contains(c)).collect()
+    }
+
+    /// All coefficients, in the caller's order, from those of X and the constants of the levels.
+    pub fn coefficients(&self, beta: &[f64], levels: &[f64]) -> Vec<f64> {
+        let total = beta.len() + levels.len();
+        let mut out = vec![0.0; total];
+        self.other_columns(levels.len(), total).into_iter().zip(beta).for_each(|(c, b)| out[c] = *b);
+        let base = if self.intercept { levels[0] } else { 0.0 };
+        levels.iter().enumerate().for_each(|(l, v)| {
+            if let Some(c) = self.own_column(l) {
+                out[c] = v - base;
+            }
+        });
+        if self.intercept {
+            out[0] = base;
+        }
+        out
+    }
+}
+
+impl Design {
+    /// Number of fixed effects, with an absorbed factor's levels.
+    pub fn fixed_columns(&self) -> usize {
+        self.p + self.structure.fixed_group().map_or(0, |group| group.levels)
+    }
+
+    /// X'WX less what an absorbed factor explains of it.
+    pub(crate) fn xx_within_levels(&self) -> Vec<f64> {
+        let mut out = self.xx.clone();
+        if let Some(group) = self.structure.fixed_group() {
+            let mut rows = self.zx[group.offset * self.p..group.range().end * self.p].to_vec();
+            for (row, weight) in rows.chunks_exact_mut(self.p.max(1)).zip(self.level_weights()) {
+                let root = 1.0 / weight.sqrt();
+                row.iter_mut().for_each(|v| *v *= root);
+            }
+            add_cross_product(&mut out, &rows, self.p, -1.0);
+        }
+        out
+    }
+
+    /// Weighted least squares of a response on X and an absorbed factor, in place: from X'Wy the coefficients, from the
+    /// levels' weighted sums of y (empty without such a factor) their constants.
+    pub fn least_squares(&self, xy: &mut [f64], sums: &mut [f64]) {
+        let zx = self.structure.fixed_group().map_or(&[][..], |group| &self.zx[group.offset * self.p..]);
+        let rows = || zx.chunks_exact(self.p.max(1));
+        for ((sum, weight), row) in sums.iter().zip(self.level_weights()).zip(rows()) {
+            axpy(-sum / weight, row, xy);
+        }
+        solve_lower(&self.xx_cholesky, self.p, xy);
+        solve_lower_transpose(&self.xx_cholesky, self.p, xy);
+        if self.p > 0 {
+            sums.iter_mut().zip(rows()).for_each(|(sum, row)| *sum -= dot(row, xy));
+        }
+        sums.iter_mut().zip(self.level_weights()).for_each(|(sum, weight)| *sum /= weight);
+    }
+
+    /// Sums of the weights of an absorbed factor's levels.
+    fn level_weights(&self) -> &[f64] {
+        self.structure.fixed.map_or(&[], |at| &self.diagonal[at])
+    }
+}
+
+/// Upper triangular R with R'R = X'V^-1X for all columns of the fixed effects in the caller's order, and (R'R)^-1, of a
+/// design with an absorbed factor, at theta. X'V^-1X = X'WX - |L^-1 Lambda'Z'WX|^2 is formed with L of the random effects
+/// alone, for the engine's X; R is its factor times the triangular matrix that undoes centring and scaling.
+pub fn fixed_factor(design: &Design, rows: &Rows, theta: &[f64], workers: &Workers) -> Result<(Vec<f64>, Vec<f64>), FitError> {
+    let (Some(absorbed), Some(alone), Some(own)) = (design.absorbed, &design.random, design.structure.fixed_group()) else {
+        return Err("the design has no absorbed factor".into());
+    };
+    let total = design.fixed_columns();
+    let columns = Columns { absorbed, others: absorbed.other_columns(own.levels, total), total };
+    let failure = "the covariance of the fixed effects cannot be computed at this theta";
+    let mut factor = Factor::new(alone);
+    factor.factorize(alone, &alone.structure.lambda(theta), workers).map_err(|_| failure)?;
+
+    let mut information = columns.cross_product(design, own);
+    let mut rest = columns.rest_rows(design, alone, rows);
+    for (group, lambda) in alone.structure.groups.iter().zip(&factor.lambda).skip(1) {
+        let begin = group.offset - alone.structure.groups[0].effects();
+        let mut scaled = vec![0.0; group.k * total];
+        for level in rest[begin * total..(begin + group.effects()) * total].chunks_exact_mut(group.k * total) {
+            scale_rows(level, lambda, group.k, total, &mut scaled);
+            level.copy_from_slice(&scaled);
+        }
+    }
+    columns.eliminate_lead(design, alone, &factor, rows, &mut information, &mut rest);
+    factor.forward_rest(alone, &mut rest, total, workers);
+    add_cross_product(&mut information, &rest, total, -1.0);
+    if !cholesky(&mut information, total) {
+        return Err(failure.into());
+    }
+    let mut lower = information;
+    columns.to_original(design, &mut lower);
+    let inverse = inverse_from_cholesky(&lower, total);
+    (1..total).for_each(|c| lower[c * total..c * total + c].fill(0.0));
+    transpose(&mut lower, total);
+    Ok((lower, inverse))
+}
+
+/// All columns of the fixed effects: an absorbed factor's and the engine's X in their places.
+struct Columns {
+    absorbed: Absorbed,
+    others: Vec<usize>,
+    total: usize,
+}
+
+impl Columns {
+    fn add(&self, matrix: &mut [f64], a: usize, b: usize, value: f64) {
+        matrix[a.min(b) * self.total + a.max(b)] += value;
+    }
+
+    /// X'WX, its lower triangle.
+    fn cross_product(&self, design: &Design, own: &Group) -> Vec<f64> {
+        let p = design.p;
+        let mut out = vec![0.0; self.total * self.total];
+        for (level, weight) in design.level_weights().iter().enumerate() {
+            let zx = &design.zx[(own.offset + level) * p..(own.offset + level + 1) * p];
+            for a in self.absorbed.columns(level) {
+                self.absorbed.columns(level).filter(|&b| b >= a).for_each(|b| self.add(&mut out, a, b, *weight));
+                self.others.iter().zip(zx).for_each(|(&b, v)| self.add(&mut out, a, b, *v));
+            }
+        }
+        for (c, &a) in self.others.iter().enumerate() {
+            (c..p).for_each(|r| self.add(&mut out, a, self.others[r], design.xx[c * p + r]));
+        }
+        out
+    }
+
+    /// Rows of Z'WX for the effects of one of the groups of random effects: those of the engine's X.
+    fn product_row<'a>(&self, design: &'a Design, effect: usize) -> &'a [f64] {
+        let at = design.structure.random().start + effect;
+        &design.zx[at * design.p..(at + 1) * design.p]
+    }
+
+    /// Z'WX for all groups but the leading one of the random effects, a row of all columns per effect.
+    fn rest_rows(&self, design: &Design, alone: &Design, rows: &Rows) -> Vec<f64> {
+        let begin = alone.structure.groups[0].effects();
+        let mut out = vec![0.0; alone.rest() * self.total];
+        for (g, group) in alone.structure.groups.iter().enumerate().skip(1) {
+            let (z, mut values) = (GroupColumns::new(&alone.structure, rows, g), vec![0.0; group.k]);
+            for i in 0..design.n {
+                z.gather(i, i + 1, &mut values);
+                let effect = group.offset - begin + rows.level(group.factor, i) * group.k;
+                for column in self.absorbed.columns(rows.level(self.absorbed.factor, i)) {
+                    (0..group.k).for_each(|c| out[(effect + c) * self.total + column] += rows.weight(i) * values[c]);
+                }
+            }
+        }
+        for (effect, row) in out.chunks_exact_mut(self.total).enumerate() {
+            self.others.iter().zip(self.product_row(design, begin + effect)).for_each(|(&c, v)| row[c] = *v);
+        }
+        out
+    }
+
+    /// Takes the leading group of random effects out of X'WX and of the other groups' Lambda'Z'WX, level by level: only the
+    /// columns that are there in a level's rows matter.
+    fn eliminate_lead(&self, design: &Design, alone: &Design, factor: &Factor, rows: &Rows, information: &mut [f64], rest: &mut [f64]) {
+        let lead = &alone.structure.groups[0];
+        let (k, z) = (lead.k, GroupColumns::new(&alone.structure, rows, 0));
+        let order = rows_by_level(rows.codes[lead.factor], lead.levels);
+        let mut place = vec![usize::MAX; self.total];
+        let (mut found, mut values, mut row): (Vec<usize>, Vec<f64>, Vec<f64>) = (Vec::new(), Vec::new(), vec![0.0; k]);
+        for level in 0..lead.levels {
+            found.clear();
+            found.extend(&self.others);
+            values.clear();
+            values.resize(found.len() * k, 0.0);
+            for r in 0..k {
+                let product = self.product_row(design, level * k + r);
+                product.iter().enumerate().for_each(|(c, v)| values[c * k + r] = *v);
+            }
+            for &i in order.of_level(level) {
+                let i = i as usize;
+                z.gather(i, i + 1, &mut row);
+                for column in self.absorbed.columns(rows.level(self.absorbed.factor, i)) {
+                    if place[column] == usize::MAX {
+                        place[column] = found.len();
+                        found.push(column);
+                        values.resize(found.len() * k, 0.0);
+                    }
+                    axpy(rows.weight(i), &row, &mut values[place[column] * k..(place[column] + 1) * k]);
+                }
+            }
+            for value in values.chunks_exact_mut(k) {
+                lower_transpose_times(&factor.lambda[0], k, value);
+                solve_lower(&factor.lead[level * k * k..(level + 1) * k * k], k, value);
+            }
+            for (a, &column) in found.iter().enumerate() {
+                let value = &values[a * k..(a + 1) * k];
+                (0..=a).for_each(|b| self.add(information, column, found[b], -dot(value, &values[b * k..(b + 1) * k])));
+                for t in alone.adjacency.span(level) {
+                    let effect = alone.adjacency.columns[t] as usize;
+                    rest[effect * self.total + column] -= dot(&factor.cross[t * k..(t + 1) * k], value);
+                }
+                place[column] = usize::MAX;
+            }
+        }
+    }
+
+    /// From the factor R' for the engine's columns to that for the caller's, whose columns are those of R times `scale` plus those
+    /// that add up to the constant times `centre`; it stays triangular, for these come first.
+    fn to_original(&self, design: &Design, lower: &mut [f64]) {
+        let levels = self.total - self.others.len();
+        let constant = if self.absorbed.intercept { 0..1 } else { self.absorbed.first..self.absorbed.first + levels };
+        for (r, row) in lower.chunks_exact_mut(self.total).enumerate() {
+            let sum: f64 = row[constant.start.max(r)..constant.end.max(r)].iter().sum();
+            for (j, &column) in self.others.iter().enumerate().filter(|(_, &column)| column >= r) {
+                row[column] = row[column] * design.transform.scale[j] + design.transform.centre[j] * sum;
+            }
+        }
+    }
+}
