@@ -7,6 +7,10 @@
 #' Walker (2015) with its exact derivatives and certifies the optimum it returns. What it doesn't do (see
 #' [fastlmer-differences]) goes to lme4 with the call as you wrote it.
 #'
+#' A factor with very many levels may be a fixed effect. Where it has a hundred or more, treatment contrasts, and is in no other
+#' term, its dummy columns are not formed: the engine takes the levels' constants out like random effects without a variance. The model
+#' matrix, and the covariance matrix of the fixed effects, are made when something asks for them.
+#'
 #' @param formula a two-sided formula: the response, fixed effects, and random-effects terms such as `(1 + x | group)`,
 #'   `(x || group)` or `(1 | a/b)`.
 #' @param data a data frame (or list or environment as far as [model.frame()] takes it) with the variables in `formula`; without

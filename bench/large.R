@@ -42,6 +42,14 @@ wide <- function(rows, columns, groups) {
   list(y = drop(x %*% rnorm(columns)) + rnorm(groups)[g] + rnorm(rows), x = x, g = g)
 }
 
+fixed_factor <- function(rows, levels, groups) {
+  set.seed(1)
+  f <- factor(c(seq_len(levels), sample.int(levels, rows - levels, replace = TRUE)), seq_len(levels))
+  g <- factor(sample.int(groups, rows, replace = TRUE))
+  x <- rnorm(rows)
+  data.frame(y = 0.5 * x + rnorm(levels)[f] + rnorm(groups, sd = 0.7)[g] + rnorm(rows), x, f, g)
+}
+
 model <- function(name, formula, data, lme4 = TRUE) list(name = name, formula = formula, data = data, lme4 = lme4)
 models <- list(
   model("1,000,000 rows, 10,000 groups, slopes", y ~ x + (1 + x | g), quote(slopes(1e6, 1e4))),
@@ -52,14 +60,16 @@ models <- list(
   model("10,000,000 rows, 200,000 x 20,000 crossed", y ~ x + (1 | user) + (1 | item), quote(ratings(1e7, 2e5, 2e4)), lme4 = FALSE),
   model("3,000,000 rows, 1,000,000 pupils in classes in schools", y ~ x + (1 | school) + (1 | class) + (1 | pupil), quote(nested(1e6, 3L)), lme4 = FALSE),
   model("300,000 rows, 100,000 pupils in classes in schools", y ~ x + (1 | school) + (1 | class) + (1 | pupil), quote(nested(1e5, 3L))),
-  model("50,000 rows, 500 columns, 500 groups", y ~ x + (1 | g), quote(wide(5e4, 499L, 500L)))
+  model("50,000 rows, 500 columns, 500 groups", y ~ x + (1 | g), quote(wide(5e4, 499L, 500L))),
+  model("20,000 rows, a fixed factor of 2,000 levels, 1,000 groups", y ~ x + f + (1 | g), quote(fixed_factor(2e4, 2e3, 1e3))),
+  model("1,000,000 rows, a fixed factor of 2,000 levels, 10,000 groups", y ~ x + f + (1 + x | g), quote(fixed_factor(1e6, 2e3, 1e4)), lme4 = FALSE)
 )
 if (length(arguments) > 1L) models <- models[grepl(arguments[[2L]], vapply(models, `[[`, "", "name"))]
 
 # Seconds, criterion, evaluations, memory before the call and peak, of one fit in a process of its own.
 fit_alone <- function(package, case) {
   script <- tempfile(fileext = ".R")
-  dump(c("ratings", "slopes", "nested", "wide"), script)
+  dump(c("ratings", "slopes", "nested", "wide", "fixed_factor"), script)
   code <- bquote({
     suppressMessages(library(fastlmer))
     memory <- function(what) as.numeric(sub("[^0-9]*([0-9]+).*", "\\1", grep(what, readLines("/proc/self/status"), value = TRUE))) / 1024

@@ -4,7 +4,8 @@
 
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt;
-use faer::{MatMut, MatRef, Par};
+use faer::linalg::evd::{self, ComputeEigenvectors};
+use faer::{ColMut, MatMut, MatRef, Par};
 
 /// Cholesky factor in place: overwrites the lower triangle of the k x k matrix `a` by L with A = L L'.
 /// Returns false when a pivot is not positive (or not a number); `a` is then partly overwritten.
@@ -52,6 +53,20 @@ fn large_inverse(l: &[f64], k: usize) -> Vec<f64> {
     llt::inverse::inverse(MatMut::from_column_major_slice_mut(&mut out, k, k), l, Par::Seq, MemStack::new(&mut memory));
     mirror(&mut out, k);
     out
+}
+
+fn large_symmetric_eigen(a: &[f64], k: usize) -> Option<(Vec<f64>, Vec<f64>)> {
+    let (mut values, mut vectors) = (vec![0.0; k], vec![0.0; k * k]);
+    let mut memory = MemBuffer::new(evd::self_adjoint_evd_scratch::<f64>(k, ComputeEigenvectors::Yes, Par::Seq, Default::default()));
+    let done = evd::self_adjoint_evd(
+        MatRef::from_column_major_slice(a, k, k),
+        ColMut::from_slice_mut(&mut values).as_diagonal_mut(),
+        Some(MatMut::from_column_major_slice_mut(&mut vectors, k, k)),
+        Par::Seq,
+        MemStack::new(&mut memory),
+        Default::default(),
+    );
+    done.ok().filter(|()| values.iter().all(|v| v.is_finite())).map(|()| (values, vectors))
 }
 
 /// Sum of the logarithms of the diagonal of a k x k matrix.
@@ -276,9 +291,15 @@ pub fn symmetrise(a: &mut [f64], k: usize) {
     }
 }
 
-/// Eigenvalues (ascending) and eigenvectors (columns) of a symmetric matrix by cyclic Jacobi rotations
-/// (Golub and Van Loan, Matrix Computations, 4th edition, section 8.5).
+/// Eigenvalues (ascending) and eigenvectors (columns) of a symmetric matrix: of more than a few rows by faer, else (or where that
+/// fails) by cyclic Jacobi rotations (Golub and Van Loan, Matrix Computations, 4th edition, section 8.5).
 pub fn symmetric_eigen(a: &[f64], k: usize) -> (Vec<f64>, Vec<f64>) {
+    const FEW: usize = 4;
+    if k > FEW {
+        if let Some(found) = large_symmetric_eigen(a, k) {
+            return found;
+        }
+    }
     let mut a = a.to_vec();
     let mut v = vec![0.0; k * k];
     (0..k).for_each(|i| v[i * k + i] = 1.0);
@@ -388,14 +409,23 @@ mod tests {
 
     #[test]
     fn eigenvectors_diagonalise() {
-        let (values, v) = symmetric_eigen(&A, 3);
-        assert!(values.windows(2).all(|w| w[0] <= w[1]));
-        for j in 0..3 {
-            for r in 0..3 {
-                let av: f64 = (0..3).map(|c| A[c * 3 + r] * v[j * 3 + c]).sum();
-                assert!((av - values[j] * v[j * 3 + r]).abs() < 1e-13);
+        // few rows and more of them, both indefinite
+        let hilbert: Vec<f64> = (0..81).map(|i| 1.0 / (1.0 + (i / 9 + i % 9) as f64) - f64::from(u8::from(i % 10 == 0)) / 4.0).collect();
+        for (a, k) in [(&A[..], 3), (&hilbert[..], 9)] {
+            let (values, v) = symmetric_eigen(a, k);
+            assert!(values.windows(2).all(|w| w[0] <= w[1]));
+            for j in 0..k {
+                for r in 0..k {
+                    let av: f64 = (0..k).map(|c| a[c * k + r] * v[j * k + c]).sum();
+                    assert!((av - values[j] * v[j * k + r]).abs() < 1e-13);
+                }
             }
         }
+    }
+
+    #[test]
+    fn a_matrix_that_is_not_finite_has_some_eigenvalues() {
+        assert_eq!(symmetric_eigen(&[f64::NAN; 36], 6).0.len(), 6);
     }
 
     #[test]
