@@ -31,7 +31,7 @@ pub struct Options<'a> {
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Options { reml: true, start: None, fixed: false, max_evaluations: 300, workers: Workers::none(), interrupted: &|| false }
+        Options { reml: true, start: None, fixed: false, max_evaluations: 1000, workers: Workers::none(), interrupted: &|| false }
     }
 }
 

@@ -13,6 +13,7 @@ pub mod derivatives;
 pub mod design;
 pub mod error;
 pub mod evaluation;
+pub mod fallback;
 pub mod fit;
 pub mod full_inverse;
 pub mod levels;

@@ -412,6 +412,10 @@ impl Objective for Profile<'_> {
         finite.then_some(Point { x, value, gradient: d.gradient, hessian: d.hessian })
     }
 
+    fn value(&mut self, x: &[f64]) -> Option<f64> {
+        Profile::value(self, x)
+    }
+
     fn step_scale(&self, x: &[f64]) -> Vec<f64> {
         let entries = &self.design.structure.entries;
         let row_norm = |e: &crate::terms::ThetaEntry| -> f64 {

@@ -1,5 +1,6 @@
 //! The search for the optimum: starts, descents, and the first-order condition in the covariance.
 
+use crate::fallback::below;
 use crate::objective::{free_elements, lambda_of, Profile};
 use crate::scoring::{natural_size, scoring_step};
 use crate::small::{semidefinite_cholesky, symmetric_eigen};
@@ -69,6 +70,10 @@ impl<'a> Search<'a> {
                 }
             }
         }
+        if best.1 == Outcome::Stalled {
+            best = self.go_on_by_values(best)?;
+            evaluations += best.2;
+        }
         let lambda = self.settle(&best.0);
         Ok(Found { lambda, outcome: best.1, evaluations })
     }
@@ -119,6 +124,18 @@ impl<'a> Search<'a> {
             }
         }
         Ok((point, outcome, evaluations))
+    }
+
+    /// Where the derivatives led no further, a descent from a lower point that the values alone lead to, if there is one.
+    fn go_on_by_values(&mut self, stalled: (Point, Outcome, usize)) -> Result<(Point, Outcome, usize), String> {
+        self.profile.known = None;
+        let (lower, tried) = below(&mut self.profile, &stalled.0, self.max_evaluations);
+        if self.profile.interrupted() {
+            return Ok((stalled.0, Outcome::Interrupted, tried));
+        }
+        let Some(x) = lower else { return Ok((stalled.0, stalled.1, tried)) };
+        let (point, outcome, evaluations) = self.descend(x)?;
+        Ok((point, outcome, tried + evaluations))
     }
 
     /// First-order condition of the cone of covariances: D must have no negative direction. Where it has one, v,

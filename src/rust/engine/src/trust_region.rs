@@ -24,6 +24,10 @@ pub struct Point {
 pub trait Objective {
     /// Value and derivatives at `x`; `None` where the objective cannot be computed. May adjust `x` slightly.
     fn evaluate(&mut self, x: Vec<f64>) -> Option<Point>;
+    /// The value alone.
+    fn value(&mut self, x: &[f64]) -> Option<f64> {
+        self.evaluate(x.to_vec()).map(|point| point.value)
+    }
     /// Length that counts as a step of one in each coordinate.
     fn step_scale(&self, x: &[f64]) -> Vec<f64>;
     /// Differences of the value below this are rounding.
