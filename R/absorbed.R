@@ -13,46 +13,62 @@ many_levels <- 100L
 # For a formula in which a factor of many levels is a term of its own and in no other, with treatment contrasts; else NULL.
 absorbed_columns <- function(fixed, frame, contrasts) {
   wide <- vapply(unclass(frame), function(column) is.factor(column) && nlevels(column) >= many_levels, NA)
-  if (!any(wide) || !is.null(contrasts) || !identical(getOption("contrasts")[["unordered"]], "contr.treatment")) return(NULL)
+  if (!any(wide) || !identical(getOption("contrasts")[[1L]], "contr.treatment")) return(NULL)
   terms <- stats::delete.response(stats::terms(fixed))
-  table <- attr(terms, "factors")
-  intercept <- attr(terms, "intercept") == 1L
-  own <- which(vapply(seq_along(attr(terms, "term.labels")), is_absorbable, NA, table, frame))
+  variables <- vapply(as.list(attr(terms, "variables"))[-1L], function(v) if (is.name(v)) as.character(v) else deparse1(v), "")
+  own <- which(vapply(seq_along(variables), is_absorbable, NA, variables, attr(terms, "factors"), frame, names(contrasts)))
   # Without an intercept only the first term has a column for every level.
-  if (!intercept) own <- intersect(own, 1L)
+  intercept <- attr(terms, "intercept") == 1L
+  if (!intercept) own <- own[term_of(own, terms) == 1L]
   if (!length(own)) return(NULL)
-  levels <- vapply(frame[colnames(table)[own]], nlevels, 1L)
-  own <- own[which.max(levels)]
-  columns_beside(terms, own, intercept, frame)
+  own <- own[which.max(vapply(frame[variables[own]], nlevels, 1L))]
+  columns_beside(terms, own, variables, frame, contrasts)
 }
 
-# Is a term an unordered factor alone, all of whose levels occur, that no other term has?
-is_absorbable <- function(term, table, frame) {
-  name <- colnames(table)[term]
-  if (!name %in% rownames(table) || !name %in% names(frame) || sum(table[name, ] > 0L) != 1L || sum(table[, term] > 0L) != 1L) return(FALSE)
+# Is a variable an unordered factor, all of whose levels occur, that is a term and in no other?
+is_absorbable <- function(variable, variables, table, frame, other_contrasts) {
+  name <- variables[variable]
+  if (!name %in% names(frame) || name %in% other_contrasts || !length(table) || sum(table[variable, ] > 0L) != 1L) return(FALSE)
   factor <- frame[[name]]
-  is.factor(factor) && nlevels(factor) >= many_levels && is_plain_factor(factor)
+  is.factor(factor) && nlevels(factor) >= many_levels && sum(table[, table[variable, ] > 0L] > 0L) == 1L && !is.ordered(factor) &&
+    is.null(attr(factor, "contrasts")) && !anyNA(factor) && !anyNA(levels(factor)) && all(tabulate(factor, nlevels(factor)) > 0L)
 }
 
-columns_beside <- function(terms, own, intercept, frame) {
-  name <- attr(terms, "term.labels")[own]
-  factor <- frame[[name]]
-  others <- if (length(attr(terms, "term.labels")) > 1L) stats::drop.terms(terms, own) else stats::terms(~1)
-  attr(others, "intercept") <- 1L
-  dense <- stats::model.matrix(others, frame)
+# Which term a variable is.
+term_of <- function(variables, terms) {
+  vapply(variables, function(variable) which(attr(terms, "factors")[variable, ] > 0L), 1L)
+}
+
+columns_beside <- function(terms, variable, variables, frame, contrasts) {
+  own <- term_of(variable, terms)
+  intercept <- attr(terms, "intercept") == 1L
+  factor <- frame[[variables[variable]]]
+  dense <- stats::model.matrix(terms_without(terms, variable, own), frame, contrasts)
   assign <- attr(dense, "assign")
   assign <- assign + (assign >= own)
   names <- colnames(dense)
   before <- assign < own & (intercept | assign > 0L)
   after <- assign > own
-  own_names <- paste0(name, if (intercept) levels(factor)[-1L] else levels(factor))
-  coding <- c(stats::setNames(list("contr.treatment"), name), attr(dense, "contrasts"))
+  own_names <- paste0(attr(terms, "term.labels")[own], if (intercept) levels(factor)[-1L] else levels(factor))
+  coding <- c(stats::setNames(list("contr.treatment"), variables[variable]), attr(dense, "contrasts"))
   structure(list(
     dense = dense[, assign > 0L, drop = FALSE], factor = factor, first = sum(before) + 1L, intercept = intercept,
     names = c(names[before], own_names, names[after]),
     assign = c(assign[before], rep.int(own, length(own_names)), assign[after]),
-    contrasts = coding[intersect(rownames(attr(terms, "factors")), names(coding))]
+    contrasts = coding[intersect(variables, names(coding))], msgScaleX = character()
   ), class = "absorbed_columns")
+}
+
+# The terms without one that is a variable, and with an intercept. (drop.terms() would put the others' variables in another order.)
+terms_without <- function(terms, variable, own) {
+  factors <- attr(terms, "factors")[-variable, -own, drop = FALSE]
+  attr(terms, "factors") <- if (length(factors)) factors else integer()
+  attr(terms, "term.labels") <- attr(terms, "term.labels")[-own]
+  attr(terms, "order") <- attr(terms, "order")[-own]
+  attr(terms, "variables") <- attr(terms, "variables")[-(variable + 1L)]
+  attr(terms, "offset") <- NULL
+  attr(terms, "intercept") <- 1L
+  terms
 }
 
 is_absorbed <- function(x) inherits(x, "absorbed_columns")
@@ -88,9 +104,22 @@ all_columns <- function(x) {
   out[cells[!is.na(cells[, 2L]), , drop = FALSE]] <- 1
   attr(out, "assign") <- x$assign
   attr(out, "contrasts") <- x$contrasts
-  attr(out, "msgScaleX") <- character()
+  attr(out, "msgScaleX") <- x$msgScaleX
   out
 }
+
+# The engine's fit of columns that it absorbs, or, where it finds none or random effects so large beside the residuals that their sum
+# with the factor's constants costs digits, that of all columns, which it then returns as `x`. (Not where these would not fit in memory.)
+fit_expanding <- function(x, fit_columns) {
+  failure <- NULL
+  fit <- tryCatch(fit_columns(x), fastlmer_error = function(e) if (is_absorbed(x) && !is_final(e)) failure <<- e else stop(e))
+  if (is.null(failure) && !(is_absorbed(x) && fit$largest > large_effects)) return(fit)
+  columns <- tryCatch(as.matrix(x), error = function(e) NULL)
+  if (!is.null(columns)) return(c(fit_columns(columns), list(x = columns)))
+  if (is.null(failure)) fit else stop(failure)
+}
+
+large_effects <- 1e4
 
 # X beta.
 columns_times <- function(x, beta) {

@@ -27,7 +27,10 @@ check_fixed <- function(parts, control) {
     if (ncol(parts$x) < p) parts$design <- NULL
   }
   severity <- scale_severity(control$checkControl)
-  if (severity == "ignore") return(parts)
+  if (severity == "ignore") {
+    if (is_absorbed(parts$x)) parts$x["msgScaleX"] <- list(NULL)
+    return(parts)
+  }
   if (severity == "none") {
     if (!is_absorbed(parts$x) && is.null(attr(parts$x, "msgScaleX"))) attr(parts$x, "msgScaleX") <- character()
     return(parts)

@@ -22,6 +22,7 @@
 #' A fit can be saved and opened in a session that has lme4 only.
 #'
 #' @seealso [lmer()], [fastlmer-differences]
+#' @aliases show,lmerMod-method
 #' @keywords internal
 #' @importFrom Matrix drop0
 #' @importFrom lme4 lmerControl

@@ -107,10 +107,10 @@ new_pp <- function(fit, parts, resp, classes) {
 absorb <- function(env, columns) {
   mark <- get(".fastlmer", envir = env)
   mark$absorbed <- columns
-  for (name in c("form_fixed_factor", "all_columns")) {
+  for (name in c("form_fixed_factor", "all_columns", "model_matrix")) {
     assign(name, `environment<-`(lme4_classes()$functions[[name]], mark), envir = mark)
   }
-  delayedAssign("X", all_columns(absorbed), eval.env = mark, assign.env = env)
+  delayedAssign("X", model_matrix(), eval.env = mark, assign.env = env)
 }
 
 # Evaluates `expr`, in which lme4 asks for X only to read its attributes, with a matrix without rows in its place.
@@ -196,6 +196,7 @@ pp_functions <- list(
   engine_ldRX2 = function() ldRX2,
 
   all_columns = all_columns,
+  model_matrix = function() all_columns(absorbed),
 
   # RX and unsc where a factor of the fixed effects was absorbed: by the engine, without it by lme4's own object.
   form_fixed_factor = function() {

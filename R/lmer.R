@@ -64,6 +64,7 @@ lmer <- function(formula, data = NULL, REML = TRUE, control = lmerControl(), sta
     if (is_final(e)) stop(e)
   })
   if (is.null(fit)) return(lmer_of_lme4(call, caller))
+  if (!is.null(fit$x)) parts$x <- fit$x
   call$formula <- parts$formula
   new_lmermod(fit, parts, call)
 }

@@ -22,7 +22,8 @@ plain_frame <- function(formula, data, call) {
   if (!all(vapply(columns, is_plain_column, NA, n))) return(NULL)
   terms <- stats::terms.formula(formula, data = data)
   variables <- attr(terms, "variables")
-  if (!all(vapply(as.list(variables), is.name, NA)) || !identical(as.character(variables)[-1L], names)) return(NULL)
+  symbols <- as.list(variables)[-1L]
+  if (!all(vapply(symbols, is.name, NA)) || !identical(vapply(symbols, as.character, ""), names)) return(NULL)
   attr(terms, "predvars") <- variables
   attr(terms, "dataClasses") <- vapply(columns, stats::.MFclass, "")
   row_names <- .row_names_info(data, 0L)
@@ -102,6 +103,6 @@ frame_terms <- function(frame, parts) {
 # Where a formula's variables stand among those of `terms`. Without calls among them they are the formula's names.
 variables_of <- function(formula, terms) {
   all <- as.list(attr(terms, "variables"))[-1L]
-  if (all(vapply(all, is.name, NA))) return(match(all.vars(formula), as.character(all)))
+  if (all(vapply(all, is.name, NA))) return(match(all.vars(formula), vapply(all, as.character, "")))
   match(as.list(attr(stats::terms(formula), "variables"))[-1L], all)
 }

@@ -13,7 +13,7 @@ find_optimum <- function(parts, REML, control, named, start, verbose) {
   } else {
     optimise_by_user(problem, control, start, verbose)
   }
-  fit$design <- problem$design
+  if (is.null(fit$design)) fit$design <- problem$design
   fit$lower <- problem$lower
   fit$reml <- reml
   fit
@@ -34,7 +34,13 @@ optimise_by_engine <- function(problem, control, start, verbose) {
     start <- lme4_start(start, problem)
     if (any(start < problem$lower)) stop("at least one element in x0 < lb", call. = FALSE)
   }
-  fit <- fit_at(problem, start)
+  fit <- fit_expanding(problem$parts$x, function(x) {
+    if (is_absorbed(problem$parts$x) && !is_absorbed(x)) {
+      problem$parts$x <- x
+      problem$design <- new_design(problem$parts)
+    }
+    c(fit_at(problem, start), list(design = problem$design))
+  })
   if (verbose > 0L) report_optimum(fit)
   warnings <- list()
   if (!fit$converged) {

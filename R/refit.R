@@ -88,6 +88,7 @@ refit_one <- function(object, record, newresp, control) {
   }
   fit <- solve_response(record)
   fit <- with_optinfo(fit, object, record, control)
+  if (!is.null(fit$x)) record$x <- fit$x
   new_lmermod(fit, parts_of_record(record, frame, object), object@call)
 }
 
@@ -100,12 +101,18 @@ checked_y <- function(newresp) {
 
 # What engine_fit() finds for the record's response, from the record's theta; `options` as engine_fit() has them.
 solve_response <- function(record, options = list()) {
-  pointer <- engine_pointer(record)
   y <- if (is.null(record$offset)) record$y else record$y - record$offset
   options$threads <- threads_for(nrow(record$x))
-  fit <- engine_fit(pointer, record$x, record$codes, record$z, record$weights, y, record$reml, record$theta, options)
-  if (is_absorbed(record$x)) fit[c("unsc", "rx")] <- NULL
-  fit$design <- pointer
+  fit <- fit_expanding(record$x, function(x) {
+    if (is_absorbed(record$x) && !is_absorbed(x)) {
+      record$x <- x
+      record$cache <- new.env(parent = emptyenv())
+    }
+    pointer <- engine_pointer(record)
+    fit <- engine_fit(pointer, x, record$codes, record$z, record$weights, y, record$reml, record$theta, options)
+    if (is_absorbed(x)) fit[c("unsc", "rx")] <- NULL
+    c(fit, list(design = pointer))
+  })
   fit$lower <- record$lower
   fit$reml <- record$reml
   fit

@@ -33,6 +33,57 @@ test_that("the fit is lme4's", {
   }
 })
 
+test_that("columns and names are those of model.matrix()", {
+  d <- wide_data()
+  d$`the f` <- d$f
+  d$labelled <- structure(d$f, label = "a label")
+  for (formula in list(
+    y ~ b:h + f + h + (1 | g), y ~ h:b + f + b + (1 | g), y ~ t:x + f + x + (1 | g), y ~ `the f` + b * h + (1 | g), y ~ labelled + x + (1 | g),
+    y ~ factor(as.integer(f)) + offset(w) + (1 | g), y ~ poly(x, 2) + f + splines::ns(w, 3) + b + (1 | g), y ~ 0 + f + b + (1 | g)
+  )) {
+    fit <- lmer(formula, d)
+    expect_true(is_absorbing(fit))
+    expect_identical(lme4::getME(fit, "X"), lme4::getME(lme4::lmer(formula, d, control = lmerControl(optimizer = NULL)), "X"))
+    expect_equal(predict(fit, d), predict(fit), tolerance = 1e-10)
+  }
+  coded <- lmer(y ~ f + b * x + (1 | g), d, contrasts = list(b = "contr.sum"))
+  expect_true(is_absorbing(coded))
+  theirs <- lme4::lmer(y ~ f + b * x + (1 | g), d, contrasts = list(b = "contr.sum"), control = lmerControl(optimizer = NULL))
+  expect_identical(lme4::getME(coded, "X"), lme4::getME(theirs, "X"))
+  unchecked <- lmerControl(check.scaleX = "ignore")
+  expect_identical(
+    attributes(lme4::getME(lmer(y ~ f + x + (1 | g), d, control = unchecked), "X")),
+    attributes(lme4::getME(lme4::lmer(y ~ f + x + (1 | g), d, control = unchecked), "X"))
+  )
+})
+
+test_that("a variance that the factor leaves undetermined stays where it is", {
+  d <- wide_data()
+  d$wider <- factor(as.integer(d$f) %/% 10)
+  for (formula in list(y ~ t + f + (1 | wider), y ~ t + f + (1 | f) + (1 | g), y ~ t + f + (1 | f / b), y ~ t + f + (t | wider))) {
+    fit <- suppressMessages(suppressWarnings(lmer(formula, d)))
+    theirs <- suppressMessages(suppressWarnings(lme4::lmer(formula, d)))
+    expect_true(is_absorbing(fit))
+    expect_lt(lme4::REMLcrit(fit), lme4::REMLcrit(theirs) + 1e-6)
+    expect_lt(max(fit@theta), 100)
+  }
+})
+
+test_that("where absorbing would cost digits or the covariance, dummy columns are used", {
+  d <- wide_data()
+  set.seed(2)
+  d$y <- rnorm(110)[d$f] + rnorm(23)[d$g] + rnorm(9)[d$h] + d$t + 1e-5 * rnorm(660)
+  fit <- lmer(y ~ t + f + (1 | g) + (1 | h), d)
+  expect_false(is_absorbing(fit))
+  expect_true(is_fastlmer(fit))
+  expect_identical(is_absorbing(refit(lmer(y ~ t + f + (1 | g) + (1 | h), wide_data()), d$y)), FALSE)
+
+  # a likelihood without a maximum
+  few <- data.frame(f = factor(c(1:150, sample(150, 10))), g = factor(sample(20, 160, TRUE)), x = rnorm(160), y = rnorm(160))
+  unbounded <- suppressMessages(suppressWarnings(lmer(y ~ x + f + (1 | g), few, REML = FALSE)))
+  expect_identical(dim(vcov(unbounded)), c(151L, 151L))
+})
+
 test_that("dummy columns are formed where a factor isn't one that can be absorbed", {
   d <- wide_data()
   d$o <- factor(d$f, ordered = TRUE)

@@ -84,7 +84,7 @@ pub fn interrupt_check() -> impl Fn() -> bool {
 
 /// Has the user pressed Ctrl-C? To be asked from R's own thread only. R answers by a jump, which must not cross Rust's frames, so
 /// the question is put inside `R_ToplevelExec`, which catches it and says whether it got to the end.
-fn interrupted() -> bool {
+pub fn interrupted() -> bool {
     extern "C" {
         fn R_CheckUserInterrupt();
         fn R_ToplevelExec(body: extern "C" fn(*mut std::ffi::c_void), data: *mut std::ffi::c_void) -> i32;

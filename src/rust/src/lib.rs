@@ -23,7 +23,7 @@ mod resampling;
 use condition::{answer, fitted, Answer, Failure};
 use engine::absorbed::fixed_factor;
 use engine::batch::{refit, BatchOptions};
-use engine::curvature::{is_curved, least_diagonal};
+use engine::curvature::{is_curved, largest_element, least_diagonal};
 use engine::design::Design;
 use engine::evaluation::Factor;
 use engine::fit::{conditional_variances, criterion, fit, fit_response, Fit, Options};
@@ -88,7 +88,7 @@ fn engine_fit(design: Robj, x: Robj, codes: List, z: List, weights: Robj, y: Rob
         let model = model_of(&design)?;
         let columns = Columns::new(x, codes, z, weights)?;
         let interrupted = condition::interrupt_check();
-        let workers = Workers::for_rows(threads_of(&options), model.design.n);
+        let workers = Workers::for_rows(threads_of(&options), model.design.n).stopped_by(condition::interrupted);
         let request = request(reml, &start, &options, &workers, &interrupted)?;
         Ok(fit_list(&model.design.structure, fitted(fit(&model.design, &model.rows(&columns)?, real(&y, "y")?, &request))?))
     })
@@ -101,7 +101,7 @@ fn engine_fit_response(design: Robj, response: Robj, reml: bool, start: Robj, op
     answer(|| {
         let (model, state) = (model_of(&design)?, <&ExternalPtr<ResponseState>>::try_from(&response)?);
         let interrupted = condition::interrupt_check();
-        let workers = Workers::for_rows(threads_of(&options), model.design.n);
+        let workers = Workers::for_rows(threads_of(&options), model.design.n).stopped_by(condition::interrupted);
         let request = request(reml, &start, &options, &workers, &interrupted)?;
         Ok(fit_list(&model.design.structure, fitted(fit_response(&model.design, &state.response, None, &request))?))
     })
@@ -126,6 +126,7 @@ fn fit_list(structure: &Structure, fit: Fit) -> Robj {
         hessian = square(&fit.hessian),
         curved = is_curved(structure, &fit.theta, &fit.hessian),
         least = least_diagonal(structure, &fit.theta),
+        largest = largest_element(structure, &fit.theta),
         theta = fit.theta,
         beta = fit.beta,
         u = fit.u,
@@ -158,8 +159,12 @@ fn engine_fixed_factor(design: Robj, x: Robj, codes: List, z: List, weights: Rob
     answer(|| {
         let model = model_of(&design)?;
         let columns = Columns::new(x, codes, z, weights)?;
-        let workers = Workers::for_rows(thread_count(&threads), model.design.n);
-        let (rx, unsc) = fitted(fixed_factor(&model.design, &model.rows(&columns)?, model.theta(&theta)?, &workers))?;
+        let workers = Workers::for_rows(thread_count(&threads), model.design.n).stopped_by(condition::interrupted);
+        let made = fixed_factor(&model.design, &model.rows(&columns)?, model.theta(&theta)?, &workers);
+        if workers.was_interrupted() {
+            return Err(Failure::Interrupt);
+        }
+        let (rx, unsc) = fitted(made)?;
         Ok(list!(rx = square(&rx), unsc = square(&unsc)))
     })
 }
@@ -253,9 +258,12 @@ fn engine_simulate(design: Robj, x: Robj, codes: List, z: List, weights: Robj, r
 fn engine_condvar(design: Robj, theta: Robj, threads: Robj) -> Robj {
     answer(|| -> Answer<List> {
         let model = model_of(&design)?;
-        let workers = Workers::for_rows(thread_count(&threads), model.design.n);
-        let blocks = conditional_variances(&model.design, model.theta(&theta)?, &workers)
-            .map_err(|_| Failure::Error("the conditional variances cannot be computed at this theta".into()))?;
+        let workers = Workers::for_rows(thread_count(&threads), model.design.n).stopped_by(condition::interrupted);
+        let blocks = conditional_variances(&model.design, model.theta(&theta)?, &workers);
+        if workers.was_interrupted() {
+            return Err(Failure::Interrupt);
+        }
+        let blocks = blocks.map_err(|_| Failure::Error("the conditional variances cannot be computed at this theta".into()))?;
         let mut out: Vec<(usize, Robj)> = Vec::new();
         let groups = &model.design.structure.groups[model.design.structure.random_groups()];
         for (group, values) in groups.iter().zip(blocks) {

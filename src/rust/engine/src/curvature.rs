@@ -24,6 +24,12 @@ pub fn least_diagonal(structure: &Structure, theta: &[f64]) -> f64 {
     diagonal.map(|e| lambda[e.group][e.col * structure.groups[e.group].k + e.row]).fold(f64::INFINITY, f64::min)
 }
 
+/// The largest element of Lambda, for columns of unit size: a standard deviation in units of the residual one.
+pub fn largest_element(structure: &Structure, theta: &[f64]) -> f64 {
+    let lambda = structure.lambda(theta);
+    structure.entries.iter().map(|e| lambda[e.group][e.col * structure.groups[e.group].k + e.row].abs()).fold(0.0, f64::max)
+}
+
 /// Length of the row of Lambda in which `entry` stands.
 fn relative_sd(structure: &Structure, theta: &[f64], entry: &ThetaEntry) -> f64 {
     let mine = structure.entries.iter().zip(theta).filter(|(e, _)| e.group == entry.group && e.row == entry.row);

@@ -10,7 +10,7 @@ use crate::response::{fitted_values, Response};
 use crate::search::{Found, Search};
 use crate::small::{axpy, dot, inverse_from_cholesky, transpose};
 use crate::terms::{Group, Lambda, Rows, Structure};
-use crate::trust_region::Outcome;
+use crate::trust_region::{Objective, Outcome};
 
 /// What the caller may ask of a fit.
 #[derive(Clone)]
@@ -93,7 +93,7 @@ pub fn fit_response(design: &Design, response: &Response, rows: Option<(&Rows, &
         let theta = options.start.clone().ok_or("a fixed evaluation needs theta")?;
         Found { lambda: design.structure.lambda(&theta), outcome: Outcome::Converged, evaluations: 0 }
     } else {
-        search.run(options.start.as_deref())?
+        search.run(options.start.as_deref()).map_err(|text| if search.profile.interrupted() { FitError::Interrupted } else { text.into() })?
     };
     finish(&mut search.profile, response, rows, found)
 }
@@ -180,7 +180,11 @@ fn finish(profile: &mut Profile, response: &Response, rows: Option<(&Rows, &[f64
         None => (vec![f64::NAN; theta.len()], vec![f64::NAN; theta.len() * theta.len()]),
     };
     let failure = "the criterion cannot be computed at these covariance parameters (theta)";
-    let solved = profile.solution(&found.lambda, Some(response)).ok_or(failure)?;
+    let solved = profile.solution(&found.lambda, Some(response)).ok_or(failure);
+    if profile.interrupted() {
+        return Err(FitError::Interrupted);
+    }
+    let solved = solved?;
     let (u, b) = solved.effects.as_ref().ok_or("the engine left out the random effects")?;
     let ussq = dot(&u[design.structure.random()], &u[design.structure.random()]) * response.scale * response.scale;
     let (fitted, wrss) = match rows {

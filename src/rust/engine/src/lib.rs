@@ -7,6 +7,7 @@
 pub mod absorbed;
 pub mod accumulate;
 pub mod batch;
+pub mod blocked;
 pub mod chunk;
 pub mod curvature;
 pub mod derivatives;

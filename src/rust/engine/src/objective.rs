@@ -1,5 +1,7 @@
 //! The profiled criterion of one response as a function of the free elements of Lambda, with its derivatives.
 
+use std::cell::Cell;
+
 use crate::derivatives::{average_information, inverse_diagonal_blocks, Curvature, Derivatives, Frame};
 use crate::design::Design;
 use crate::evaluation::{criterion_value, degrees_of_freedom, scale_effects, Factor, Solution};
@@ -33,6 +35,7 @@ pub struct Profile<'a> {
     pub workers: &'a Workers,
     /// Asked between evaluations.
     pub interrupted: &'a dyn Fn() -> bool,
+    stopped: Cell<bool>,
     lambda: Lambda,
     /// What is known at `lambda`.
     there: There,
@@ -150,6 +153,7 @@ impl<'a> Profile<'a> {
             design,
             reml,
             interrupted,
+            stopped: Cell::new(false),
             covariance: Vec::new(),
             natural: natural_sizes(design),
             known: None,
@@ -434,7 +438,10 @@ impl Objective for Profile<'_> {
     }
 
     fn interrupted(&self) -> bool {
-        (self.interrupted)()
+        if (self.interrupted)() {
+            self.stopped.set(true); // the user says it only once
+        }
+        self.stopped.get() || self.workers.was_interrupted()
     }
 
     fn leads_nowhere(&self, at: &Point, promised: f64) -> bool {

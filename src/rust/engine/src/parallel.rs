@@ -1,19 +1,23 @@
 //! Threads for one large model. Work is cut by the size of the model alone, never by the number of threads, and partial sums
 //! are added in a fixed order: any number of threads gives the same bits.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use faer::Par;
 use rayon::prelude::*;
 
 /// A pool of threads, or the caller's own thread. Pools are made per call: a global one would not survive a fork, and R forks.
 pub struct Workers {
     pool: Option<rayon::ThreadPool>,
+    ask: Option<fn() -> bool>,
+    interrupted: AtomicBool,
 }
 
 impl Workers {
     /// Up to `threads` threads; with one, or where the system refuses more, the caller's own.
     pub fn new(threads: usize) -> Self {
         let pool = if threads > 1 { rayon::ThreadPoolBuilder::new().num_threads(threads).build().ok() } else { None };
-        Workers { pool }
+        Workers { pool, ask: None, interrupted: AtomicBool::new(false) }
     }
 
     /// The threads that a model with so many rows is worth: a small one is done before they would have started.
@@ -24,8 +28,27 @@ impl Workers {
 
     /// The caller's own thread alone.
     pub fn none() -> &'static Workers {
-        static NONE: Workers = Workers { pool: None };
+        static NONE: Workers = Workers { pool: None, ask: None, interrupted: AtomicBool::new(false) };
         &NONE
+    }
+
+    /// With the question whether the user wants to stop: asked on the caller's own thread, within evaluations that take long.
+    pub fn stopped_by(mut self, ask: fn() -> bool) -> Self {
+        self.ask = Some(ask);
+        self
+    }
+
+    /// Asks the user, who need say it only once.
+    pub fn interrupted(&self) -> bool {
+        if self.ask.is_some_and(|ask| ask()) {
+            self.interrupted.store(true, Ordering::Relaxed);
+        }
+        self.was_interrupted()
+    }
+
+    /// What was heard when [`Workers::interrupted`] last asked.
+    pub fn was_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
     }
 
     /// Number of threads.

@@ -12,6 +12,7 @@ use faer::sparse::linalg::amd;
 use faer::sparse::SymbolicSparseColMatRef;
 use faer::{MatMut, MatRef, Par};
 
+use crate::blocked::{self, BLOCK, LARGE};
 use crate::design::Design;
 use crate::parallel::Workers;
 use crate::small::{axpy, mirror};
@@ -105,15 +106,23 @@ impl RestLayout {
     /// Overwrites S by its Cholesky factor. False when S is not positive definite.
     pub fn factorize(&self, values: &mut [f64], work: &mut Scratch, workers: &Workers) -> bool {
         match &self.pattern {
+            Pattern::Dense if self.order > LARGE => {
+                blocked::cholesky(values, self.order, BLOCK, workers) && self.is_finite(values)
+            }
             Pattern::Dense => {
                 let matrix = MatMut::from_column_major_slice_mut(values, self.order, self.order);
                 let stack = MemStack::new(&mut work.stack);
                 let done =
                     workers.install(|par| llt::factor::cholesky_in_place(matrix, Default::default(), par, stack, Default::default()));
-                done.is_ok() && (0..self.order).all(|i| values[i * self.order + i].is_finite())
+                done.is_ok() && self.is_finite(values)
             }
             Pattern::Sparse(s) => s.factorize(values, work),
         }
+    }
+
+    /// Is a dense factor's diagonal finite?
+    fn is_finite(&self, values: &[f64]) -> bool {
+        (0..self.order).all(|i| values[i * self.order + i].is_finite())
     }
 
     /// Diagonal element i of the factor (in the factor's own order).
@@ -174,9 +183,14 @@ impl RestLayout {
         }
     }
 
-    /// Writes the inverse of S, on its pattern (where S is dense both triangles), from the factor.
+    /// Writes the inverse of S, on its pattern (where S is dense both triangles), from the factor; nothing of use when the user
+    /// stopped.
     pub fn invert(&self, values: &[f64], inverse: &mut [f64], work: &mut Scratch, workers: &Workers) {
         match &self.pattern {
+            Pattern::Dense if self.order > LARGE => {
+                blocked::inverse(values, self.order, BLOCK, inverse, &mut work.dense, workers);
+                mirror(inverse, self.order);
+            }
             Pattern::Dense => {
                 let l = MatRef::from_column_major_slice(values, self.order, self.order);
                 let out = MatMut::from_column_major_slice_mut(inverse, self.order, self.order);
@@ -301,6 +315,8 @@ pub struct Scratch {
     next: Vec<usize>,
     first: Vec<usize>,
     rows: Vec<f64>,
+    /// Room for a dense inverse's factor.
+    dense: Vec<f64>,
 }
 
 impl std::fmt::Debug for Scratch {
@@ -314,7 +330,7 @@ impl Scratch {
     pub fn new(layout: &RestLayout) -> Self {
         let n = layout.order;
         let dense = layout.is_dense();
-        let stack = if dense {
+        let stack = if dense && n <= LARGE {
             MemBuffer::new(faer::dyn_stack::StackReq::any_of(&[
                 llt::factor::cholesky_in_place_scratch::<f64>(n, Par::Seq, Default::default()),
                 llt::inverse::inverse_scratch::<f64>(n, Par::Seq),
@@ -323,7 +339,7 @@ impl Scratch {
             MemBuffer::new(faer::dyn_stack::StackReq::EMPTY)
         };
         let m = if dense { 0 } else { n };
-        Scratch { stack, column: vec![0.0; m], head: vec![usize::MAX; m], next: vec![usize::MAX; m], first: vec![0; m], rows: Vec::new() }
+        Scratch { stack, column: vec![0.0; m], head: vec![usize::MAX; m], next: vec![usize::MAX; m], first: vec![0; m], rows: Vec::new(), dense: vec![0.0; if n > LARGE && dense { n * n } else { 0 }] }
     }
 }
 

@@ -16,6 +16,8 @@ use crate::small::{
 use crate::terms::{set_term_block, term_block, Structure};
 use crate::trust_region::Objective;
 
+/// Share of the information that a level's effects can have in the data, below which a direction counts as flat.
+const FLAT: f64 = 1e-8;
 /// Least variance of a start, in any direction, as a share of the variance at which data and prior weigh the same.
 const LEAST: f64 = 1e-2;
 
@@ -27,7 +29,12 @@ pub fn scoring_step(profile: &mut Profile, from: Vec<f64>) -> Option<Vec<f64>> {
     let basis = Frame::covariances(structure).directions;
     let mut expected = profile.expected_information().unwrap_or_else(|| blockwise_information(profile, &lambda, &basis));
     let n = structure.entries.len();
-    (0..n).for_each(|i| expected[i * n + i] *= 1.0 + 1e-10);
+    for (i, e) in structure.entries.iter().enumerate() {
+        // Where the fixed effects span the random ones the criterion is flat, and the step would be one rounding error over another.
+        let size = |row: usize| natural_of(structure, &profile.natural, e.group, row);
+        let most = structure.groups[e.group].levels as f64 / (size(e.row) * size(e.col)).powi(2);
+        expected[i * n + i] = expected[i * n + i] * (1.0 + 1e-10) + FLAT * most;
+    }
     let mut step: Vec<f64> = structure.entries.iter().zip(&basis).map(|(e, s)| -dot(&profile.covariance[e.group], s)).collect();
     if !cholesky(&mut expected, n) {
         return None;
@@ -52,6 +59,12 @@ pub fn scoring_step(profile: &mut Profile, from: Vec<f64>) -> Option<Vec<f64>> {
         }
     }
     Some(free_elements(structure, &lambda))
+}
+
+/// Natural size of a row of a group's Lambda.
+fn natural_of(structure: &Structure, natural: &[f64], group: usize, row: usize) -> f64 {
+    let at = structure.entries.iter().position(|e| e.group == group && e.row == row && e.col == row);
+    natural[at.expect("every row has a diagonal element")]
 }
 
 /// The expected second derivatives from the blocks of single levels.
@@ -112,6 +125,5 @@ fn keep_positive(mut sigma: Vec<f64>, natural: &[f64], k: usize) -> Option<Vec<f
 /// Natural size of row r of a term's Lambda.
 pub fn natural_size(structure: &Structure, natural: &[f64], term: usize, r: usize) -> f64 {
     let (g, first) = Structure::locate(&structure.groups, term);
-    let at = structure.entries.iter().position(|e| e.group == g && e.row == first + r && e.col == first + r);
-    natural[at.expect("every row has a diagonal element")]
+    natural_of(structure, natural, g, first + r)
 }
