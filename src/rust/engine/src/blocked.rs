@@ -41,20 +41,28 @@ pub fn cholesky(values: &mut [f64], n: usize, block: usize, workers: &Workers) -
     true
 }
 
-/// Writes the lower triangle of (LL')^-1 = X'X with X = L^-1, for which `x` has room; false when the user stopped.
+/// Writes the lower triangle of (LL')^-1 = X'X with X = L^-1, for which `x` has room; false when the user stopped. X is formed
+/// by block rows: X_i = L_ii^-1 (E_i - L_i,<i X_<i).
 pub fn inverse(factor: &[f64], n: usize, block: usize, inverse: &mut [f64], x: &mut [f64], workers: &Workers) -> bool {
     x.fill(0.0);
-    (0..n).for_each(|i| x[i * n + i] = 1.0);
+    let full = BlockStructure::Rectangular;
     let l = MatRef::from_column_major_slice(factor, n, n);
     let mut x = MatMut::from_column_major_slice_mut(x, n, n);
     for begin in (0..n).step_by(block) {
         if workers.interrupted() {
             return false;
         }
-        let (width, height) = (block.min(n - begin), n - begin);
-        let l = l.submatrix(begin, begin, height, height);
-        let columns = x.as_mut().submatrix_mut(begin, begin, height, width);
-        workers.install(|par| solve_lower_triangular_in_place(l, columns, par));
+        let width = block.min(n - begin);
+        let (above, mut own) = x.as_mut().submatrix_mut(0, 0, begin + width, begin + width).split_at_row_mut(begin);
+        (0..width).for_each(|i| own[(i, begin + i)] = 1.0);
+        workers.install(|par| {
+            if begin > 0 {
+                let (left, above) = (l.submatrix(begin, 0, width, begin), above.as_ref().submatrix(0, 0, begin, begin));
+                let left_of_own = own.as_mut().submatrix_mut(0, 0, width, begin);
+                matmul(left_of_own, full, Accum::Replace, left, full, above, BlockStructure::TriangularLower, -1.0, par);
+            }
+            solve_lower_triangular_in_place(l.submatrix(begin, begin, width, width), own, par);
+        });
     }
     let x = x.as_ref();
     let mut out = MatMut::from_column_major_slice_mut(inverse, n, n);
@@ -66,7 +74,7 @@ pub fn inverse(factor: &[f64], n: usize, block: usize, inverse: &mut [f64], x: &
         let transposed = x.submatrix(begin, begin, height, height).transpose();
         let columns = x.submatrix(begin, begin, height, width);
         let out = out.as_mut().submatrix_mut(begin, begin, height, width);
-        let (upper, full) = (BlockStructure::TriangularUpper, BlockStructure::Rectangular);
+        let upper = BlockStructure::TriangularUpper;
         workers.install(|par| matmul(out, full, Accum::Replace, transposed, upper, columns, full, 1.0, par));
     }
     true
