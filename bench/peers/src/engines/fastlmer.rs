@@ -42,5 +42,6 @@ fn rows(model: &Model) -> Rows<'_> {
         levels: model.factors.iter().map(|factor| factor.levels).collect(),
         terms: model.terms.iter().map(|term| Term { factor: term.factor, z: (!term.z.is_empty()).then_some(&term.z), k: term.k }).collect(),
         weights: None,
+        absorbed: None,
     }
 }
