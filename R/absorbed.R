@@ -7,8 +7,10 @@
 #   intercept   is there one?
 #   names, assign, contrasts   of all columns, as model.matrix() has them
 
-# Dummy columns are cheaper for factors of fewer levels.
+# Dummy columns are cheaper for factors of fewer levels, and better where a random effect's standard deviation is so many times that
+# of the residuals.
 many_levels <- 100L
+large_effects <- 1e4
 
 # For a formula in which a factor of many levels is a term of its own and in no other, with treatment contrasts; else NULL.
 absorbed_columns <- function(fixed, frame, contrasts) {
@@ -99,9 +101,9 @@ all_columns <- function(x) {
   out <- matrix(0, n, length(x$names), dimnames = list(rownames(x$dense), x$names))
   if (x$intercept) out[, 1L] <- 1
   out[, setdiff(seq_along(x$names), c(if (x$intercept) 1L, own))] <- x$dense
-  place <- if (x$intercept) c(NA, own) else own
-  cells <- cbind(seq_len(n), place[as.integer(x$factor)])
-  out[cells[!is.na(cells[, 2L]), , drop = FALSE]] <- 1
+  column <- (if (x$intercept) c(0L, own) else own)[as.integer(x$factor)]
+  rows <- which(column > 0L)
+  out[cbind(rows, column[rows])] <- 1
   attr(out, "assign") <- x$assign
   attr(out, "contrasts") <- x$contrasts
   attr(out, "msgScaleX") <- x$msgScaleX
@@ -118,8 +120,6 @@ fit_expanding <- function(x, fit_columns) {
   if (!is.null(columns)) return(c(fit_columns(columns), list(x = columns)))
   if (is.null(failure)) fit else stop(failure)
 }
-
-large_effects <- 1e4
 
 # X beta.
 columns_times <- function(x, beta) {

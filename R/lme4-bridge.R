@@ -113,10 +113,12 @@ absorb <- function(env, columns) {
   delayedAssign("X", model_matrix(), eval.env = mark, assign.env = env)
 }
 
-# Evaluates `expr`, in which lme4 asks for X only to read its attributes, with a matrix without rows in its place.
+# Evaluates `expr`, in which lme4 asks for X only to read its attributes, with a matrix without rows in its place (unless X is there:
+# lme4's C++ may be using it).
 without_columns <- function(object, expr) {
-  columns <- if (is_fastlmer(object)) engine_mark(object)$absorbed
-  if (is.null(columns)) return(expr)
+  mark <- if (is_fastlmer(object)) engine_mark(object)
+  columns <- mark$absorbed
+  if (is.null(columns) || isTRUE(mark$formed)) return(expr)
   env <- attr(object@pp, ".xData")
   empty <- matrix(0, 0L, ncol(columns), dimnames = list(NULL, colnames(columns)))
   on.exit(absorb(env, columns))
@@ -196,7 +198,10 @@ pp_functions <- list(
   engine_ldRX2 = function() ldRX2,
 
   all_columns = all_columns,
-  model_matrix = function() all_columns(absorbed),
+  model_matrix = function() {
+    assign("formed", TRUE, envir = environment(model_matrix))
+    all_columns(absorbed)
+  },
 
   # RX and unsc where a factor of the fixed effects was absorbed: by the engine, without it by lme4's own object.
   form_fixed_factor = function() {
