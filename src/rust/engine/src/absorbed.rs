@@ -115,6 +115,7 @@ pub fn fixed_factor(design: &Design, rows: &Rows, theta: &[f64], workers: &Worke
         return Err("the design has no absorbed factor".into());
     };
     let total = design.fixed_columns();
+    crate::memory::check_covariance(total, alone.rest())?;
     let columns = Columns { absorbed, others: absorbed.other_columns(own.levels, total), total };
     let failure = "the covariance of the fixed effects cannot be computed at this theta";
     let mut factor = Factor::new(alone);

@@ -41,13 +41,13 @@ pub fn cholesky(values: &mut [f64], n: usize, block: usize, workers: &Workers) -
     true
 }
 
-/// Writes the lower triangle of (LL')^-1 = X'X with X = L^-1, for which `x` has room; false when the user stopped. X is formed
-/// by block rows: X_i = L_ii^-1 (E_i - L_i,<i X_<i).
-pub fn inverse(factor: &[f64], n: usize, block: usize, inverse: &mut [f64], x: &mut [f64], workers: &Workers) -> bool {
-    x.fill(0.0);
+/// Writes the lower triangle of (LL')^-1 = X'X with X = L^-1; false when the user stopped. X is formed in `out` by block rows,
+/// X_i = L_ii^-1 (E_i - L_i,<i X_<i), and gives way to the product by block columns, of which `columns` holds one.
+pub fn inverse(factor: &[f64], n: usize, block: usize, out: &mut [f64], columns: &mut [f64], workers: &Workers) -> bool {
+    out.fill(0.0);
     let full = BlockStructure::Rectangular;
     let l = MatRef::from_column_major_slice(factor, n, n);
-    let mut x = MatMut::from_column_major_slice_mut(x, n, n);
+    let mut x = MatMut::from_column_major_slice_mut(out, n, n);
     for begin in (0..n).step_by(block) {
         if workers.interrupted() {
             return false;
@@ -64,18 +64,17 @@ pub fn inverse(factor: &[f64], n: usize, block: usize, inverse: &mut [f64], x: &
             solve_lower_triangular_in_place(l.submatrix(begin, begin, width, width), own, par);
         });
     }
-    let x = x.as_ref();
-    let mut out = MatMut::from_column_major_slice_mut(inverse, n, n);
     for begin in (0..n).step_by(block) {
         if workers.interrupted() {
             return false;
         }
         let (width, height) = (block.min(n - begin), n - begin);
-        let transposed = x.submatrix(begin, begin, height, height).transpose();
-        let columns = x.submatrix(begin, begin, height, width);
-        let out = out.as_mut().submatrix_mut(begin, begin, height, width);
-        let upper = BlockStructure::TriangularUpper;
-        workers.install(|par| matmul(out, full, Accum::Replace, transposed, upper, columns, full, 1.0, par));
+        let mut product = MatMut::from_column_major_slice_mut(&mut columns[..height * width], height, width);
+        let own = x.as_mut().submatrix_mut(begin, begin, height, height);
+        let transposed = own.as_ref().transpose();
+        let (upper, right) = (BlockStructure::TriangularUpper, own.as_ref().submatrix(0, 0, height, width));
+        workers.install(|par| matmul(product.as_mut(), full, Accum::Replace, transposed, upper, right, full, 1.0, par));
+        own.submatrix_mut(0, 0, height, width).copy_from(&product);
     }
     true
 }
@@ -96,8 +95,8 @@ mod tests {
         let mut first: Option<(Vec<f64>, Vec<f64>)> = None;
         for threads in [1, 2, 3] {
             let workers = Workers::new(threads);
-            let (mut l, mut out, mut x) = (a.clone(), vec![0.0; n * n], vec![0.0; n * n]);
-            assert!(cholesky(&mut l, n, 64, &workers) && inverse(&l, n, 64, &mut out, &mut x, &workers));
+            let (mut l, mut out, mut columns) = (a.clone(), vec![0.0; n * n], vec![0.0; n * 64]);
+            assert!(cholesky(&mut l, n, 64, &workers) && inverse(&l, n, 64, &mut out, &mut columns, &workers));
             for c in 0..n {
                 for r in c..n {
                     assert!((l[c * n + r] - expected[c * n + r]).abs() < 1e-13);
@@ -120,10 +119,10 @@ mod tests {
     fn the_user_may_stop() {
         let workers = Workers::new(1).stopped_by(|| true);
         let mut a: Vec<f64> = (0..100).map(|i| f64::from(u8::from(i % 11 == 0))).collect();
-        let (l, mut out, mut x) = (a.clone(), vec![0.0; 100], vec![0.0; 100]);
+        let (l, mut out, mut columns) = (a.clone(), vec![0.0; 100], vec![0.0; 40]);
         assert!(!workers.was_interrupted());
         assert!(!cholesky(&mut a, 10, 4, &workers));
-        assert!(!inverse(&l, 10, 4, &mut out, &mut x, &workers));
+        assert!(!inverse(&l, 10, 4, &mut out, &mut columns, &workers));
         assert!(workers.was_interrupted());
     }
 }

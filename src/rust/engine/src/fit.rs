@@ -184,20 +184,11 @@ fn finish(profile: &mut Profile, response: &Response, rows: Option<(&Rows, &[f64
     if profile.interrupted() {
         return Err(FitError::Interrupted);
     }
-    let solved = solved?;
-    let (u, b) = solved.effects.as_ref().ok_or("the engine left out the random effects")?;
+    let mut solved = solved?;
+    let (u, b) = solved.effects.take().ok_or("the engine left out the random effects")?;
     let ussq = dot(&u[design.structure.random()], &u[design.structure.random()]) * response.scale * response.scale;
     let (fitted, wrss) = match rows {
-        Some((rows, y)) => {
-            let (beta, levels) = engine_coefficients(response, &solved);
-            let mut engine_b: Vec<f64> = b.iter().map(|v| v * response.scale).collect();
-            if let Some(group) = design.structure.fixed_group() {
-                engine_b[group.range()].copy_from_slice(&levels);
-            }
-            let fitted = fitted_values(design, rows, &beta, &engine_b, profile.workers);
-            let wrss = profile.workers.sum(design.n, |i| rows.weight(i) * (y[i] - fitted[i]) * (y[i] - fitted[i]));
-            (fitted, wrss)
-        }
+        Some((rows, y)) => fitted_and_wrss(design, response, rows, y, &solved, &b, profile.workers),
         None => (Vec::new(), solved.r2 * response.scale * response.scale - ussq),
     };
     let nu = degrees_of_freedom(design, reml);
@@ -206,7 +197,7 @@ fn finish(profile: &mut Profile, response: &Response, rows: Option<(&Rows, &[f64
         None => (unscaled_covariance(design, &solved.xvx), right_factor(design, &solved.xvx)),
         Some(_) => Default::default(),
     };
-    let (u, b) = caller_effects(design, &found.lambda, &theta, response.scale, u.clone(), b.clone());
+    let (u, b) = caller_effects(design, &found.lambda, &theta, response.scale, u, b);
 
     Ok(Fit {
         beta: coefficients(design, response, &solved),
@@ -228,6 +219,26 @@ fn finish(profile: &mut Profile, response: &Response, rows: Option<(&Rows, &[f64
         gradient,
         hessian,
     })
+}
+
+/// Fitted values, and the weighted sum of squares of what they leave of y; `b` are the engine's effects.
+fn fitted_and_wrss(
+    design: &Design,
+    response: &Response,
+    rows: &Rows,
+    y: &[f64],
+    solved: &Solved,
+    b: &[f64],
+    workers: &Workers,
+) -> (Vec<f64>, f64) {
+    let (beta, levels) = engine_coefficients(response, solved);
+    let mut b: Vec<f64> = b.iter().map(|v| v * response.scale).collect();
+    if let Some(group) = design.structure.fixed_group() {
+        b[group.range()].copy_from_slice(&levels);
+    }
+    let fitted = fitted_values(design, rows, &beta, &b, workers);
+    let wrss = workers.sum(design.n, |i| rows.weight(i) * (y[i] - fitted[i]) * (y[i] - fitted[i]));
+    (fitted, wrss)
 }
 
 /// Coefficients of the engine's X and constants of an absorbed factor's levels, in the unit of y.

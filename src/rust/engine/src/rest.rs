@@ -188,7 +188,7 @@ impl RestLayout {
     pub fn invert(&self, values: &[f64], inverse: &mut [f64], work: &mut Scratch, workers: &Workers) {
         match &self.pattern {
             Pattern::Dense if self.order > LARGE => {
-                blocked::inverse(values, self.order, BLOCK, inverse, &mut work.dense, workers);
+                blocked::inverse(values, self.order, BLOCK, inverse, &mut work.block, workers);
                 mirror(inverse, self.order);
             }
             Pattern::Dense => {
@@ -315,8 +315,8 @@ pub struct Scratch {
     next: Vec<usize>,
     first: Vec<usize>,
     rows: Vec<f64>,
-    /// Room for a dense inverse's factor.
-    dense: Vec<f64>,
+    /// Room for a block of a large inverse's columns.
+    block: Vec<f64>,
 }
 
 impl std::fmt::Debug for Scratch {
@@ -339,7 +339,7 @@ impl Scratch {
             MemBuffer::new(faer::dyn_stack::StackReq::EMPTY)
         };
         let m = if dense { 0 } else { n };
-        Scratch { stack, column: vec![0.0; m], head: vec![usize::MAX; m], next: vec![usize::MAX; m], first: vec![0; m], rows: Vec::new(), dense: vec![0.0; if n > LARGE && dense { n * n } else { 0 }] }
+        Scratch { stack, column: vec![0.0; m], head: vec![usize::MAX; m], next: vec![usize::MAX; m], first: vec![0; m], rows: Vec::new(), block: vec![0.0; if n > LARGE && dense { n * BLOCK } else { 0 }] }
     }
 }
 
