@@ -92,7 +92,8 @@ all_columns <- function(x) {
   n <- length(x$factor)
   size <- 8 * n * length(x$names)
   memory <- if (file.exists("/proc/meminfo")) grep("^MemAvailable", readLines("/proc/meminfo"), value = TRUE)
-  if (length(memory) && size > 1024 * as.numeric(gsub("[^0-9]", "", memory))) {
+  # What is computed of it takes as much again, and twice.
+  if (length(memory) && 3 * size > 1024 * as.numeric(gsub("[^0-9]", "", memory))) {
     stop(sprintf("this needs the model matrix of the fixed effects (%d x %d), which would take %.1f GB", n, length(x$names), size / 1e9),
       call. = FALSE)
   }

@@ -21,7 +21,9 @@ check_fixed <- function(parts, control) {
   parts$design <- tryCatch(new_design(parts), fastlmer_error = function(e) if (is_final(e)) stop(e))
   rank <- control$checkControl$check.rankX %||% "message+drop.cols"
   if (rank != "ignore" && (is.null(parts$design) || !all(engine_rank_margin(parts$design) > 1e-5))) {
-    if (is_absorbed(parts$x)) return(check_fixed(with_all_columns(parts), control))
+    if (is_absorbed(parts$x)) {
+      return(check_fixed(with_all_columns(parts, "fixed-effect model matrix is rank deficient; to say which columns can go "), control))
+    }
     p <- ncol(parts$x)
     parts$x <- lme4_internal("chkRank.drop.cols")(parts$x, kind = rank, tol = 1e-7)
     if (ncol(parts$x) < p) parts$design <- NULL
@@ -35,14 +37,14 @@ check_fixed <- function(parts, control) {
     if (!is_absorbed(parts$x) && is.null(attr(parts$x, "msgScaleX"))) attr(parts$x, "msgScaleX") <- character()
     return(parts)
   }
-  if (is_absorbed(parts$x)) parts <- with_all_columns(parts)
+  if (is_absorbed(parts$x)) parts <- with_all_columns(parts, "to check the columns' scales ")
   parts$x <- lme4_internal("checkScaleX")(parts$x, kind = severity)
   # What lme4 does to the columns it rescales is its own affair.
   if (is.null(attr(parts$x, "scaled:scale"))) parts
 }
 
-with_all_columns <- function(parts) {
-  parts$x <- as.matrix(parts$x)
+with_all_columns <- function(parts, purpose) {
+  parts$x <- tryCatch(as.matrix(parts$x), error = function(e) stop(purpose, sub("^this ", "lmer() ", conditionMessage(e)), call. = FALSE))
   parts$design <- NULL
   parts
 }
