@@ -159,11 +159,13 @@ check_stream_columns <- function(pointer, columns, control) {
   kept <- rep(TRUE, p)
   messages <- list()
   rank <- control$check.rankX %||% "message+drop.cols"
-  if (rank != "ignore" && any(diag(summary$root) == 0)) {
+  # A cautious look first, as in check_fixed().
+  if (rank != "ignore" && any(abs(diag(summary$root)) <= 1e-5 * sqrt(colSums(summary$root^2)))) {
     root <- structure(summary$root, dimnames = list(NULL, colnames(columns$x)), assign = attr(columns$x, "assign"))
     reduced <- lme4_internal("chkRank.drop.cols")(root, kind = rank, tol = 1e-7)
     kept <- colnames(root) %in% colnames(reduced)
-    messages <- attributes(reduced)[c("msgRankdrop", "col.dropped")]
+    messages <- attributes(reduced)
+    messages <- messages[intersect(c("msgRankdrop", "col.dropped"), names(messages))]
   }
   x <- structure(
     columns$x[, kept, drop = FALSE], assign = attr(columns$x, "assign")[kept], contrasts = attr(columns$x, "contrasts")

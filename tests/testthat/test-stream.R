@@ -118,6 +118,18 @@ test_that("aliased columns are dropped in lme4's words", {
   )
 })
 
+test_that("a column that lme4 takes for a multiple of the intercept is dropped", {
+  shifted <- sleep
+  shifted$far <- 1e6 + sin(seq_len(nrow(shifted)))
+  expect_same_stream(stream_pair(Reaction ~ Days + far + (1 | Subject), shifted))
+  shifted$far <- 1e6 + 1e-3 * sin(seq_len(nrow(shifted)))
+  formula <- Reaction ~ Days + far + (1 | Subject)
+  text <- "fixed-effect model matrix is rank deficient so dropping 1 column / coefficient"
+  expect_message(stream <- lmer(formula, in_chunks(shifted, 50)), text)
+  expect_message(memory <- lmer(formula, shifted), text)
+  expect_equal(fixef(stream), fixef(memory), tolerance = 1e-8)
+})
+
 test_that("what cross-products can't tell from aliased columns is an error, with the remedy", {
   sleep$far <- sleep$Days + 2e6
   expect_error(lmer(Reaction ~ far * three + (1 | Subject), in_chunks(sleep, 50)), "subtract a number near its mean")
