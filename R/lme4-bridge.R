@@ -110,7 +110,8 @@ absorb <- function(env, columns) {
   for (name in c("form_fixed_factor", "all_columns", "model_matrix")) {
     assign(name, `environment<-`(lme4_classes()$functions[[name]], mark), envir = mark)
   }
-  delayedAssign("X", model_matrix(), eval.env = mark, assign.env = env)
+  # a promise that knows of nothing but the mark
+  eval(call("delayedAssign", "X", quote(model_matrix()), mark, env))
 }
 
 # Evaluates `expr`, in which lme4 asks for X only to read its attributes, with a matrix without rows in its place (unless X is there:
