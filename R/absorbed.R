@@ -114,9 +114,10 @@ all_columns <- function(x) {
 # The engine's fit of columns that it absorbs, or, where it finds none or random effects so large beside the residuals that their sum
 # with the factor's constants costs digits, that of all columns, which it then returns as `x`. (Not where these would not fit in memory.)
 fit_expanding <- function(x, fit_columns) {
+  if (!is_absorbed(x)) return(fit_columns(x))
   failure <- NULL
-  fit <- tryCatch(fit_columns(x), fastlmer_error = function(e) if (is_absorbed(x) && !is_final(e)) failure <<- e else stop(e))
-  if (is.null(failure) && !(is_absorbed(x) && fit$largest > large_effects)) return(fit)
+  fit <- tryCatch(fit_columns(x), fastlmer_error = function(e) if (is_final(e)) stop(e) else failure <<- e)
+  if (is.null(failure) && fit$largest <= large_effects) return(fit)
   columns <- tryCatch(as.matrix(x), error = function(e) NULL)
   if (!is.null(columns)) return(c(fit_columns(columns), list(x = columns)))
   if (is.null(failure)) fit else stop(failure)
