@@ -17,7 +17,7 @@ absorbed_columns <- function(fixed, frame, contrasts) {
   wide <- vapply(unclass(frame), function(column) is.factor(column) && nlevels(column) >= many_levels, NA)
   if (!any(wide) || !identical(getOption("contrasts")[[1L]], "contr.treatment")) return(NULL)
   terms <- stats::delete.response(stats::terms(fixed))
-  variables <- vapply(as.list(attr(terms, "variables"))[-1L], function(v) if (is.name(v)) as.character(v) else deparse1(v), "")
+  variables <- variable_names(terms)
   own <- which(vapply(seq_along(variables), is_absorbable, NA, variables, attr(terms, "factors"), frame, names(contrasts)))
   # Without an intercept only the first term has a column for every level.
   intercept <- attr(terms, "intercept") == 1L
@@ -33,7 +33,7 @@ is_absorbable <- function(variable, variables, table, frame, other_contrasts) {
   if (!name %in% names(frame) || name %in% other_contrasts || !length(table) || sum(table[variable, ] > 0L) != 1L) return(FALSE)
   factor <- frame[[name]]
   is.factor(factor) && nlevels(factor) >= many_levels && sum(table[, table[variable, ] > 0L] > 0L) == 1L && !is.ordered(factor) &&
-    is.null(attr(factor, "contrasts")) && !anyNA(factor) && !anyNA(levels(factor)) && all(tabulate(factor, nlevels(factor)) > 0L)
+    is.null(attr(factor, "contrasts")) && has_all_levels(factor)
 }
 
 # Which term a variable is.

@@ -42,8 +42,13 @@ is_plain_column <- function(x, n) {
 
 # A factor with nothing but levels, each of them in use, and no missing value.
 is_plain_factor <- function(x) {
+  identical(oldClass(x), "factor") && length(attributes(x)) == 2L && has_all_levels(x)
+}
+
+# Is each level in use, and no value missing?
+has_all_levels <- function(x) {
   levels <- attr(x, "levels")
-  if (!identical(oldClass(x), "factor") || length(attributes(x)) != 2L || anyNA(levels)) return(FALSE)
+  if (anyNA(levels)) return(FALSE)
   counts <- tabulate(x, length(levels))
   all(counts > 0L) && sum(counts) == length(x)
 }

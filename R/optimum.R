@@ -23,10 +23,7 @@ fit_at <- function(problem, theta, options = list()) {
   parts <- problem$parts
   options$threads <- threads_for(parts$n %||% nrow(parts$x))
   if (!is.null(parts$stream)) return(engine_fit_response(problem$design, parts$response, problem$reml, theta, options))
-  fit <- engine_fit(problem$design, parts$x, parts$flist, parts$z, parts$weights, problem$y, problem$reml, theta, options)
-  # formed when they are asked for
-  if (is_absorbed(parts$x)) fit[c("unsc", "rx")] <- NULL
-  fit
+  engine_fit(problem$design, parts$x, parts$flist, parts$z, parts$weights, problem$y, problem$reml, theta, options)
 }
 
 optimise_by_engine <- function(problem, control, start, verbose) {

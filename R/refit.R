@@ -110,7 +110,6 @@ solve_response <- function(record, options = list()) {
     }
     pointer <- engine_pointer(record)
     fit <- engine_fit(pointer, x, record$codes, record$z, record$weights, y, record$reml, record$theta, options)
-    if (is_absorbed(x)) fit[c("unsc", "rx")] <- NULL
     c(fit, list(design = pointer))
   })
   fit$lower <- record$lower
