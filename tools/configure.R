@@ -40,25 +40,20 @@ for (tool in tools) {
   message("Using ", tool, " ", version)
 }
 
-# A release tarball carries its crates: build offline, on at most two cores as CRAN asks, write nothing outside src/rust and leave
-# nothing behind. R unpacks them itself, for not every machine has xz.
-vendored <- file.exists("src/rust/vendor.tar.xz")
-if (vendored) {
-  untar("src/rust/vendor.tar.xz", exdir = "src/rust", tar = "internal")
-  dir.create("src/rust/cargo-home", showWarnings = FALSE)
-  writeLines(
-    c('[source.crates-io]', 'replace-with = "vendored"', '[source.vendored]', 'directory = "vendor"'),
-    "src/rust/cargo-home/config.toml"
-  )
-}
+source("tools/unpack.R")
+
+# What R CMD build made is installed on at most two cores, as CRAN asks, writes nothing outside its own folder and leaves nothing behind. In a
+# clone all cores are used, and what was compiled stays for the next time.
+packaged <- !is.na(read.dcf("DESCRIPTION", fields = "Packaged")[[1]])
+if (packaged) dir.create("src/rust/cargo-home", showWarnings = FALSE)
 
 # On Linux the library's own symbols stay inside, and code that nothing reaches is left out: a third of the size.
 values <- c(
   gsub("\\", "/", Sys.which(tools), fixed = TRUE) |> setNames(names(tools)),
-  CARGO_HOME = if (vendored) 'CARGO_HOME="`pwd`/rust/cargo-home"' else "",
-  CARGO_FLAGS = paste("--release --locked", if (vendored) "--offline -j 2"),
+  CARGO_HOME = if (packaged) 'CARGO_HOME="`pwd`/rust/cargo-home"' else "",
+  CARGO_FLAGS = paste("--release --locked --offline", if (packaged) "-j 2"),
   LINK = if (R.version$os == "linux-gnu") "-Wl,--gc-sections,--exclude-libs,ALL,--strip-debug" else "",
-  AFTER = if (vendored) "rm -rf $(RUST_TARGET) rust/vendor rust/cargo-home" else ":"
+  AFTER = if (packaged) "rm -rf $(RUST_TARGET) ../.cargo rust/vendor rust/cargo-home" else ":"
 )
 makevars <- if (windows) "src/Makevars.win" else "src/Makevars"
 text <- readLines(paste0(makevars, ".in"))

@@ -6,8 +6,9 @@ cd "$(dirname "$0")/.."
 : "${R_HOME:=$(R RHOME)}"
 export R_HOME
 case ":$PATH:" in *":$HOME/.cargo/bin:"*) ;; *) PATH="$HOME/.cargo/bin:$PATH" ;; esac
-# The same profile and target folder as R CMD INSTALL uses, so that nothing is compiled twice.
-cargo build --release --bin document --manifest-path src/rust/Cargo.toml --target-dir src/rust/target
+# The same crates, profile and target folder as R CMD INSTALL uses, so that nothing is compiled twice.
+Rscript --vanilla tools/unpack.R
+"${CARGO:-cargo}" build --release --locked --offline --bin document --manifest-path src/rust/Cargo.toml --target-dir src/rust/target
 LD_LIBRARY_PATH="$R_HOME/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" src/rust/target/release/document R/extendr-wrappers.R
 # roxygen2 loads the package: install it to a folder of its own, for pkgload isn't needed then.
 lib=$(mktemp -d)

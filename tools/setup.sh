@@ -51,8 +51,20 @@ as_root() {
   fi
 }
 
+# Another apt may be at work, the daily one of a machine that has just started for instance: ten minutes for it to end.
+apt_get() { as_root env LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=600 "$@"; }
+
 apt_update() {
-  [ -n "${apt_is_updated:-}" ] || as_root apt-get -q update
+  [ -z "${apt_is_updated:-}" ] || return 0
+  tries=120
+  until said=$(apt_get update 2>&1); do # that option is for dpkg's lock only, not for the one of apt's lists
+    case "$tries $said" in
+      '0 '*) break ;;
+      *'Could not get lock'*) tries=$((tries - 1)) && sleep 5 ;;
+      *) break ;;
+    esac
+  done
+  printf '%s\n' "$said"
   apt_is_updated=yes
 }
 
@@ -62,9 +74,9 @@ apt_install() {
   for package in "$@"; do
     [ -n "$(candidate "$package")" ] || { apt_update; break; }
   done
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "$@" || {
+  apt_get -y --no-install-recommends install "$@" || {
     apt_update # the lists may name files that are gone
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "$@"
+    apt_get -y --no-install-recommends install "$@"
   }
 }
 
@@ -90,8 +102,6 @@ setup() {
     done
     case " $* " in *" rmarkdown "*) have pandoc || tools="$tools pandoc" ;; esac
     if ! have_rust; then
-      # cargo fetches crates over https
-      [ -e /etc/ssl/certs/ca-certificates.crt ] || tools="$tools ca-certificates"
       rust=$(rust_packages) || { apt_update; rust=$(rust_packages) || rust=; }
       tools="$tools $rust"
     fi

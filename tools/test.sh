@@ -15,8 +15,13 @@ library=$(mktemp -d) || exit 1
 trap 'rm -rf "$library"' EXIT
 status=0
 
-# The same profile and target folder as R CMD INSTALL uses, so that faer is compiled once.
-"${CARGO:-cargo}" test --release --locked --workspace --manifest-path src/rust/Cargo.toml --target-dir src/rust/target || {
+Rscript --vanilla tools/unpack.R || exit 1
+sh tools/vendor-check.sh || status=1
+
+# The same crates, profile, target folder and R_HOME as R CMD INSTALL has, so that they are compiled once.
+R_HOME=${R_HOME:-$(R RHOME)}
+export R_HOME
+"${CARGO:-cargo}" test --release --locked --offline --workspace --manifest-path src/rust/Cargo.toml --target-dir src/rust/target || {
   echo "fastlmer: cargo test failed, see above" >&2
   status=1
 }

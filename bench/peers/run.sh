@@ -22,7 +22,8 @@ fi
 
 # shellcheck disable=SC2086 # no argument where it is empty
 Rscript "$here/data.R" "$work/data" $large
-cargo build --release --quiet --locked --manifest-path "$here/Cargo.toml"
+# Called outside the clone, whose .cargo/config.toml has the package's own crates and no others.
+(cd / && cargo build --release --quiet --locked --manifest-path "$here/Cargo.toml")
 
 for set in psychology reference; do
   memory=$(test $set = reference && echo memory || true)
