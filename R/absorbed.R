@@ -134,8 +134,14 @@ columns_times <- function(x, beta) {
 # RX and the unscaled covariance of the fixed effects, at the theta of a fit whose mark this is.
 fixed_factor_of_mark <- function(mark) {
   weights <- mark$resp$weights
+  terms <- list(flist = mark$flist, z = mark$z)
+  if (!is.null(mark$diagonal)) {
+    # of the columns' names only their number counts
+    terms$cnms <- lapply(mark$z, function(z) character(if (is.null(z)) 1L else ncol(z)))
+    terms <- split_diagonal(terms, mark$diagonal)
+  }
   fixed_factor(list(
-    x = mark$absorbed, codes = mark$flist, nlev = level_numbers(mark$flist), asgn = attr(mark$flist, "assign"), z = mark$z,
+    x = mark$absorbed, codes = terms$flist, nlev = level_numbers(terms$flist), asgn = attr(terms$flist, "assign"), z = terms$z,
     weights = if (any(weights != 1)) weights + 0, theta = mark$pp$theta + 0, cache = mark$cache
   ))
 }

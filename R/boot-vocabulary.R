@@ -11,7 +11,7 @@
 # NULL, or a function of a batch (see refit_batch()) that returns a matrix with a column per replicate. It is checked on the
 # original fit, where it must give `t0`.
 vectorised_statistic <- function(FUN, x, record, t0) {
-  if (!isTRUE(getOption("fastlmer.vocabulary", TRUE)) || !is.null(dim(t0)) || is.object(t0)) return(NULL)
+  if (!isTRUE(getOption("fastlmer.vocabulary", TRUE)) || !is.null(dim(t0)) || is.object(t0) || !is.null(record$structure)) return(NULL)
   body <- statistic_body(FUN)
   if (is.null(body)) return(NULL)
   model <- list(x = x, record = record, memo = new.env(parent = emptyenv()))
@@ -28,18 +28,17 @@ agrees <- function(value, t0) {
 
 # The original fit as a batch of one.
 original_batch <- function(x, record) {
-  u <- x@u
   criterion <- x@devcomp$cmp[[if (record$reml) "REML" else "dev"]]
   list(
     theta = cbind(record$theta), beta = cbind(record$beta), sigma = record$sigma, criterion = criterion,
-    singular = singular_columns(cbind(record$theta), record$lower), b = cbind(effects_of(u, record))
+    singular = singular_columns(cbind(record$theta), record$lower), b = cbind(effects_of(x@u, record))
   )
 }
 
-# b = Lambda(theta) u, in lme4's order.
+# b = Lambda(theta) u, in the order of the record's terms.
 effects_of <- function(u, record) {
   columns <- lengths(record$cnms)
-  u <- split(u, rep.int(seq_along(columns), record$nlev[record$asgn] * columns))
+  u <- split(in_engine_order(u, record), rep.int(seq_along(columns), record$nlev[record$asgn] * columns))
   unlist(Map(function(u, factor) factor %*% matrix(u, ncol(factor)), u, relative_factors(record$theta, columns)), use.names = FALSE)
 }
 

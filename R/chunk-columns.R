@@ -57,8 +57,8 @@ read_chunk <- function(chunk, request) {
     kinds = kinds, inside = inner_factors(expressions, chunk), types = lapply(values, `[`, c("type", "levels")),
     frame = empty_frame(frame), n = as.numeric(nrow(frame))
   )
-  effects <- chunk_effects(request$parts$bars, frame, kinds)
-  recipe[c("cnms", "groups")] <- effects[c("cnms", "groups")]
+  effects <- chunk_effects(request$parts, frame, kinds)
+  recipe[c("cnms", "groups", "block")] <- effects[c("cnms", "groups", "block")]
   list(recipe = recipe, omitted = omitted, shape = effects$shape, arguments = c(
     raw_columns(frame, fixed, kinds), chunk_response(frame), grouping(effects$groups, request$parts$bars, values), list(z = effects$z)
   ))
@@ -187,10 +187,11 @@ cell_frame <- function(pieces, own, fixed, kinds) {
 
 # Random effects ------------------------------------------------------------------------------------------------------------
 
-# Per term the names of its columns and the columns, n x k; `shape` is what the engine needs to know of them.
-chunk_effects <- function(bars, frame, kinds) {
-  groups <- vapply(bars, function(bar) group_name(bar[[3L]]), "")
-  columns <- lapply(bars, function(bar) {
+# Per term the names of its columns and the columns, n x k; `block` says from which bar a term comes (see split_diagonal()), and `shape` is
+# what the engine needs to know of them.
+chunk_effects <- function(parts, frame, kinds) {
+  groups <- vapply(parts$bars, function(bar) group_name(bar[[3L]]), "")
+  columns <- lapply(parts$bars, function(bar) {
     refuse_open(bar, kinds)
     # There is no other variable that the columns could be confused with, whatever the grouping factor's is.
     columns <- effect_columns(list(bar[[1L]], bar[[2L]], quote(.)), frame)
@@ -199,11 +200,13 @@ chunk_effects <- function(bars, frame, kinds) {
   })
   cnms <- lapply(columns, `[[`, "names")
   names(cnms) <- groups
+  terms <- split_diagonal(list(flist = list(), cnms = cnms, z = lapply(columns, `[[`, "z")), parts$diagonal)
   list(
-    z = lapply(columns, function(column) if (!is.null(column$z)) as.numeric(column$z)), cnms = cnms, groups = unique(groups),
+    z = lapply(terms$z, function(z) if (!is.null(z)) as.numeric(z)), cnms = terms$cnms, groups = unique(groups),
+    block = terms$structure$block %||% seq_along(columns),
     shape = list(
-      factor = match(groups, unique(groups)), k = lengths(cnms, use.names = FALSE),
-      constant = vapply(cnms, match, 0L, x = "(Intercept)", nomatch = 0L, USE.NAMES = FALSE)
+      factor = match(names(terms$cnms), unique(groups)), k = lengths(terms$cnms, use.names = FALSE),
+      constant = vapply(terms$cnms, match, 0L, x = "(Intercept)", nomatch = 0L, USE.NAMES = FALSE)
     )
   )
 }

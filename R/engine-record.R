@@ -26,6 +26,7 @@ is_fastlmer <- function(object) {
 #                                              NULL; a factor is the vector of its codes)
 #   y, reml, theta, beta, sigma                the response and the fit, from the object's slots
 #   flist, cnms, lower                         names and bounds, in lme4's order of terms
+#   structure                                  where terms have independent columns, see split_diagonal()
 #   cache                                      an environment for external pointers, see engine_pointer()
 engine_of <- function(fit) {
   if (!isS4(fit) || !inherits(fit, "lmerMod")) return(NULL)
@@ -35,16 +36,21 @@ engine_of <- function(fit) {
   # `$` on a reference object takes its time.
   pp <- attr(fit@pp, ".xData")
   resp <- attr(fit@resp, ".xData")
-  flist <- fit@flist
   devcomp <- fit@devcomp
   reml <- devcomp$dims[["REML"]] > 0L
+  terms <- list(
+    flist = fit@flist, cnms = fit@cnms,
+    z = if (is.null(mark)) term_columns(fit@pp$Zt, fit@flist, lengths(fit@cnms), fit@Gp) else mark$z
+  )
+  if (!is.null(facts$diagonal)) terms <- split_diagonal(terms, facts$diagonal)
+  flist <- terms$flist
   list(
-    x = mark$absorbed %||% get("X", envir = pp), codes = flist, nlev = facts$nlev, asgn = attr(flist, "assign"),
-    z = if (is.null(mark)) term_columns(fit@pp$Zt, flist, lengths(fit@cnms), fit@Gp) else mark$z,
+    x = mark$absorbed %||% get("X", envir = pp), codes = flist, nlev = facts$nlev, asgn = attr(flist, "assign"), z = terms$z,
     weights = if (facts$weighted) get("weights", envir = resp) + 0, offset = if (facts$offset) get("offset", envir = resp) + 0,
     y = get("y", envir = resp) + 0, reml = reml, theta = fit@theta, beta = fit@beta,
     sigma = devcomp$cmp[[if (reml) "sigmaREML" else "sigmaML"]],
-    flist = flist, cnms = fit@cnms, lower = fit@lower, cache = if (is.null(mark)) new.env(parent = emptyenv()) else mark$cache
+    flist = flist, cnms = terms$cnms, structure = terms$structure, lower = fit@lower,
+    cache = if (is.null(mark)) new.env(parent = emptyenv()) else mark$cache
   )
 }
 
@@ -52,16 +58,21 @@ engine_of <- function(fit) {
 design_facts <- function(fit, mark) {
   weights <- fit@resp$weights
   # lme4 fits models with missing levels or zero weights; the engine doesn't.
-  if (!has_plain_terms(fit) || any(vapply(fit@flist, anyNA, NA)) || any(weights <= 0)) return(NULL)
-  facts <- list(nlev = level_numbers(fit@flist), weighted = any(weights != 1), offset = any(fit@resp$offset != 0))
+  diagonal <- diagonal_terms(fit, mark)
+  if (!has_plain_terms(fit, diagonal) || any(vapply(fit@flist, anyNA, NA)) || any(weights <= 0)) return(NULL)
+  facts <- list(
+    nlev = level_numbers(fit@flist), weighted = any(weights != 1), offset = any(fit@resp$offset != 0), diagonal = diagonal
+  )
   if (!is.null(mark)) assign("facts", facts, envir = mark$cache)
   facts
 }
 
-# Unstructured covariances have k (k + 1) / 2 parameters per term; lme4 2.x has others, which are lme4's own affair.
-has_plain_terms <- function(fit) {
+# Unstructured covariances have k (k + 1) / 2 parameters per term, independent effects k; lme4 2.x has others, which are lme4's own affair.
+has_plain_terms <- function(fit, diagonal) {
+  if (anyNA(diagonal)) return(FALSE)
   columns <- lengths(fit@cnms)
-  length(fit@theta) == sum(columns * (columns + 1L) / 2L) && identical(as.numeric(fit@lower), theta_lower(columns))
+  lower <- theta_lower(if (is.null(diagonal)) columns else rep.int(ifelse(diagonal, 1L, columns), ifelse(diagonal, columns, 1L)))
+  length(fit@theta) == length(lower) && identical(as.numeric(fit@lower), lower)
 }
 
 # The record's external pointer to the cross-products, made anew when there is none (after readRDS it is nil).

@@ -1,15 +1,17 @@
 # A mixed-model formula in its parts: a list of
 #   formula    with `||` expanded
 #   bars       the random-effects terms `x | g`, in order
+#   diagonal   per term: are its columns independent, as in `diag(x | g)`?
 #   combined   all variables as a sum, `fixed` without the bars, `random` with the bars' variables alone
 # NULL for a formula that the fast front end doesn't take: lme4's own then answers.
 split_formula <- function(formula) {
-  if (!inherits(formula, "formula") || length(formula) != 3L || "." %in% all.names(formula)) return(NULL)
+  names <- all.names(formula)
+  if (!inherits(formula, "formula") || length(formula) != 3L || "." %in% names) return(NULL)
+  if ("||" %in% names && splits_double_bars()) formula[[3L]] <- without_double_bars(formula[[3L]])
   parts <- take_apart(formula[[3L]]) %||% take_apart_by_lme4(formula[[3L]])
   if (!length(parts$bars)) return(NULL)
-  formula[[3L]] <- parts$right
   list(
-    formula = formula, bars = parts$bars,
+    formula = formula, bars = parts$bars, diagonal = parts$diagonal,
     combined = with_right_side(formula, parts$combined),
     fixed = with_right_side(formula, parts$fixed %||% 1),
     random = with_right_side(formula, Reduce(function(left, right) call("+", left, right), lapply(parts$bars, bar_as_sum)))
@@ -23,7 +25,7 @@ with_right_side <- function(formula, right) {
 
 bar_as_sum <- function(bar) call("(", call("+", bar[[2L]], bar[[3L]]))
 
-# For a sum of terms without bars and of terms `(x | g)`; NULL for anything that has to be expanded first.
+# For a sum of terms without bars and of terms `(x | g)`, `us(x | g)` and `diag(x | g)`; NULL for anything that has to be expanded first.
 take_apart <- function(right) {
   head <- if (is.call(right)) right[[1L]]
   if (identical(head, quote(`+`)) && length(right) == 3L) {
@@ -31,44 +33,99 @@ take_apart <- function(right) {
     last <- if (!is.null(left)) take_apart(right[[3L]])
     if (is.null(last)) return(NULL)
     return(list(
-      right = right, bars = c(left$bars, last$bars), combined = call("+", left$combined, last$combined),
+      bars = c(left$bars, last$bars), diagonal = c(left$diagonal, last$diagonal), combined = call("+", left$combined, last$combined),
       fixed = if (is.null(left$fixed)) last$fixed else if (is.null(last$fixed)) left$fixed else call("+", left$fixed, last$fixed)
     ))
   }
-  inner <- if (identical(head, quote(`(`))) right[[2L]]
-  if (is.call(inner) && identical(inner[[1L]], quote(`|`)) && !has_bar(inner[-1L]) && !"/" %in% all.names(inner[[3L]])) {
-    return(list(right = right, bars = list(inner), combined = bar_as_sum(inner), fixed = NULL))
+  term <- if (!is.null(head)) random_term(right, head)
+  if (!is.null(term) && !has_bar(term$bar[-1L]) && !"/" %in% all.names(term$bar[[3L]])) {
+    return(list(bars = list(term$bar), diagonal = term$diagonal, combined = bar_as_sum(term$bar), fixed = NULL))
   }
   if (has_bar(right)) return(NULL)
-  list(right = right, bars = NULL, combined = right, fixed = right)
+  list(bars = NULL, combined = right, fixed = right)
 }
 
-# By lme4's functions, with `||`, `/` and bars inside products. What `||` means to an lme4 with structured covariances is for its
-# lFormula() to say.
+# What a term in parentheses, `us()` or `diag()` has in it: a bar, and whether its columns are independent. NULL for any other term.
+random_term <- function(term, head) {
+  plain <- identical(head, quote(`(`))
+  if (!plain && !is_unstructured(term, head) && !is_diagonal(term, head)) return(NULL)
+  bar <- term[[2L]]
+  if (is.call(bar) && identical(bar[[1L]], quote(`|`))) return(list(bar = bar, diagonal = !plain && identical(head, quote(diag))))
+  if (plain && is.call(bar) && identical(bar[[1L]], quote(`||`)) && !splits_double_bars()) return(list(bar = call("|", bar[[2L]], bar[[3L]]), diagonal = TRUE))
+}
+
+# lme4 2.x has `us()` and `diag()` for unstructured and for independent effects. (An lme4 without them looks for functions of these names.)
+is_unstructured <- function(term, head) identical(head, quote(us)) && length(term) == 2L && has_structures()
+
+is_diagonal <- function(term, head) {
+  plain <- identical(head, quote(diag)) && (length(term) == 2L || (length(term) == 3L && identical(term$hom, FALSE)))
+  plain && has_structures()
+}
+
+# By lme4's functions, with `/` and bars inside products.
 take_apart_by_lme4 <- function(right) {
-  if (!bars_are_plain(right) || ("||" %in% all.names(right) && has_structures())) return(NULL)
+  if (!bars_are_plain(right) || any(c("||", "us", "diag") %in% all.names(right))) return(NULL)
   bar <- bar_functions()
-  right <- bar$expandDoubleVerts(right)
-  list(right = right, bars = bar$findbars(right), combined = bar$subbars(right), fixed = bar$nobars(right))
+  bars <- bar$findbars(right)
+  list(bars = bars, diagonal = logical(length(bars)), combined = bar$subbars(right), fixed = bar$nobars(right))
 }
 
 # The functions that take a formula's bars apart moved from lme4 to reformulas, and newer versions of lme4 warn when theirs are
 # called: use reformulas' where lme4 has loaded it.
 bar_functions <- function() {
   from <- if (isNamespaceLoaded("reformulas")) "reformulas" else "lme4"
-  mget(c("expandDoubleVerts", "findbars", "nobars", "subbars"), envir = asNamespace(from))
+  mget(c("findbars", "nobars", "subbars"), envir = asNamespace(from))
+}
+
+# lme4 2.x takes `||` for diag() where this option says so.
+splits_double_bars <- function() {
+  !has_structures() || identical(getOption("lme4.doublevert.default", "split"), "split")
+}
+
+# `(1 + x || g)` is `((1 | g) + (0 + x | g))`, a term for each term of the left side, as lme4 writes them.
+without_double_bars <- function(term) {
+  if (!is.call(term)) return(term)
+  if (identical(term[[1L]], quote(`||`))) return(separate_bars(term) %||% term)
+  if (!is_operator(term[[1L]])) return(term)
+  term[-1L] <- lapply(as.list(term)[-1L], without_double_bars)
+  term
+}
+
+# NULL where there is nothing to separate.
+separate_bars <- function(bar) {
+  left <- stats::terms(eval(call("~", bar[[2L]])))
+  columns <- attr(left, "term.labels")
+  group <- deparse(bar[[3L]])
+  if (!length(columns) || length(group) != 1L) return(NULL)
+  terms <- c(if (attr(left, "intercept")) "1", paste0("0+", columns))
+  str2lang(paste0("(", paste0(terms, "|", group, collapse = ")+("), ")"))
 }
 
 # Do bars occur only as terms of the sum? `cs(1 + x | g)` and its like are lme4's structured covariances.
 bars_are_plain <- function(term) {
   if (!is.call(term)) return(TRUE)
   head <- term[[1L]]
-  if (is.name(head) && as.character(head) %in% c("+", "-", "(", "*", ":", "/", "^", "%in%")) {
-    return(all(vapply(as.list(term)[-1L], bars_are_plain, NA)))
-  }
+  if (is_operator(head)) return(all(vapply(as.list(term)[-1L], bars_are_plain, NA)))
   if (is_bar(head)) return(!has_bar(term[[2L]]) && !has_bar(term[[3L]]))
+  if (is_unstructured(term, head) || is_diagonal(term, head)) return(bars_are_plain(term[[2L]]))
   !has_bar(term)
 }
+
+# Is a term of the sum one of lme4's covariance structures that the engine doesn't have? The whole model is lme4's then.
+has_other_structure <- function(formula) {
+  inherits(formula, "formula") && has_structures() && any(c("cs", "ar1", "diag") %in% all.names(formula)) &&
+    is_other_structure(formula[[length(formula)]])
+}
+
+is_other_structure <- function(term) {
+  if (!is.call(term)) return(FALSE)
+  head <- term[[1L]]
+  if (is_operator(head)) return(any(vapply(as.list(term)[-1L], is_other_structure, NA)))
+  structured <- identical(head, quote(cs)) || identical(head, quote(ar1)) || (identical(head, quote(diag)) && !is_diagonal(term, head))
+  structured && length(term) > 1L && is.call(term[[2L]]) && is_bar(term[[2L]][[1L]])
+}
+
+is_operator <- function(head) is.name(head) && as.character(head) %in% c("+", "-", "(", "*", ":", "/", "^", "%in%")
 
 is_bar <- function(head) identical(head, quote(`|`)) || identical(head, quote(`||`))
 

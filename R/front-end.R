@@ -25,7 +25,7 @@ fast_parts <- function(formula, data, call, caller, control, contrasts) {
   response <- response_of(frame, n)
   checks_scale <- !identical(control$checkControl$check.scaleX, "ignore")
   x <- plain_matrix(formula$fixed, frame, contrasts, if (checks_scale) character())
-  terms <- random_terms(formula$bars, frame, x)
+  terms <- random_terms(formula$bars, frame, x, formula$diagonal)
   if (is.null(response) || is.null(terms) || !passes_checks(terms, n, control$checkControl)) return(NULL)
   x <- x %||% absorbed_columns(formula$fixed, frame, contrasts) %||% stats::model.matrix(formula$fixed, frame, contrasts)
   if (!is.finite(sum(if (is_absorbed(x)) x$dense else x))) return(NULL)
@@ -59,21 +59,27 @@ parts_of_lformula <- function(call, caller, control) {
   frame <- lmod$fr
   terms <- lmod$reTrms
   if (is.null(stats::model.response(frame)) || !is.null(attr(lmod$X, "scaled:scale"))) return(NULL)
-  if (!is_plain(lmod$formula, terms) || any(vapply(terms$flist, anyNA, NA))) return(NULL)
+  diagonal <- independent_terms(lmod$formula, terms)
+  if (is.null(diagonal) || any(vapply(terms$flist, anyNA, NA))) return(NULL)
   refuse_int64(frame, lmod$formula)
   z <- term_columns(terms$Zt, terms$flist, lengths(terms$cnms), terms$Gp)
   if (!all(is.finite(lmod$X))) stop("NA/NaN/Inf in 'X' (fixed-effects model matrix)", call. = FALSE)
   if (!all(is.finite(unlist(z)))) stop("NA/NaN/Inf in 'Z' (random-effects model matrix)", call. = FALSE)
   c(
-    list(frame = frame, formula = lmod$formula, x = lmod$X, flist = terms$flist, cnms = terms$cnms, z = z),
+    list(frame = frame, formula = lmod$formula, x = lmod$X),
+    split_diagonal(list(flist = terms$flist, cnms = terms$cnms, z = z), diagonal),
     response_of(frame, nrow(frame)) %||% checked_response(frame)
   )
 }
 
-# Has every term an unstructured covariance?
-is_plain <- function(formula, terms) {
+# Which terms of lme4's have independent columns; NULL where one has a covariance that is neither that nor unstructured.
+independent_terms <- function(formula, terms) {
   columns <- lengths(terms$cnms)
-  bars_are_plain(formula[[length(formula)]]) && length(terms$theta) == sum(columns * (columns + 1L) / 2L)
+  if (!bars_are_plain(formula[[length(formula)]])) return(NULL)
+  diagonal <- if (is.null(terms$reCovs)) NULL else diagonal_terms(structure(list(), reCovs = terms$reCovs), NULL)
+  if (anyNA(diagonal)) return(NULL)
+  diagonal <- diagonal %||% logical(length(columns))
+  if (length(terms$theta) == sum(ifelse(diagonal, columns, columns * (columns + 1L) / 2L))) diagonal
 }
 
 # Per term its columns, read back from lme4's Zt; NULL for a column of ones.

@@ -18,6 +18,10 @@ has_structures <- function() {
 # `fit` is what find_optimum() returns, `parts` the model's parts, `call` the user's call. For a refit the parts may have Gp and dims.
 new_lmermod <- function(fit, parts, call) {
   classes <- lme4_classes()
+  if (!is.null(parts$structure)) {
+    fit$u <- fit$u[effect_order(parts)]
+    parts <- merge_diagonal(parts)
+  }
   resp <- new_resp(fit, parts, classes)
   object <- classes$object
   attributes(object) <- list(
@@ -28,7 +32,24 @@ new_lmermod <- function(fit, parts, call) {
     devcomp = list(cmp = criterion_parts(fit, parts), dims = parts$dims %||% dimensions(fit, parts)),
     pp = new_pp(fit, parts, resp, classes), optinfo = fit$optinfo, class = attr(object, "class")
   )
+  if (!is.null(classes$covariances)) {
+    attr(object, "upper") <- rep.int(Inf, length(fit$theta))
+    attr(object, "reCovs") <- term_structures(fit$theta, lengths(parts$cnms, use.names = FALSE), parts$structure$diagonal, classes$covariances)
+  }
   object
+}
+
+# lme4 2.x's objects for the covariance of each term. (They are made of their attributes, for new() takes a tenth of a small fit's time.)
+term_structures <- function(theta, columns, diagonal, prototypes) {
+  diagonal <- diagonal %||% logical(length(columns))
+  number <- as.integer(ifelse(diagonal, columns, columns * (columns + 1L) / 2L))
+  last <- cumsum(number)
+  lapply(seq_along(columns), function(term) {
+    covariance <- if (diagonal[term]) prototypes$diagonal else prototypes$unstructured
+    attr(covariance, "nc") <- as.integer(columns[term])
+    attr(covariance, "par") <- theta[last[term] - number[term] + seq_len(number[term])]
+    covariance
+  })
 }
 
 # Where each term's random effects begin, from 0, and where the last one's end.
@@ -51,11 +72,18 @@ lme4_classes <- function() {
       resp_ptr = methods::new("externalptr"),
       pp_fields = `environment<-`(pp_fields, namespace), pp_source = `environment<-`(pp_source, namespace),
       resp_fields = `environment<-`(resp_fields, namespace), resp_source = `environment<-`(resp_source, namespace),
-      functions = lapply(pp_functions, `environment<-`, namespace),
+      functions = lapply(pp_functions, `environment<-`, namespace), covariances = covariance_prototypes(namespace),
       has_npar = "npar" %in% all.names(body(get("mkMerMod", envir = namespace)))
     )
   }
   cache$classes
+}
+
+# NULL where lme4 knows no structures.
+covariance_prototypes <- function(namespace) {
+  if (!methods::isClass("Covariance.us", where = namespace)) return(NULL)
+  new <- function(name) methods::new(methods::getClass(name, where = namespace))
+  list(unstructured = new("Covariance.us"), diagonal = new("Covariance.diag"))
 }
 
 dimensions <- function(fit, parts) {
@@ -99,6 +127,7 @@ new_pp <- function(fit, parts, resp, classes) {
     classes$pp_fields, classes$pp, classes$functions, attr(resp, ".xData"), parts$flist, parts$z, fit$theta, fit$beta, fit$u,
     fit$unsc, fit$rx, fit$ldL2, fit$ldRX2, cache
   )
+  if (!is.null(parts$structure)) assign("diagonal", parts$structure$diagonal, envir = get(".fastlmer", envir = env))
   if (is_absorbed(parts$x)) absorb(env, parts$x) else env$X <- parts$x
   object <- with_environment(classes$pp_shell, env)
   if (classes$pp_is_known) object else eager_pp(get(".fastlmer", envir = env))
@@ -263,24 +292,27 @@ pp_functions <- list(
   relative_factor = function() {
     groups <- flist[attr(flist, "assign")]
     columns <- vapply(z, function(z) if (is.null(z)) 1L else ncol(z), 1L)
+    independent <- get0("diagonal", envir = environment(relative_factor), inherits = FALSE)
+    if (is.null(independent)) independent <- logical(length(columns))
     numbers <- vapply(groups, nlevels, 1L)
     first <- cumsum(c(0L, numbers * columns))
-    first_theta <- cumsum(c(0L, columns * (columns + 1L) / 2L))
+    first_theta <- cumsum(c(0L, ifelse(independent, columns, columns * (columns + 1L) / 2L)))
     pieces <- lapply(seq_along(z), function(term) {
       k <- columns[term]
       position <- matrix(0L, k, k)
-      position[lower.tri(position, diag = TRUE)] <- seq_len(k * (k + 1L) / 2L)
-      upper <- upper.tri(position, diag = TRUE)
+      kept <- if (independent[term]) diag(k) == 1 else lower.tri(position, diag = TRUE)
+      position[kept] <- seq_len(sum(kept))
+      upper <- t(kept)
       list(
         i = as.integer(outer((row(position) - 1L)[upper], first[term] + (seq_len(numbers[term]) - 1L) * k, `+`)),
-        lind = rep.int(first_theta[term] + t(position)[upper], numbers[term]), size = rep.int(seq_len(k), numbers[term])
+        lind = rep.int(first_theta[term] + t(position)[upper], numbers[term]), size = rep.int(colSums(upper), numbers[term])
       )
     })
     lind <- as.integer(unlist(lapply(pieces, function(piece) piece$lind)))
     size <- sum(numbers * columns)
     list(Lind = lind, Lambdat = methods::new("dgCMatrix",
       i = unlist(lapply(pieces, function(piece) piece$i)),
-      p = c(0L, cumsum(unlist(lapply(pieces, function(piece) piece$size)))), x = pp$theta[lind], Dim = c(size, size)
+      p = as.integer(c(0L, cumsum(unlist(lapply(pieces, function(piece) piece$size))))), x = pp$theta[lind], Dim = c(size, size)
     ))
   }
 )

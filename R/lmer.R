@@ -55,7 +55,7 @@ lmer <- function(formula, data = NULL, REML = TRUE, control = lmerControl(), sta
     na.action <- if (!missing(na.action)) na.action
     return(lmer_of_stream(formula, data, call, REML, control, named, start, verbose, na.action, contrasts, devFunOnly))
   }
-  if (devFunOnly) return(lmer_of_lme4(call, caller))
+  if (devFunOnly || has_other_structure(formula)) return(lmer_of_lme4(call, caller))
 
   parts <- model_parts(formula, data, call, caller, control, contrasts)
   if (is.null(parts)) return(lmer_of_lme4(call, caller))

@@ -2,9 +2,10 @@
 #   flist   the grouping factors, with the attribute `assign` (which factor each term has)
 #   cnms    per term the names of its columns
 #   z       per term its columns, n x k, or NULL for a single column of ones
+#   structure   where terms have independent columns, see split_diagonal()
 # NULL when lme4's own mkReTrms() is to look at them. `x` is the matrix of the fixed effects, if it is plain_matrix()'s: terms
 # with the same columns share it.
-random_terms <- function(bars, frame, x = NULL) {
+random_terms <- function(bars, frame, x = NULL, diagonal = logical(length(bars))) {
   groups <- lapply(bars, function(bar) grouping_factor(bar[[3L]], frame))
   if (any(lengths(groups) == 0L)) return(NULL)
   columns <- lapply(bars, function(bar) effect_columns(bar, frame, x))
@@ -15,10 +16,11 @@ random_terms <- function(bars, frame, x = NULL) {
     order <- rev(order(levels))
     groups <- groups[order]
     columns <- columns[order]
+    diagonal <- diagonal[order]
   }
   flist <- groups[!duplicated(names(groups))]
   attr(flist, "assign") <- match(names(groups), names(flist))
-  list(flist = flist, cnms = lapply(columns, `[[`, "names"), z = unname(lapply(columns, `[[`, "z")))
+  split_diagonal(list(flist = flist, cnms = lapply(columns, `[[`, "names"), z = unname(lapply(columns, `[[`, "z"))), diagonal)
 }
 
 group_name <- function(expression) if (is.name(expression)) as.character(expression) else deparse1(expression)

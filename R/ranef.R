@@ -25,6 +25,7 @@ conditional_modes <- function(record, u) {
   asgn <- record$asgn
   columns <- lengths(record$cnms)
   numbers <- record$nlev[asgn] * columns
+  u <- in_engine_order(u, record)
   u <- Map(function(last, number) u[last - number + seq_len(number)], cumsum(numbers), numbers)
   factors <- relative_factors(record$theta, columns)
   modes <- Map(function(u, factor, names) {
@@ -58,14 +59,21 @@ relative_factors <- function(theta, columns) {
 # has several terms.
 conditional_variances <- function(record) {
   variances <- unscaled_variances(record)
-  columns <- lengths(record$cnms)
+  asgn <- record$asgn
+  cnms <- record$cnms
+  if (!is.null(record$structure)) {
+    merged <- merge_diagonal(record[c("flist", "cnms", "z", "structure")])
+    asgn <- attr(merged$flist, "assign")
+    cnms <- merged$cnms
+  }
+  columns <- lengths(cnms)
   lapply(seq_along(record$flist), function(i) {
-    terms <- which(record$asgn == i)
+    terms <- which(asgn == i)
     variance <- variances[[i]] * record$sigma^2
     if (length(terms) == 1L) return(variance)
     last <- cumsum(columns[terms])
     pieces <- Map(function(last, k) variance[last - k + seq_len(k), last - k + seq_len(k), , drop = FALSE], last, columns[terms])
-    stats::setNames(pieces, as.character(unname(record$cnms[terms])))
+    stats::setNames(pieces, as.character(unname(cnms[terms])))
   })
 }
 

@@ -121,7 +121,7 @@ parts_of_record <- function(record, frame, object) {
   dims <- object@devcomp$dims
   list(
     Gp = object@Gp, dims = if (identical(dims[["REML"]] > 0L, record$reml)) dims,
-    x = record$x, flist = record$flist, cnms = record$cnms, z = record$z, y = record$y, weights = record$weights,
+    x = record$x, flist = record$flist, cnms = record$cnms, z = record$z, structure = record$structure, y = record$y, weights = record$weights,
     offset = record$offset, frame = frame
   )
 }

@@ -63,11 +63,11 @@ simulation_recipe <- function(record, object, keep) {
   mean <- if (keep) object@resp$mu - object@resp$offset else columns_times(record$x, record$beta)
   list(
     mean = as.numeric(mean), sigma = record$sigma, theta = if (!keep) record$theta, n = nrow(record$x),
-    effects = if (keep) 0L else sum(record$nlev[record$asgn] * lengths(record$cnms))
+    effects = if (keep) 0L else sum(record$nlev[record$asgn] * lengths(record$cnms)), record = record[c("flist", "cnms", "structure")]
   )
 }
 
-draw_effects <- function(recipe, count) if (recipe$effects) normal_matrix(recipe$effects, count)
+draw_effects <- function(recipe, count) if (recipe$effects) in_engine_order(normal_matrix(recipe$effects, count), recipe$record)
 
 draw_residuals <- function(recipe, count) normal_matrix(recipe$n, count)
 

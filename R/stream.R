@@ -62,7 +62,7 @@ parts_of_products <- function(products, formula, control, contrasts) {
   split <- split_formula(formula)
   if (is.null(split)) stop("for data in chunks the formula needs a response and random-effects terms such as (1 | g)", call. = FALSE)
   bars <- check_part(split, products)
-  effects <- stream_effects(split$bars, bars, products)
+  effects <- stream_effects(split, bars, products)
   check_groups(effects, recipe$n, control$checkControl)
   pointer <- engine_products_load(products$saved)
   columns <- design_columns(products$saved$columns, stats::terms(split$fixed), recipe$kinds, contrasts)
@@ -70,7 +70,7 @@ parts_of_products <- function(products, formula, control, contrasts) {
   stream <- list(saved = products$saved, columns = columns$c, terms = effects$terms, levels = effects$order)
   c(
     list(frame = stream_frame(products, split), formula = split$formula, x = columns$x, n = recipe$n),
-    effects[c("flist", "cnms", "z")], list(y = numeric(), stream = stream), stream_model(stream, pointer)
+    effects[c("flist", "cnms", "z", "structure")], list(y = numeric(), stream = stream), stream_model(stream, pointer)
   )
 }
 
@@ -85,9 +85,9 @@ check_part <- function(split, products) {
   if (!identical(split$formula[[2L]], parts$formula[[2L]])) stop("the cross-products have another response", call. = FALSE)
   labels <- attr(stats::terms(split$fixed), "term.labels")
   absent <- setdiff(labels, attr(stats::terms(parts$fixed), "term.labels"))
-  text <- function(bars) vapply(bars, deparse1, "")
-  bars <- match(text(split$bars), text(parts$bars))
-  if (anyNA(bars)) absent <- c(absent, paste0("(", text(split$bars)[is.na(bars)], ")"))
+  text <- function(parts) paste0(ifelse(parts$diagonal, "diag(", "("), vapply(parts$bars, deparse1, ""), ")")
+  bars <- match(text(split), text(parts))
+  absent <- c(absent, text(split)[is.na(bars)])
   if (length(absent)) stop("the cross-products don't have the term ", paste(absent, collapse = ", "), call. = FALSE)
   offsets <- function(terms) vapply(as.list(attr(terms, "variables"))[-1L][attr(terms, "offset")], deparse1, "")
   if (!identical(offsets(stats::terms(split$fixed)), offsets(stats::terms(parts$fixed)))) {
@@ -97,31 +97,28 @@ check_part <- function(split, products) {
 }
 
 # Grouping factors with their levels and terms with their columns' names, in lme4's order; `terms` and `order` are what the engine needs
-# to put its own in this order.
-stream_effects <- function(bars, places, products) {
+# to put its own in this order. `bars` says which of the products' bars those of the formula are.
+stream_effects <- function(split, bars, products) {
   recipe <- products$recipe
-  for (bar in bars) refuse_unused(bar, recipe$kinds)
-  expressions <- lapply(bars, `[[`, 3L)
+  for (bar in split$bars) refuse_unused(bar, recipe$kinds)
+  expressions <- lapply(split$bars, `[[`, 3L)
   names <- vapply(expressions, group_name, "")
   sorted <- lapply(stats::setNames(recipe$groups, recipe$groups), function(group) {
     at <- match(group, names)
     saved <- products$saved$factors[[match(group, recipe$groups)]]$levels
     if (is.na(at)) list(order = seq_along(saved)) else group_levels(saved, interaction_parts(expressions[[at]]), recipe$types)
   })
-  cnms <- recipe$cnms[places]
   numbers <- lengths(lapply(sorted[names], `[[`, "order"), use.names = FALSE)
-  if (any(diff(numbers) > 0L)) {
-    order <- rev(order(numbers))
-    places <- places[order]
-    cnms <- cnms[order]
-    names <- names[order]
-  }
+  order <- if (any(diff(numbers) > 0L)) rev(order(numbers)) else seq_along(names)
+  names <- names[order]
+  places <- lapply(bars[order], function(bar) which(recipe$block == bar))
+  cnms <- lapply(places, function(place) unlist(recipe$cnms[place], use.names = FALSE))
+  names(cnms) <- names
   flist <- lapply(sorted[unique(names)], function(group) factor(character(), levels = group$labels))
   attr(flist, "assign") <- match(names, names(flist))
-  list(
-    flist = flist, cnms = cnms, z = lapply(unname(cnms), function(names) if (!identical(names, "(Intercept)")) matrix(0, 0L, length(names))),
-    terms = places, order = unname(lapply(sorted, `[[`, "order"))
-  )
+  z <- lapply(unname(cnms), function(names) if (!identical(names, "(Intercept)")) matrix(0, 0L, length(names)))
+  effects <- split_diagonal(list(flist = flist, cnms = cnms, z = z), split$diagonal[order])
+  c(effects, list(terms = unlist(places), order = unname(lapply(sorted, `[[`, "order"))))
 }
 
 # lme4 drops levels that don't occur; here the effects' columns were made before that could be known.
@@ -141,6 +138,8 @@ check_groups <- function(effects, n, control) {
   # which counts the levels in use
   in_use <- lapply(effects$flist, function(group) factor(levels(group), levels(group)))
   lme4_internal("checkNlevels")(in_use, n = n, control)
+  # of independent effects lme4 looks at the levels only
+  if (!is.null(effects$structure)) return(invisible())
   sizes <- level_numbers(effects$flist)[attr(effects$flist, "assign")] * lengths(effects$cnms)
   shapes <- lapply(sizes, function(size) Matrix::sparseMatrix(i = integer(), j = integer(), dims = c(size, n)))
   names(shapes) <- vapply(seq_along(sizes), function(i) {

@@ -18,11 +18,14 @@ refuse_without_rows <- function(object, what) {
 
 # The fit of the same cross-products by another criterion.
 refit_stream <- function(object, REML) {
-  stream <- engine_mark(object)$cache$stream
-  parts <- list(
+  mark <- engine_mark(object)
+  stream <- mark$cache$stream
+  terms <- list(flist = object@flist, cnms = object@cnms, z = mark$z)
+  if (!is.null(mark$diagonal)) terms <- split_diagonal(terms, mark$diagonal)
+  parts <- c(terms, list(
     frame = object@frame, formula = attr(object@frame, "formula"), x = get("X", envir = attr(object@pp, ".xData")), n = stats::nobs(object),
-    flist = object@flist, cnms = object@cnms, z = engine_mark(object)$z, y = numeric(), stream = stream
-  )
+    y = numeric(), stream = stream
+  ))
   call <- object@call
   call$REML <- REML
   fit_stream(c(parts, stream_model(stream)), REML, default_control(), FALSE, list(theta = object@theta), 0L, call)
