@@ -4,7 +4,7 @@
 //! reads `Error in engine_fit(design, x, codes, ...)`. So nothing is raised here: [`answer`] returns either the value or an R
 //! condition, and the generated wrapper in R/extendr-wrappers.R passes what it gets through `engine_value()` (R/engine-value.R), which
 //! signals a condition from R. The user reads `Error: text`; code can catch the class `fastlmer_error`.
-use engine::error::FitError;
+use engine::FitError;
 use extendr_api::prelude::*;
 use std::any::Any;
 use std::cell::Cell;

@@ -21,16 +21,10 @@ mod products;
 mod resampling;
 
 use condition::{answer, fitted, Answer, Failure};
-use engine::absorbed::fixed_factor;
-use engine::batch::{refit, BatchOptions};
-use engine::curvature::{is_curved, largest_element, least_diagonal};
-use engine::design::Design;
-use engine::evaluation::Factor;
-use engine::fit::{conditional_variances, criterion, fit, fit_response, Fit, Options};
-use engine::levels::number_levels;
-use engine::parallel::Workers;
-use engine::response::Response;
-use engine::terms::Structure;
+use engine::{
+    conditional_variances, criterion, fit, fit_response, fixed_factor, is_curved, largest_element, least_diagonal, number_levels, refit,
+    BatchOptions, Design, Factor, Fit, Options, Response, Structure, Workers,
+};
 use extendr_api::prelude::*;
 use model::{flag, integer, model_of, number, real, thread_count, threads_of, Columns, Model};
 use resampling::{batch_list, with_responses};

@@ -1,9 +1,6 @@
 //! R's vectors seen as the engine's model: borrowed, not copied.
 use crate::condition::{fitted, Answer};
-use engine::absorbed::Absorbed;
-use engine::design::Design;
-use engine::parallel::Workers;
-use engine::terms::{Rows, Term};
+use engine::{Absorbed, Design, Rows, Term, Workers};
 use extendr_api::prelude::*;
 
 /// The R objects that hold a model's columns, kept alive while the engine reads them.

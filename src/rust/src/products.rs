@@ -2,10 +2,7 @@
 use crate::condition::{answer, fitted, Answer};
 use crate::model::{element, integer, number, real, Model};
 use crate::ResponseState;
-use engine::accumulate::{CrossProducts, FactorProducts, Names, PairProducts, TermShape};
-use engine::chunk::Chunk;
-use engine::stream;
-use engine::terms::Structure;
+use engine::{stream, Chunk, CrossProducts, FactorProducts, Names, PairProducts, Structure, TermShape};
 use extendr_api::prelude::*;
 use std::cell::RefCell;
 

@@ -1,10 +1,7 @@
 //! Batches of responses on their way to the engine, and their refits on the way back.
 use crate::condition::Answer;
 use crate::model::{element, number, real, Model};
-use engine::batch::{Replicate, Responses};
-use engine::design::Design;
-use engine::simulate::Simulator;
-use engine::terms::Rows;
+use engine::{Design, Replicate, Responses, Rows, Simulator};
 use extendr_api::prelude::*;
 
 /// Reads `list(y)`, `list(mean, sigma, theta, u, e)` or `list(mean, sigma, theta, rng)` and hands it to `body`.

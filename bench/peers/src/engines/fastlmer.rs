@@ -1,9 +1,6 @@
 //! fastlmer's engine.
 
-use engine::design::Design;
-use engine::fit::{fit, Options};
-use engine::parallel::Workers;
-use engine::terms::{Rows, Term};
+use engine::{fit, Design, Options, Rows, Term, Workers};
 
 use super::{Reached, Ready};
 use crate::model::Model;

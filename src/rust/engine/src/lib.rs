@@ -1,33 +1,48 @@
 //! Linear mixed models by maximum likelihood or REML: exact, and fast enough to resample.
 //!
-//! A model is given as [`terms::Rows`]; [`design::Design`] reduces it to cross-products in one pass,
-//! [`response::Response`] does so for a response, [`evaluation`] solves at one theta, [`derivatives`]
-//! differentiates, and [`fit`] finds the optimum and says how it knows.
+//! A model is given as [`Rows`]; [`Design`] reduces it to cross-products in one pass, [`Response`] does so for a
+//! response, and [`fit`] finds the optimum and says how it knows.
+//!
+//! The folders are layers: each uses those below it only, as `tests/layers.rs` sees to.
+//!
+//! | layer | what it holds |
+//! |---|---|
+//! | `tasks` | what a user asks for: fit, refits, simulation, covariances |
+//! | `optimise` | the criterion of the free elements of Lambda, and the search for its minimum |
+//! | `curvature` | derivatives, from a factorisation |
+//! | `factor` | the penalised least-squares problem at one theta |
+//! | `plan` | what is chosen once per design |
+//! | `products` | the data as cross-products |
+//! | `model` | rows, terms, groups, theta and Lambda |
+//! | `linalg` | dense and sparse kernels |
 
-pub mod absorbed;
-pub mod accumulate;
-pub mod batch;
-pub mod blocked;
-pub mod chunk;
-pub mod curvature;
-pub mod derivatives;
-pub mod design;
-pub mod error;
-pub mod evaluation;
-pub mod fallback;
-pub mod fit;
-pub mod full_inverse;
-pub mod levels;
-pub mod memory;
-pub mod objective;
-pub mod one_factor;
-pub mod parallel;
-pub mod response;
-pub mod rest;
-pub mod scoring;
-pub mod search;
-pub mod simulate;
-pub mod small;
-pub mod stream;
-pub mod terms;
-pub mod trust_region;
+mod curvature;
+mod error;
+mod factor;
+mod linalg;
+mod model;
+mod optimise;
+mod parallel;
+mod plan;
+mod products;
+mod tasks;
+
+pub use error::FitError;
+pub use factor::blocks::Factor;
+pub use model::absorbed::Absorbed;
+pub use model::levels::number_levels;
+pub use model::terms::{Group, Rows, Structure, Term};
+pub use optimise::certificate::{is_curved, largest_element, least_diagonal};
+pub use parallel::Workers;
+pub use products::accumulate::{CrossProducts, FactorProducts, Names, PairProducts, TermShape};
+pub use products::chunk::Chunk;
+pub use products::design::Design;
+pub use products::response::Response;
+pub use products::stream;
+pub use tasks::batch::{refit, BatchOptions, Replicate, Responses};
+pub use tasks::fit::{conditional_variances, criterion, derivatives, fit, fit_response, Fit, Options};
+pub use tasks::fixed_covariance::fixed_factor;
+pub use tasks::simulate::Simulator;
+
+#[doc(hidden)] // for the dense reference that the tests compute
+pub use linalg::small;

@@ -3,13 +3,10 @@
 mod common;
 
 use common::{simulate, Model};
-use engine::absorbed::{fixed_factor, Absorbed};
-use engine::batch::{refit, BatchOptions, Responses};
-use engine::design::Design;
-use engine::fit::{conditional_variances, derivatives, fit, Fit, Options};
-use engine::parallel::Workers;
-use engine::response::Response;
-use engine::terms::Rows;
+use engine::{
+    conditional_variances, derivatives, fit, fixed_factor, refit, Absorbed, BatchOptions, Design, Fit, Options, Response, Responses, Rows,
+    Workers,
+};
 
 /// A model whose last factor is one of the fixed effects: as dummy columns after the intercept and the first `before` covariates
 /// (without an intercept before them), and absorbed.

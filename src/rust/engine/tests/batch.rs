@@ -3,11 +3,7 @@
 mod common;
 
 use common::{designs, Uniform};
-use engine::batch::{refit, BatchOptions, Responses};
-use engine::design::Design;
-use engine::error::FitError;
-use engine::fit::{fit, Options};
-use engine::simulate::Simulator;
+use engine::{fit, refit, BatchOptions, Design, FitError, Options, Responses, Simulator};
 
 fn options(start: &[f64], threads: usize) -> BatchOptions<'_> {
     BatchOptions { reml: true, start: Some(start), max_evaluations: 300, effects: true, threads, interrupted: &|_| false }

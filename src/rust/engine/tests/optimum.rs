@@ -3,13 +3,7 @@
 mod common;
 
 use common::{designs, simulate, Uniform};
-use engine::design::Design;
-use engine::error::FitError;
-use engine::evaluation::Factor;
-use engine::fit::{criterion, fit, Options};
-use engine::parallel::Workers;
-use engine::response::Response;
-use engine::terms::{Rows, Term};
+use engine::{criterion, fit, Design, Factor, FitError, Options, Response, Rows, Term, Workers};
 
 /// Davies and Goldsmith (1972), table 6.3: yield of dyestuff in grams, six batches of five preparations.
 const DYESTUFF: [f64; 30] = [
@@ -27,7 +21,16 @@ fn batches() -> Vec<i32> {
 }
 
 fn one_way<'a>(ones: &'a [f64], codes: &'a [i32]) -> Rows<'a> {
-    Rows { n: 30, x: ones, p: 1, codes: vec![codes], levels: vec![6], terms: vec![Term { factor: 0, z: None, k: 1 }], weights: None, absorbed: None }
+    Rows {
+        n: 30,
+        x: ones,
+        p: 1,
+        codes: vec![codes],
+        levels: vec![6],
+        terms: vec![Term { factor: 0, z: None, k: 1 }],
+        weights: None,
+        absorbed: None,
+    }
 }
 
 #[test]

@@ -4,12 +4,7 @@
 mod common;
 
 use common::{designs, some_theta, Model};
-use engine::design::Design;
-use engine::evaluation::Factor;
-use engine::fit::{conditional_variances, criterion, derivatives};
-use engine::parallel::Workers;
-use engine::response::Response;
-use engine::terms::Rows;
+use engine::{conditional_variances, criterion, derivatives, Design, Factor, Response, Rows, Workers};
 
 #[test]
 fn criterion_equals_the_dense_reference() {
@@ -111,8 +106,8 @@ fn average_information_has_the_size_of_the_hessian() {
         let mut design = Design::new(&rows).unwrap();
         design.coupling = None;
         let response = Response::new(&design, &rows, &model.y, Workers::none()).unwrap();
-        let options = engine::fit::Options::default();
-        let fit = engine::fit::fit(&design, &rows, &model.y, &options).unwrap();
+        let options = engine::Options::default();
+        let fit = engine::fit(&design, &rows, &model.y, &options).unwrap();
         assert!(fit.converged, "{name}: {}", fit.message);
         let n = fit.theta.len();
         for i in 0..n {

@@ -3,12 +3,8 @@
 mod common;
 
 use common::{designs, some_theta, Model, Uniform};
-use engine::accumulate::{CrossProducts, TermShape};
-use engine::chunk::Chunk;
-use engine::design::Design;
-use engine::fit::{fit, fit_response, Fit, Options};
-use engine::response::Response;
 use engine::stream::{self, finish};
+use engine::{fit, fit_response, Chunk, CrossProducts, Design, Fit, Options, Response, TermShape};
 
 fn shapes(model: &Model) -> Vec<TermShape> {
     let shape = |(factor, z): &(usize, Vec<f64>)| {

@@ -3,9 +3,7 @@
 mod common;
 
 use common::{simulate, Model};
-use engine::design::Design;
-use engine::fit::{conditional_variances, fit, Fit, Options};
-use engine::parallel::Workers;
+use engine::{conditional_variances, fit, Design, Fit, Options, Workers};
 
 fn fitted(model: &Model, threads: usize, reml: bool) -> (Fit, Vec<Vec<f64>>) {
     let workers = Workers::new(threads);

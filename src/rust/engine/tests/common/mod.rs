@@ -3,7 +3,7 @@
 #![allow(dead_code)] // each test file uses its part
 
 use engine::small::{cholesky, inverse_from_cholesky, log_diagonal};
-use engine::terms::{Rows, Term};
+use engine::{Rows, Term};
 
 /// Owned data of a model.
 pub struct Model {

@@ -1,11 +1,11 @@
 //! The search for the optimum: starts, descents, and the first-order condition in the covariance.
 
-use crate::fallback::below;
-use crate::objective::{free_elements, lambda_of, Profile};
-use crate::scoring::{natural_size, scoring_step};
-use crate::small::{semidefinite_cholesky, symmetric_eigen};
-use crate::terms::{set_term_block, term_block, term_covariance, Lambda, Structure};
-use crate::trust_region::{minimise, Objective, Outcome, Point};
+use crate::linalg::small::{semidefinite_cholesky, symmetric_eigen};
+use crate::model::terms::{set_term_block, term_block, term_covariance, Lambda, Structure};
+use crate::optimise::fallback::below;
+use crate::optimise::objective::{free_elements, lambda_of, Profile};
+use crate::optimise::scoring::{natural_size, scoring_step};
+use crate::optimise::trust_region::{minimise, Objective, Outcome, Point};
 
 /// A diagonal below this share of its natural size is tried at exactly zero.
 const NEAR_ZERO: f64 = 1e-2;

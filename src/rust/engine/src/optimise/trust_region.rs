@@ -5,7 +5,7 @@
 //! subproblem is solved by the eigenvalues of the scaled Hessian, so that a step can leave a saddle point
 //! along its direction of negative curvature.
 
-use crate::small::{dot, symmetric_eigen};
+use crate::linalg::small::{dot, symmetric_eigen};
 
 /// The objective with its derivatives at a point.
 #[derive(Clone, Debug)]

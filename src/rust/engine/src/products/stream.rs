@@ -1,13 +1,13 @@
 //! From the cross-products of a stream to a design and a response: what [`Design::new`] and [`Response::new`] make of rows
-//! that are there, made of the sums that [`crate::accumulate`] has kept.
+//! that are there, made of the sums that [`crate::products::accumulate`] has kept.
 
-use crate::accumulate::{square_root, CrossProducts, FactorProducts, PairProducts};
-use crate::design::{ColumnTransform, Design, Neighbour, RestPair};
 use crate::error::FitError;
-use crate::response::Response;
-use crate::rest::{Adjacency, RestLayout};
-use crate::small::{axpy, dot};
-use crate::terms::{ColumnBasis, Group, Structure};
+use crate::linalg::small::{axpy, dot};
+use crate::model::terms::{ColumnBasis, Group, Structure};
+use crate::plan::schur::{Adjacency, RestLayout};
+use crate::products::accumulate::{square_root, CrossProducts, FactorProducts, PairProducts};
+use crate::products::design::{ColumnTransform, Design, Neighbour, RestPair};
+use crate::products::response::Response;
 
 /// The model that is to be made of the cross-products.
 pub struct Model<'a> {
@@ -228,7 +228,7 @@ impl Fixed {
             (0..d).for_each(|i| raw[i] = half[i * p + j]);
             self.combine(&raw, &mut out[j * p..(j + 1) * p]);
         }
-        crate::small::symmetrise(&mut out, p);
+        crate::linalg::small::symmetrise(&mut out, p);
         out
     }
 

@@ -2,15 +2,15 @@
 
 use std::cell::Cell;
 
-use crate::derivatives::{average_information, inverse_diagonal_blocks, Curvature, Derivatives, Frame};
-use crate::design::Design;
-use crate::evaluation::{criterion_value, degrees_of_freedom, scale_effects, Factor, Solution};
-use crate::full_inverse::{Coupling, FullCurvature, FullFactor, Workspace};
-use crate::one_factor::{Classes, Evaluation, Moments};
+use crate::curvature::derivatives::{average_information, inverse_diagonal_blocks, Curvature, Derivatives, Frame};
+use crate::factor::blocks::{criterion_value, degrees_of_freedom, scale_effects, Factor, Solution};
+use crate::factor::by_class::{Classes, Evaluation, Moments};
+use crate::factor::dense::{Coupling, FullCurvature, FullFactor, Workspace};
+use crate::model::terms::{term_covariance, Lambda, Structure};
+use crate::optimise::trust_region::{Objective, Point};
 use crate::parallel::Workers;
-use crate::response::Response;
-use crate::terms::{term_covariance, Lambda, Structure};
-use crate::trust_region::{Objective, Point};
+use crate::products::design::Design;
+use crate::products::response::Response;
 
 /// Least absolute value of a diagonal of Lambda (in the engine's column scale) while optimising: derivatives in
 /// the covariance are obtained through Lambda^-1, and what this adds to the criterion is below its rounding.
@@ -81,7 +81,7 @@ enum Solver<'a> {
     },
 }
 
-/// The factorisation at a theta by [`crate::full_inverse`].
+/// The factorisation at a theta by [`crate::factor::dense`].
 #[derive(Clone)]
 struct Full {
     x: Vec<f64>,
@@ -422,7 +422,7 @@ impl Objective for Profile<'_> {
 
     fn step_scale(&self, x: &[f64]) -> Vec<f64> {
         let entries = &self.design.structure.entries;
-        let row_norm = |e: &crate::terms::ThetaEntry| -> f64 {
+        let row_norm = |e: &crate::model::terms::ThetaEntry| -> f64 {
             let same = entries.iter().zip(x).filter(|(o, _)| o.group == e.group && o.row == e.row);
             same.map(|(_, v)| v * v).sum::<f64>().sqrt()
         };
@@ -482,7 +482,7 @@ fn with_floor(structure: &Structure, mut x: Vec<f64>) -> Vec<f64> {
 }
 
 fn natural_sizes(design: &Design) -> Vec<f64> {
-    let size = |e: &crate::terms::ThetaEntry| {
+    let size = |e: &crate::model::terms::ThetaEntry| {
         let group = &design.structure.groups[e.group];
         let k = group.k;
         let sum: f64 = design.diagonal[e.group].chunks_exact(k * k).map(|a| a[e.row * k + e.row]).sum();

@@ -1,8 +1,8 @@
 //! What a factorisation will need, compared with what the machine has, before it is allocated.
 
-use crate::blocked::LARGE;
 use crate::error::FitError;
-use crate::rest::RestLayout;
+use crate::linalg::blocked::LARGE;
+use crate::plan::schur::RestLayout;
 
 /// Refuses a model whose factor would not fit: the system would end the process, and with it the user's session.
 pub fn check(layout: &RestLayout) -> Result<(), FitError> {

@@ -6,9 +6,9 @@
 
 use std::ops::Range;
 
-use crate::absorbed::Absorbed;
+use crate::linalg::small::{semidefinite_cholesky, transpose};
+use crate::model::absorbed::Absorbed;
 use crate::parallel::Workers;
-use crate::small::{semidefinite_cholesky, transpose};
 
 /// The data of one model, row by row, borrowed from the caller: nothing here is copied.
 #[derive(Clone)]

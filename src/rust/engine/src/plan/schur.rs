@@ -12,10 +12,10 @@ use faer::sparse::linalg::amd;
 use faer::sparse::SymbolicSparseColMatRef;
 use faer::{MatMut, MatRef, Par};
 
-use crate::blocked::{self, BLOCK, LARGE};
-use crate::design::Design;
+use crate::linalg::blocked::{self, BLOCK, LARGE};
+use crate::linalg::small::{axpy, mirror};
 use crate::parallel::Workers;
-use crate::small::{axpy, mirror};
+use crate::products::design::Design;
 
 /// Below this order a dense factor is always used.
 const DENSE_ORDER: usize = 48;
@@ -106,9 +106,7 @@ impl RestLayout {
     /// Overwrites S by its Cholesky factor. False when S is not positive definite.
     pub fn factorize(&self, values: &mut [f64], work: &mut Scratch, workers: &Workers) -> bool {
         match &self.pattern {
-            Pattern::Dense if self.order > LARGE => {
-                blocked::cholesky(values, self.order, BLOCK, workers) && self.is_finite(values)
-            }
+            Pattern::Dense if self.order > LARGE => blocked::cholesky(values, self.order, BLOCK, workers) && self.is_finite(values),
             Pattern::Dense => {
                 let matrix = MatMut::from_column_major_slice_mut(values, self.order, self.order);
                 let stack = MemStack::new(&mut work.stack);
@@ -339,7 +337,15 @@ impl Scratch {
             MemBuffer::new(faer::dyn_stack::StackReq::EMPTY)
         };
         let m = if dense { 0 } else { n };
-        Scratch { stack, column: vec![0.0; m], head: vec![usize::MAX; m], next: vec![usize::MAX; m], first: vec![0; m], rows: Vec::new(), block: vec![0.0; if n > LARGE && dense { n * BLOCK } else { 0 }] }
+        Scratch {
+            stack,
+            column: vec![0.0; m],
+            head: vec![usize::MAX; m],
+            next: vec![usize::MAX; m],
+            first: vec![0; m],
+            rows: Vec::new(),
+            block: vec![0.0; if n > LARGE && dense { n * BLOCK } else { 0 }],
+        }
     }
 }
 

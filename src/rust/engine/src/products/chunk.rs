@@ -1,8 +1,8 @@
 //! Rows of a stream, and their cross-products.
 
-use crate::accumulate::{regression, CrossProducts, FactorProducts, Names, TermShape, CONSTANT};
-use crate::design::add_cross_product;
-use crate::small::{axpy, dot};
+use crate::linalg::small::{axpy, dot};
+use crate::products::accumulate::{regression, CrossProducts, FactorProducts, Names, TermShape, CONSTANT};
+use crate::products::design::add_cross_product;
 
 /// Rows that are gathered before they are added.
 const BLOCK: usize = 512;

@@ -4,15 +4,15 @@
 //! m = number of levels, s = sum of z_j and S = sum of z_j z_j' with z_j = Z_j'Wy, so that one evaluation costs
 //! nothing per level of a balanced design. With R = Lambda^-T L^-T, H = L^-1 Lambda'Z_j'WX and v_j = L^-1 Lambda'z_j
 //! - H beta a class has F = R H, g_j = R v_j and T = A Lambda L^-T R', and the derivatives (see
-//! [`crate::derivatives`], whose letters are used here) are exact, and so is the trace of P V_k P V_l.
+//! [`crate::curvature::derivatives`], whose letters are used here) are exact, and so is the trace of P V_k P V_l.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
-use crate::derivatives::{Derivatives, Frame};
-use crate::design::Design;
+use crate::curvature::derivatives::{Derivatives, Frame};
+use crate::linalg::small::*;
 use crate::parallel::{pieces, ranges, Workers};
-use crate::small::*;
+use crate::products::design::Design;
 
 /// Levels after which it shows whether a design is balanced.
 const SAMPLE: usize = 1000;

@@ -6,18 +6,18 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::design::Design;
 use crate::error::FitError;
-use crate::evaluation::degrees_of_freedom;
-use crate::fit::{caller_effects, coefficients};
-use crate::objective::Profile;
+use crate::factor::blocks::degrees_of_freedom;
+use crate::linalg::small::dot;
+use crate::model::terms::Rows;
+use crate::optimise::objective::Profile;
+use crate::optimise::search::Search;
+use crate::optimise::trust_region::Outcome;
 use crate::parallel::Workers;
-use crate::response::Response;
-use crate::search::Search;
-use crate::simulate::Simulator;
-use crate::small::dot;
-use crate::terms::Rows;
-use crate::trust_region::Outcome;
+use crate::products::design::Design;
+use crate::products::response::Response;
+use crate::tasks::fit::{caller_effects, coefficients};
+use crate::tasks::simulate::Simulator;
 
 /// Where the responses come from.
 pub enum Responses<'a> {

@@ -1,16 +1,16 @@
 //! From a response to a fitted model, in the units and the order of the caller.
 
-use crate::derivatives::{inverse_diagonal_blocks, Coupled};
-use crate::design::Design;
+use crate::curvature::derivatives::{inverse_diagonal_blocks, Coupled};
 use crate::error::FitError;
-use crate::evaluation::{criterion_value, degrees_of_freedom, Factor, NotPositiveDefinite, Solution};
-use crate::objective::{Profile, Solved};
+use crate::factor::blocks::{criterion_value, degrees_of_freedom, Factor, NotPositiveDefinite, Solution};
+use crate::linalg::small::{axpy, dot, inverse_from_cholesky, transpose};
+use crate::model::terms::{Group, Lambda, Rows, Structure};
+use crate::optimise::objective::{Profile, Solved};
+use crate::optimise::search::{Found, Search};
+use crate::optimise::trust_region::{Objective, Outcome};
 use crate::parallel::Workers;
-use crate::response::{fitted_values, Response};
-use crate::search::{Found, Search};
-use crate::small::{axpy, dot, inverse_from_cholesky, transpose};
-use crate::terms::{Group, Lambda, Rows, Structure};
-use crate::trust_region::{Objective, Outcome};
+use crate::products::design::Design;
+use crate::products::response::{fitted_values, Response};
 
 /// What the caller may ask of a fit.
 #[derive(Clone)]
@@ -60,7 +60,7 @@ pub struct Fit {
     pub ussq: f64,
     /// Residual standard deviation.
     pub sigma: f64,
-    /// (X'V^-1X)^-1 with V in units of sigma^2, p x p; empty with an absorbed factor (see [`crate::absorbed::fixed_factor`]).
+    /// (X'V^-1X)^-1 with V in units of sigma^2, p x p; empty with an absorbed factor (see [`crate::tasks::fixed_covariance::fixed_factor`]).
     pub unscaled_covariance: Vec<f64>,
     /// Upper triangular R with R'R = X'V^-1X, p x p; empty with an absorbed factor.
     pub rx: Vec<f64>,
@@ -93,7 +93,9 @@ pub fn fit_response(design: &Design, response: &Response, rows: Option<(&Rows, &
         let theta = options.start.clone().ok_or("a fixed evaluation needs theta")?;
         Found { lambda: design.structure.lambda(&theta), outcome: Outcome::Converged, evaluations: 0 }
     } else {
-        search.run(options.start.as_deref()).map_err(|text| if search.profile.interrupted() { FitError::Interrupted } else { text.into() })?
+        search
+            .run(options.start.as_deref())
+            .map_err(|text| if search.profile.interrupted() { FitError::Interrupted } else { text.into() })?
     };
     finish(&mut search.profile, response, rows, found)
 }
@@ -320,7 +322,7 @@ fn rotation(group: &Group, own: &[f64], caller: &[f64]) -> Vec<f64> {
 pub fn in_term_order(structure: &Structure, v: &[f64]) -> Vec<f64> {
     let v = &v[structure.random()];
     let mut out = vec![0.0; v.len()];
-    crate::simulate::caller_places(structure).iter().zip(v).for_each(|(&at, &value)| out[at] = value);
+    crate::tasks::simulate::caller_places(structure).iter().zip(v).for_each(|(&at, &value)| out[at] = value);
     out
 }
 
@@ -337,7 +339,7 @@ fn unscaled_covariance(design: &Design, xvx: &[f64]) -> Vec<f64> {
         design.transform.to_original(&mut row);
         (0..p).for_each(|j| c[j * p + i] = row[j]);
     }
-    crate::small::symmetrise(&mut c, p);
+    crate::linalg::small::symmetrise(&mut c, p);
     c
 }
 

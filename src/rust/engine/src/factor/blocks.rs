@@ -1,15 +1,15 @@
 //! The penalised least-squares problem at one theta (Bates et al. 2015, doi:10.18637/jss.v067.i01, section 3).
 //!
 //! With A = Z'WZ the matrix M = Lambda' A Lambda + I is factored by blocks: the leading group's K x K blocks
-//! M_i = L_i L_i' one by one, then their Schur complement S (see [`crate::rest`]). What depends on theta alone
+//! M_i = L_i L_i' one by one, then their Schur complement S (see [`crate::plan::schur`]). What depends on theta alone
 //! is in [`Factor`]; what a response adds, in [`Solution`]. All memory is allocated once, by `new`.
 
-use crate::design::{add_cross_product, Design};
+use crate::linalg::small::*;
+use crate::model::terms::Lambda;
 use crate::parallel::{pieces, ranges, Workers};
-use crate::response::Response;
-use crate::rest::{Adjacency, Scratch};
-use crate::small::*;
-use crate::terms::Lambda;
+use crate::plan::schur::{Adjacency, Scratch};
+use crate::products::design::{add_cross_product, Design};
+use crate::products::response::Response;
 
 /// Elements of a large matrix that a thread clears at a time.
 const LARGE: usize = 1 << 16;
@@ -126,7 +126,8 @@ impl Factor {
                 congruence(&design.diagonal[g][level * k * k..(level + 1) * k * k], &self.lambda[g], k, product);
                 for c in 0..k {
                     for r in c..k {
-                        self.rest[design.layout.position(start + r, start + c)] = product[c * k + r] + if r == c { group.prior } else { 0.0 };
+                        self.rest[design.layout.position(start + r, start + c)] =
+                            product[c * k + r] + if r == c { group.prior } else { 0.0 };
                     }
                 }
                 let rows = (group.offset + level * k) * p..(group.offset + (level + 1) * k) * p;

@@ -22,7 +22,8 @@ pub fn cholesky(values: &mut [f64], n: usize, block: usize, workers: &Workers) -
             return false;
         }
         let width = block.min(n - begin);
-        let (mut own, _, mut below, mut rest) = matrix.as_mut().submatrix_mut(begin, begin, n - begin, n - begin).split_at_mut(width, width);
+        let (mut own, _, mut below, mut rest) =
+            matrix.as_mut().submatrix_mut(begin, begin, n - begin, n - begin).split_at_mut(width, width);
         let done = workers.install(|par| {
             let mut memory = faer::dyn_stack::MemBuffer::new(llt::factor::cholesky_in_place_scratch::<f64>(width, par, Default::default()));
             let stack = faer::dyn_stack::MemStack::new(&mut memory);
@@ -82,7 +83,7 @@ pub fn inverse(factor: &[f64], n: usize, block: usize, out: &mut [f64], columns:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::small::{cholesky as whole, inverse_from_cholesky};
+    use crate::linalg::small::{cholesky as whole, inverse_from_cholesky};
 
     #[test]
     fn blocks_give_the_factor_and_the_inverse() {

@@ -3,21 +3,21 @@
 //! Z is never formed. With W the prior weights, Z'WZ consists of one K x K block per level of each group and
 //! of one block per pair of levels that meet in some row; Z'WX and X'WX are dense. X is centred (where the
 //! model has an intercept) and scaled first, since raw sums of squares cancel; likewise the columns of the random
-//! effects (see [`crate::terms::ColumnBasis`]).
+//! effects (see [`crate::model::terms::ColumnBasis`]).
 
 use std::ops::Range;
 
 use faer::linalg::matmul::triangular::{matmul, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
 
-use crate::absorbed::Absorbed;
 use crate::error::FitError;
-use crate::full_inverse::Coupling;
-use crate::one_factor::Classes;
+use crate::factor::by_class::Classes;
+use crate::factor::dense::Coupling;
+use crate::linalg::small::{axpy, cholesky, dot, mirror, solve_lower, solve_lower_transpose, with_constant};
+use crate::model::absorbed::Absorbed;
+use crate::model::terms::{Rows, Structure};
 use crate::parallel::{ranges, Workers};
-use crate::rest::{Adjacency, RestLayout};
-use crate::small::{axpy, cholesky, mirror, with_constant};
-use crate::terms::{Rows, Structure};
+use crate::plan::schur::{Adjacency, RestLayout};
 
 /// Most fixed effects for which the second derivatives of a model with one grouping factor are exact: their cost grows with
 /// the square of this number.
@@ -159,8 +159,9 @@ impl Design {
 
     /// What follows from the cross-products.
     pub(crate) fn complete(mut self) -> Result<Self, FitError> {
-        self.layout = if self.absorbed.is_none() && Coupling::is_cheap(&self) { RestLayout::dense(self.rest()) } else { RestLayout::new(&self) };
-        crate::memory::check(&self.layout)?;
+        self.layout =
+            if self.absorbed.is_none() && Coupling::is_cheap(&self) { RestLayout::dense(self.rest()) } else { RestLayout::new(&self) };
+        crate::plan::memory::check(&self.layout)?;
         self.adjacency = Adjacency::new(&self, &self.layout);
         self.xx_cholesky = self.xx_within_levels();
         if !cholesky(&mut self.xx_cholesky, self.p) {
@@ -285,6 +286,48 @@ impl Design {
                 }
             }
         }
+    }
+}
+
+impl Design {
+    /// Number of fixed effects, with an absorbed factor's levels.
+    pub fn fixed_columns(&self) -> usize {
+        self.p + self.structure.fixed_group().map_or(0, |group| group.levels)
+    }
+
+    /// X'WX less what an absorbed factor explains of it.
+    pub(crate) fn xx_within_levels(&self) -> Vec<f64> {
+        let mut out = self.xx.clone();
+        if let Some(group) = self.structure.fixed_group() {
+            let mut rows = self.zx[group.offset * self.p..group.range().end * self.p].to_vec();
+            for (row, weight) in rows.chunks_exact_mut(self.p.max(1)).zip(self.level_weights()) {
+                let root = 1.0 / weight.sqrt();
+                row.iter_mut().for_each(|v| *v *= root);
+            }
+            add_cross_product(&mut out, &rows, self.p, -1.0);
+        }
+        out
+    }
+
+    /// Weighted least squares of a response on X and an absorbed factor, in place: from X'Wy the coefficients, from the
+    /// levels' weighted sums of y (empty without such a factor) their constants.
+    pub fn least_squares(&self, xy: &mut [f64], sums: &mut [f64]) {
+        let zx = self.structure.fixed_group().map_or(&[][..], |group| &self.zx[group.offset * self.p..]);
+        let rows = || zx.chunks_exact(self.p.max(1));
+        for ((sum, weight), row) in sums.iter().zip(self.level_weights()).zip(rows()) {
+            axpy(-sum / weight, row, xy);
+        }
+        solve_lower(&self.xx_cholesky, self.p, xy);
+        solve_lower_transpose(&self.xx_cholesky, self.p, xy);
+        if self.p > 0 {
+            sums.iter_mut().zip(rows()).for_each(|(sum, row)| *sum -= dot(row, xy));
+        }
+        sums.iter_mut().zip(self.level_weights()).for_each(|(sum, weight)| *sum /= weight);
+    }
+
+    /// Sums of the weights of an absorbed factor's levels.
+    pub(crate) fn level_weights(&self) -> &[f64] {
+        self.structure.fixed.map_or(&[], |at| &self.diagonal[at])
     }
 }
 

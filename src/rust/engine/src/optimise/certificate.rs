@@ -1,7 +1,7 @@
 //! Is a stationary point a minimum beyond doubt?
 
-use crate::small::cholesky;
-use crate::terms::{Structure, ThetaEntry};
+use crate::linalg::small::cholesky;
+use crate::model::terms::{Structure, ThetaEntry};
 
 /// Least second derivative, along theta in units of the effects' relative standard deviations.
 const LEAST: f64 = 1e-6;
@@ -43,7 +43,12 @@ mod tests {
     /// A term of two columns and a term of one.
     fn structure() -> Structure {
         let entries = [(0, 0, 0), (0, 1, 0), (0, 1, 1), (1, 0, 0)];
-        Structure { groups: Vec::new(), entries: entries.map(|(group, row, col)| ThetaEntry { group, row, col }).to_vec(), q: 0, fixed: None }
+        Structure {
+            groups: Vec::new(),
+            entries: entries.map(|(group, row, col)| ThetaEntry { group, row, col }).to_vec(),
+            q: 0,
+            fixed: None,
+        }
     }
 
     fn diagonal(values: [f64; 4]) -> Vec<f64> {

@@ -1,111 +1,12 @@
-//! A factor of very many levels among the fixed effects, without its dummy columns.
-//!
-//! The dummies D of a factor are, for the normal equations, one more grouping factor whose effects have no prior: M gets
-//! their blocks without the identity, so that one sparse factorisation takes out random effects and level constants
-//! together, and X keeps the other columns only. With treatment contrasts the columns (1, D_2, ..., D_L) are D times a
-//! matrix of determinant one, so that the REML criterion needs nothing else; log |M| of the random effects alone, which
-//! maximum likelihood needs, takes a factorisation of its own ([`crate::evaluation::Factor::log_determinants`]).
+//! The covariance of all fixed effects of a model with an absorbed factor (see [`crate::model::absorbed`]).
 
-use crate::design::{add_cross_product, rows_by_level, Design, GroupColumns};
 use crate::error::FitError;
-use crate::evaluation::{scale_rows, Factor};
+use crate::factor::blocks::{scale_rows, Factor};
+use crate::linalg::small::{axpy, cholesky, dot, inverse_from_cholesky, lower_transpose_times, solve_lower, transpose};
+use crate::model::absorbed::Absorbed;
+use crate::model::terms::{Group, Rows};
 use crate::parallel::Workers;
-use crate::small::{axpy, cholesky, dot, inverse_from_cholesky, lower_transpose_times, solve_lower, solve_lower_transpose, transpose};
-use crate::terms::{Group, Rows};
-
-/// Where an absorbed factor's columns stand among all columns of the fixed effects, which otherwise are those of X in
-/// their order.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Absorbed {
-    /// Index of the factor among the caller's.
-    pub factor: usize,
-    /// With an intercept, which is the first column, the constant of the first level is the intercept and the others are
-    /// differences from it.
-    pub intercept: bool,
-    /// Column of the first level that has one of its own: the second with an intercept, the first without.
-    pub first: usize,
-}
-
-impl Absorbed {
-    /// The factor's column of a level, which with an intercept the first one has not.
-    fn own_column(&self, level: usize) -> Option<usize> {
-        if self.intercept {
-            (level > 0).then(|| self.first + level - 1)
-        } else {
-            Some(self.first + level)
-        }
-    }
-
-    /// The columns that are one in a level.
-    fn columns(&self, level: usize) -> impl Iterator<Item = usize> {
-        self.intercept.then_some(0).into_iter().chain(self.own_column(level))
-    }
-
-    /// The columns of X among all `total` columns.
-    fn other_columns(&self, levels: usize, total: usize) -> Vec<usize> {
-        let own = self.first..self.first + levels - usize::from(self.intercept);
-        (usize::from(self.intercept)..total).filter(|c| !own.contains(c)).collect()
-    }
-
-    /// All coefficients, in the caller's order, from those of X and the constants of the levels.
-    pub fn coefficients(&self, beta: &[f64], levels: &[f64]) -> Vec<f64> {
-        let total = beta.len() + levels.len();
-        let mut out = vec![0.0; total];
-        self.other_columns(levels.len(), total).into_iter().zip(beta).for_each(|(c, b)| out[c] = *b);
-        let base = if self.intercept { levels[0] } else { 0.0 };
-        levels.iter().enumerate().for_each(|(l, v)| {
-            if let Some(c) = self.own_column(l) {
-                out[c] = v - base;
-            }
-        });
-        if self.intercept {
-            out[0] = base;
-        }
-        out
-    }
-}
-
-impl Design {
-    /// Number of fixed effects, with an absorbed factor's levels.
-    pub fn fixed_columns(&self) -> usize {
-        self.p + self.structure.fixed_group().map_or(0, |group| group.levels)
-    }
-
-    /// X'WX less what an absorbed factor explains of it.
-    pub(crate) fn xx_within_levels(&self) -> Vec<f64> {
-        let mut out = self.xx.clone();
-        if let Some(group) = self.structure.fixed_group() {
-            let mut rows = self.zx[group.offset * self.p..group.range().end * self.p].to_vec();
-            for (row, weight) in rows.chunks_exact_mut(self.p.max(1)).zip(self.level_weights()) {
-                let root = 1.0 / weight.sqrt();
-                row.iter_mut().for_each(|v| *v *= root);
-            }
-            add_cross_product(&mut out, &rows, self.p, -1.0);
-        }
-        out
-    }
-
-    /// Weighted least squares of a response on X and an absorbed factor, in place: from X'Wy the coefficients, from the
-    /// levels' weighted sums of y (empty without such a factor) their constants.
-    pub fn least_squares(&self, xy: &mut [f64], sums: &mut [f64]) {
-        let zx = self.structure.fixed_group().map_or(&[][..], |group| &self.zx[group.offset * self.p..]);
-        let rows = || zx.chunks_exact(self.p.max(1));
-        for ((sum, weight), row) in sums.iter().zip(self.level_weights()).zip(rows()) {
-            axpy(-sum / weight, row, xy);
-        }
-        solve_lower(&self.xx_cholesky, self.p, xy);
-        solve_lower_transpose(&self.xx_cholesky, self.p, xy);
-        if self.p > 0 {
-            sums.iter_mut().zip(rows()).for_each(|(sum, row)| *sum -= dot(row, xy));
-        }
-        sums.iter_mut().zip(self.level_weights()).for_each(|(sum, weight)| *sum /= weight);
-    }
-
-    /// Sums of the weights of an absorbed factor's levels.
-    fn level_weights(&self) -> &[f64] {
-        self.structure.fixed.map_or(&[], |at| &self.diagonal[at])
-    }
-}
+use crate::products::design::{add_cross_product, rows_by_level, Design, GroupColumns};
 
 /// Upper triangular R with R'R = X'V^-1X for all columns of the fixed effects in the caller's order, and (R'R)^-1, of a
 /// design with an absorbed factor, at theta. X'V^-1X = X'WX - |L^-1 Lambda'Z'WX|^2 is formed with L of the random effects
@@ -115,7 +16,7 @@ pub fn fixed_factor(design: &Design, rows: &Rows, theta: &[f64], workers: &Worke
         return Err("the design has no absorbed factor".into());
     };
     let total = design.fixed_columns();
-    crate::memory::check_covariance(total, alone.rest())?;
+    crate::plan::memory::check_covariance(total, alone.rest())?;
     let columns = Columns { absorbed, others: absorbed.other_columns(own.levels, total), total };
     let failure = "the covariance of the fixed effects cannot be computed at this theta";
     let mut factor = Factor::new(alone);

@@ -3,7 +3,7 @@
 
 use bobyqa::{Bobyqa, Config, FUNCMAX};
 
-use crate::trust_region::{Objective, Point};
+use crate::optimise::trust_region::{Objective, Point};
 
 /// How far it looks, in steps of the trust region's scale.
 const REACH: f64 = 10.0;
@@ -35,7 +35,7 @@ pub fn below(objective: &mut impl Objective, from: &Point, limit: usize) -> (Opt
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trust_region::{minimise, Outcome};
+    use crate::optimise::trust_region::{minimise, Outcome};
 
     /// Rosenbrock's function with a gradient that points uphill.
     struct Misled;

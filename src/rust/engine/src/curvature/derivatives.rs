@@ -9,19 +9,19 @@
 //! d2 = <D, d2(Lambda Lambda')> - tr(P V_k P V_l) + nu (2 y'P V_k P V_l P y / r2 - y'PV_kPy y'PV_lPy / r2^2),
 //!
 //! for maximum likelihood with V^-1 in place of P in the trace. With one grouping factor (see
-//! [`crate::one_factor`]) the trace is computed; in [`crate::full_inverse`] too; here its expectation's estimate
+//! [`crate::factor::by_class`]) the trace is computed; in [`crate::factor::dense`] too; here its expectation's estimate
 //! (nu / r2) y'P V_k P V_l P y stands for it, which gives the average information (Gilmour, Thompson and Cullis
 //! 1995, doi:10.2307/2533274).
 
 use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use faer::{MatMut, MatRef};
 
-use crate::design::Design;
-use crate::evaluation::{degrees_of_freedom, level_ranges, scale_vector, Factor, Solution};
+use crate::factor::blocks::{degrees_of_freedom, level_ranges, scale_vector, Factor, Solution};
+use crate::linalg::small::*;
+use crate::model::terms::{Lambda, Structure, ThetaEntry};
 use crate::parallel::{pieces, Workers};
-use crate::rest::Adjacency;
-use crate::small::*;
-use crate::terms::{Lambda, Structure, ThetaEntry};
+use crate::plan::schur::Adjacency;
+use crate::products::design::Design;
 
 /// The part of the derivatives that depends on theta alone; responses at the same theta share it.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 //!
 //! A model needs V'WV, V'Wy, y'Wy and, level by level, Z'WZ, Z'WV and Z'Wy: sums over rows, so those of two sets of rows
 //! add up. V holds raw columns, the first of them constant, of which X is a linear combination that may be chosen at the
-//! end (see [`crate::stream`]): the levels of a factor are known by then.
+//! end (see [`crate::products::stream`]): the levels of a factor are known by then.
 //!
 //! Raw sums cancel. So every [`CrossProducts`] belongs to a *base*: columns V - 1 m' (and columns of random effects that
 //! share a term with a constant, minus their centres), and y minus its regression V b on them. To another base lead exact
@@ -12,8 +12,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::chunk::Chunk;
-use crate::small::{axpy, dot};
+use crate::linalg::small::{axpy, dot};
+use crate::products::chunk::Chunk;
 
 /// A base is given up where a sum of squares on it is more than this many times that on the best one.
 const FAR: f64 = 100.0;
@@ -143,7 +143,7 @@ pub struct CrossProducts {
     pub pairs: Vec<PairProducts>,
 }
 
-/// A base: see [`crate::accumulate`].
+/// A base: see [`crate::products::accumulate`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Base {
     centre: Vec<f64>,

@@ -1,7 +1,7 @@
 //! Models of several grouping factors with few random effects: all of Z'PZ is formed, so that the second
 //! derivatives are exact.
 //!
-//! The leading group's blocks are eliminated as in [`crate::evaluation`], but what couples it to the other groups is
+//! The leading group's blocks are eliminated as in [`crate::factor::blocks`], but what couples it to the other groups is
 //! a dense matrix: with V = L_1^-T U and Y = V S^-1 the inverse of M has the blocks M_i^-1 + Y V', -Y and S^-1.
 //! T = Z'V^-1Z is Lambda^-T (I - M^-1) Lambda^-1; off the diagonal blocks nothing cancels there, and on them
 //! I - M^-1 is taken as [Lambda'A Lambda M^-1]_jj. With G = Z'PZ and D_k the direction d(Lambda Lambda') of an element
@@ -10,7 +10,7 @@
 //! tr(P V_k P V_l) = sum over levels i of k's factor and j of l's of tr(G_ij D_l G_ji D_k) = <D_k (x) D_l, W>,
 //! W = sum of G_ij (x) G_ij, and y'P V_k P V_l P y = h_k'G h_l with h_k = D_k g
 //!
-//! (see [`crate::derivatives`] for the letters; for maximum likelihood T stands for G in the trace).
+//! (see [`crate::curvature::derivatives`] for the letters; for maximum likelihood T stands for G in the trace).
 
 use faer::dyn_stack::{MemBuffer, MemStack, StackReq};
 use faer::linalg::cholesky::llt;
@@ -19,15 +19,15 @@ use faer::linalg::matmul::triangular::{matmul as matmul_triangular, BlockStructu
 use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
 use faer::{Accum, MatMut, MatRef, Par};
 
-use crate::derivatives::{add_product, Curvature, Derivatives, Frame};
-use crate::design::Design;
-use crate::evaluation::{
+use crate::curvature::derivatives::{add_product, Curvature, Derivatives, Frame};
+use crate::factor::blocks::{
     congruence, degrees_of_freedom, factor_fixed, scale_rows, scale_vector, solve_fixed, NotPositiveDefinite, Solution,
 };
+use crate::linalg::small::*;
+use crate::model::terms::Lambda;
 use crate::parallel::Workers;
-use crate::response::Response;
-use crate::small::*;
-use crate::terms::Lambda;
+use crate::products::design::Design;
+use crate::products::response::Response;
 
 /// Most random effects for which a q x q matrix is formed.
 const MOST_EFFECTS: usize = 2000;
@@ -95,7 +95,7 @@ fn operations(design: &Design) -> f64 {
     q1 * q1 * r / 2.0 + q1 * r * r + r.powi(3) / 2.0 + 4.0 * q * q
 }
 
-/// Compares them with those of an evaluation in [`crate::evaluation`].
+/// Compares them with those of an evaluation in [`crate::factor::blocks`].
 fn is_worth_it(design: &Design) -> bool {
     if design.structure.q > MOST_EFFECTS {
         return false;

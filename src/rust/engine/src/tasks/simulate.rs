@@ -3,9 +3,9 @@
 use rand_distr::{Distribution, StandardNormal};
 use rand_pcg::Pcg64;
 
-use crate::design::{Design, ZRow};
-use crate::evaluation::scale_effects;
-use crate::terms::{Lambda, Rows, Structure};
+use crate::factor::blocks::scale_effects;
+use crate::model::terms::{Lambda, Rows, Structure};
+use crate::products::design::{Design, ZRow};
 
 /// What does not change between the responses that are drawn.
 pub struct Simulator<'a> {
@@ -69,7 +69,7 @@ impl<'a> Simulator<'a> {
         for (i, y) in y.iter_mut().enumerate() {
             for (g, group) in groups.iter().enumerate() {
                 let start = group.offset + self.rows.level(group.factor, i) * group.k;
-                *y += crate::small::dot(z.get(g, i), &b[start..start + group.k]);
+                *y += crate::linalg::small::dot(z.get(g, i), &b[start..start + group.k]);
             }
         }
     }

@@ -1,9 +1,9 @@
 //! Cross-products of a response with the design, and passes over the rows that need a fitted model.
 
-use crate::design::{row_blocks, sum_parts, Design, GroupColumns};
+use crate::linalg::small::{axpy, dot, with_constant};
+use crate::model::terms::Rows;
 use crate::parallel::{pieces, Workers};
-use crate::small::{axpy, dot, with_constant};
-use crate::terms::Rows;
+use crate::products::design::{row_blocks, sum_parts, Design, GroupColumns};
 
 /// What a response contributes to the criterion. The response is replaced by the residuals of its weighted
 /// least-squares regression on X, divided by their root mean square: the model is the same, and nothing of

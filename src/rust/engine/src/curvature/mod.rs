@@ -1,0 +1,3 @@
+//! Derivatives of the criterion in the covariance, from a factorisation.
+
+pub mod derivatives;

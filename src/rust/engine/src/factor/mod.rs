@@ -1,0 +1,5 @@
+//! Factorisation and solution at one theta: for any design, by classes of equal levels, and with a dense cross block.
+
+pub mod blocks;
+pub mod by_class;
+pub mod dense;
