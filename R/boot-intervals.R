@@ -46,7 +46,7 @@ boot_intervals <- function(boot, type = c("perc", "basic", "norm"), level = 0.95
       switch(kind,
         perc = quantiles_of(t, tail_levels(level)),
         basic = 2 * boot$t0[[at]] - rev(quantiles_of(t, tail_levels(level))),
-        norm = 2 * boot$t0[[at]] - mean(t) + stats::qnorm(tail_levels(level)) * stats::sd(t),
+        norm = 2 * boot$t0[[at]] - mean(t) + engine_normal_quantile(tail_levels(level)) * stats::sd(t),
         stud = studentised(boot, at, errors[i], level),
         bca = quantiles_of(t, bca_levels(t, boot$t0[[at]], acceleration[i], level))
       )
@@ -77,7 +77,7 @@ quantiles_of <- function(t, levels) {
     k <- floor(at)
     if (k < 1 || k >= size) return(t[min(max(k, 1), size)])
     if (at == k) return(t[k])
-    normal <- stats::qnorm(c(level, k / (size + 1), (k + 1) / (size + 1)))
+    normal <- engine_normal_quantile(c(level, k / (size + 1), (k + 1) / (size + 1)))
     t[k] + (normal[1L] - normal[2L]) / (normal[3L] - normal[2L]) * (t[k + 1L] - t[k])
   }, 0)
 }
@@ -88,9 +88,9 @@ studentised <- function(boot, at, error, level) {
 }
 
 bca_levels <- function(t, t0, acceleration, level) {
-  bias <- stats::qnorm(mean(t < t0))
-  z <- bias + stats::qnorm(tail_levels(level))
-  stats::pnorm(bias + z / (1 - acceleration * z))
+  bias <- engine_normal_quantile(mean(t < t0))
+  z <- bias + engine_normal_quantile(tail_levels(level))
+  engine_normal_cdf(bias + z / (1 - acceleration * z))
 }
 
 # From the jackknife by groups (Davison and Hinkley 1997, equation 5.23).

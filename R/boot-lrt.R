@@ -67,7 +67,7 @@ with_offset_of <- function(y, from, to) {
 new_boot_lrt <- function(observed, df, statistics, models, seconds) {
   positive <- statistics[!is.na(statistics) & statistics > 0]
   extreme <- sum(observed < positive)
-  p_chisq <- stats::pchisq(observed, df, lower.tail = FALSE)
+  p_chisq <- engine_chi_squared_tail(observed, df)
   test <- data.frame(
     stat = c(observed, observed), df = c(df, NA), p.value = c(p_chisq, (1 + extreme) / (1 + length(positive))),
     row.names = c("LRT", "PBtest")

@@ -22,8 +22,8 @@ mod resampling;
 
 use condition::{answer, fitted, Answer, Failure};
 use engine::{
-    conditional_variances, criterion, fit, fit_response, fixed_factor, is_curved, largest_element, least_diagonal, number_levels, refit,
-    BatchOptions, Design, Factor, Fit, Options, Response, Structure, Workers,
+    chi_squared_tail, conditional_variances, criterion, fit, fit_response, fixed_factor, is_curved, largest_element, least_diagonal,
+    normal_cdf, normal_quantile, number_levels, refit, BatchOptions, Design, Factor, Fit, Options, Response, Structure, Workers,
 };
 use extendr_api::prelude::*;
 use model::{flag, integer, model_of, number, real, thread_count, threads_of, Columns, Model};
@@ -270,6 +270,27 @@ fn engine_condvar(design: Robj, theta: Robj, threads: Robj) -> Robj {
     })
 }
 
+/// Quantiles of the standard normal distribution.
+/// @noRd
+#[extendr]
+fn engine_normal_quantile(p: Robj) -> Robj {
+    answer(|| Ok(real(&p, "p")?.iter().map(|&p| normal_quantile(p)).collect::<Vec<_>>()))
+}
+
+/// Probabilities that a standard normal variable is below `z`.
+/// @noRd
+#[extendr]
+fn engine_normal_cdf(z: Robj) -> Robj {
+    answer(|| Ok(real(&z, "z")?.iter().map(|&z| normal_cdf(z)).collect::<Vec<_>>()))
+}
+
+/// Probabilities that a chi-squared variable is above `x`.
+/// @noRd
+#[extendr]
+fn engine_chi_squared_tail(x: Robj, df: f64) -> Robj {
+    answer(|| Ok(real(&x, "x")?.iter().map(|&x| chi_squared_tail(x, df)).collect::<Vec<_>>()))
+}
+
 /// Fails on purpose, by an error or a panic, so that the tests see what a user would see.
 /// @noRd
 #[extendr]
@@ -297,5 +318,8 @@ extendr_module! {
     fn engine_refit_many;
     fn engine_simulate;
     fn engine_condvar;
+    fn engine_normal_quantile;
+    fn engine_normal_cdf;
+    fn engine_chi_squared_tail;
     fn engine_fail;
 }

@@ -17,6 +17,7 @@
 //! | `linalg` | dense and sparse kernels |
 
 mod curvature;
+mod distributions;
 mod error;
 mod factor;
 mod linalg;
@@ -27,6 +28,7 @@ mod plan;
 mod products;
 mod tasks;
 
+pub use distributions::{chi_squared_tail, normal_cdf, normal_quantile};
 pub use error::FitError;
 pub use factor::blocks::Factor;
 pub use model::absorbed::Absorbed;

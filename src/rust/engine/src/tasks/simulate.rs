@@ -1,6 +1,7 @@
 //! Responses drawn from a model: y = mean + sigma (Z Lambda u + W^-1/2 e) with u and e standard normal.
 
-use rand_distr::{Distribution, StandardNormal};
+use rand::RngExt;
+use rand_distr::StandardNormal;
 use rand_pcg::Pcg64;
 
 use crate::factor::blocks::scale_effects;
@@ -77,10 +78,10 @@ impl<'a> Simulator<'a> {
     /// The response that replicate `index` of a seed has, whoever draws it: each has a stream of its own of the
     /// generator PCG XSL RR 128/64 (O'Neill 2014, HMC-CS-2014-0905). `normals` is memory to work in.
     pub fn drawn(&self, seed: u64, index: u64, normals: &mut Vec<f64>, y: &mut [f64]) {
-        let mut rng = Pcg64::new(scramble(seed, index), u128::from(index));
+        let rng = Pcg64::new(scramble(seed, index), u128::from(index));
         let q = self.effects();
         normals.clear();
-        normals.extend((0..q + self.design.n).map(|_| -> f64 { StandardNormal.sample(&mut rng) }));
+        normals.extend(rng.sample_iter::<f64, _>(StandardNormal).take(q + self.design.n));
         self.response(&normals[..q], &normals[q..], y);
     }
 }
