@@ -77,7 +77,8 @@
 #' # a database table, 50 rows at a time
 #' if (requireNamespace("RSQLite", quietly = TRUE) && requireNamespace("dbplyr", quietly = TRUE)) {
 #'   connection <- DBI::dbConnect(RSQLite::SQLite(), ":memory:")
-#'   DBI::dbWriteTable(connection, "sleepstudy", transform(sleepstudy, Subject = as.character(Subject)))
+#'   rows <- transform(sleepstudy, Subject = as.character(Subject))
+#'   DBI::dbWriteTable(connection, "sleepstudy", rows)
 #'   old <- options(fastlmer.chunk = 50)
 #'   print(lmer(Reaction ~ Days + (Days | Subject), data = dplyr::tbl(connection, "sleepstudy")))
 #'   options(old)

@@ -51,11 +51,11 @@ counter <- function() {
   }
 }
 
-function_source <- function(data) {
-  numbered <- length(formals(data)) == 1L
+function_source <- function(read) {
+  numbered <- length(formals(read)) == 1L
   list(columns = function() NULL, open = function(columns) {
     number <- counter()
-    list(next_chunk = function() if (numbered) data(number()) else data(), close = function() NULL)
+    list(next_chunk = function() if (numbered) read(number()) else read(), close = function() NULL)
   })
 }
 

@@ -16,7 +16,7 @@
 #' @examples
 #' fit <- lmer(Reaction ~ Days + (Days | Subject), sleepstudy)
 #' confint(fit, method = "boot", nsim = 200, seed = 1)
-#' confint(fit, parm = "beta_", method = "boot", nsim = 200, seed = 1, boot.type = "basic", oldNames = FALSE)
+#' confint(fit, parm = "beta_", method = "boot", nsim = 200, seed = 1, boot.type = "basic")
 #' @importFrom stats confint
 #' @export
 confint.lmerMod <- function(object, parm, level = 0.95, method = c("profile", "Wald", "boot"), zeta, nsim = 500,

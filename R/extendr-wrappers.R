@@ -49,6 +49,18 @@ engine_simulate <- function(design, x, codes, z, weights, responses) engine_valu
 #' @noRd
 engine_condvar <- function(design, theta, threads) engine_value(.Call(wrap__engine_condvar, design, theta, threads))
 
+#' Quantiles of the standard normal distribution.
+#' @noRd
+engine_normal_quantile <- function(p) engine_value(.Call(wrap__engine_normal_quantile, p))
+
+#' Probabilities that a standard normal variable is below `z`.
+#' @noRd
+engine_normal_cdf <- function(z) engine_value(.Call(wrap__engine_normal_cdf, z))
+
+#' Probabilities that a chi-squared variable is above `x`.
+#' @noRd
+engine_chi_squared_tail <- function(x, df) engine_value(.Call(wrap__engine_chi_squared_tail, x, df))
+
 #' Fails on purpose, by an error or a panic, so that the tests see what a user would see.
 #' @noRd
 engine_fail <- function(text, panic) engine_value(.Call(wrap__engine_fail, text, panic))

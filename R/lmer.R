@@ -37,7 +37,8 @@
 #' lmer(Reaction ~ Days + (Days || Subject), data = sleepstudy)
 #'
 #' # an optimizer of your own choice, on the engine's criterion
-#' lmer(Reaction ~ Days + (Days | Subject), data = sleepstudy, control = lmerControl(optimizer = "bobyqa"))
+#' by_bobyqa <- lmerControl(optimizer = "bobyqa")
+#' lmer(Reaction ~ Days + (Days | Subject), data = sleepstudy, control = by_bobyqa)
 #' @export
 lmer <- function(formula, data = NULL, REML = TRUE, control = lmerControl(), start = NULL, verbose = 0L, subset, weights,
                  na.action, offset, contrasts = NULL, devFunOnly = FALSE, threads = NULL) {

@@ -29,3 +29,12 @@ test_that("BCa: bias and acceleration by hand", {
   expect_error(boot_intervals(boot, "stud"), "needs 'se'")
   expect_error(boot_intervals(boot, index = "x"), "no such statistic")
 })
+
+test_that("the engine's normal quantiles and probabilities are R's to twelve digits, in the tails too", {
+  p <- c(1e-300, 1e-100, 1e-20, 1e-10, 10^(-6:-2), 0.025, seq(0.05, 0.95, by = 0.05), 0.975, 0.99, 1 - 10^(-3:-10))
+  expect_lt(max(abs(engine_normal_quantile(p[p != 0.5]) / qnorm(p[p != 0.5]) - 1)), 1e-12)
+  z <- c(-37, -30, -20, -10, seq(-8, 8, by = 0.1))
+  expect_lt(max(abs(engine_normal_cdf(z) / pnorm(z) - 1)), 1e-12)
+  expect_identical(engine_normal_quantile(c(0, 0.5, 1, 2, NaN)), c(-Inf, 0, Inf, NaN, NaN))
+  expect_identical(engine_normal_cdf(c(-Inf, 0, Inf)), c(0, 0.5, 1))
+})

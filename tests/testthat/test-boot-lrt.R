@@ -36,3 +36,12 @@ test_that("offsets, weights and subsets; what can't be compared", {
   expect_error(boot_lrt(small, large), "more parameters")
   expect_error(boot_lrt(large, lm(Reaction ~ Days, lme4::sleepstudy)), "must be linear mixed models")
 })
+
+test_that("the chi-squared p-value is R's to twelve digits, in the far tail too", {
+  for (df in c(1:5, 10, 50, 100)) {
+    x <- c(1e-8, 0.1, 1, 3.84, 10, 50, 200, 1000)
+    expect_lt(max(abs(engine_chi_squared_tail(x, df) / pchisq(x, df, lower.tail = FALSE) - 1)), 1e-12)
+  }
+  test <- boot_lrt(large, small, nsim = 2, seed = 1)$test
+  expect_equal(test["LRT", "p.value"], pchisq(test["LRT", "stat"], 1, lower.tail = FALSE), tolerance = 1e-12)
+})
