@@ -21,7 +21,12 @@ is_fastlmer <- function(object) {
   methods::is(object, "lmerMod") && !is.null(engine_mark(object))
 }
 
-# The engine record of a linear mixed model, whoever fitted it; NULL for any other object. A list of
+# A linear mixed model as lmer() of lme4 or lmerTest makes it. Packages that fit something else (blme's priors, say) have classes of their
+# own that inherit from lmerMod.
+is_exactly_lmer <- function(object) isS4(object) && class(object)[1L] %in% c("lmerMod", "lmerModLmerTest")
+
+# The engine record of a linear mixed model, whoever fitted it; NULL for any other object, and for a fit of which the engine would
+# compute another model (see is_model_of_slots()). A list of
 #   x, codes, nlev, asgn, z, weights, offset   the design, as engine_design() and engine_fit() take it (weights and offset may be
 #                                              NULL; a factor is the vector of its codes)
 #   y, reml, theta, beta, sigma                the response and the fit, from the object's slots
@@ -29,7 +34,7 @@ is_fastlmer <- function(object) {
 #   structure                                  where terms have independent columns, see split_diagonal()
 #   cache                                      an environment for external pointers, see engine_pointer()
 engine_of <- function(fit) {
-  if (!isS4(fit) || !inherits(fit, "lmerMod")) return(NULL)
+  if (!is_exactly_lmer(fit)) return(NULL)
   mark <- engine_mark(fit)
   facts <- mark$cache$facts %||% design_facts(fit, mark)
   if (is.null(facts)) return(NULL)
@@ -60,6 +65,7 @@ design_facts <- function(fit, mark) {
   # lme4 fits models with missing levels or zero weights; the engine doesn't.
   diagonal <- diagonal_terms(fit, mark)
   if (!has_plain_terms(fit, diagonal) || any(vapply(fit@flist, anyNA, NA)) || any(weights <= 0)) return(NULL)
+  if (is.null(mark) && !is_model_of_slots(fit, diagonal)) return(NULL)
   facts <- list(
     nlev = level_numbers(fit@flist), weighted = any(weights != 1), offset = any(fit@resp$offset != 0), diagonal = diagonal
   )

@@ -60,6 +60,11 @@
 #' * Columns of 64-bit integers (package bit64) are an error in the fixed effects and in the columns of random effects, where
 #'   [model.matrix()] would take their bits for something else. They are accepted as grouping factors.
 #' * `weights` and `offset` no longer leave a variable of that name in the formula's environment.
+#' * `data`, `subset`, `weights` and `offset` are evaluated once. lme4 evaluates them several times, so that of `data = d[sample(nrow(d)), ]`
+#'   its frame, model matrix and groups have each another order.
+#' * A fit keeps its own copy of the columns it uses. lme4's frame shares them with the data, and changes with these where a package writes in
+#'   place (`:=`, `set()` and `setorder()` of data.table).
+#' * A bar inside a function, as in `I(a > 7 | b < 2)`, is R's own; lme4 takes it for a random-effects term.
 #'
 #' @section Refits, simulation and bootstrap:
 #' * `refit()` finds the exact REML fit of a new response. In lme4 1.1-31 `refit()` of a REML fit optimises another criterion (newer versions
@@ -68,6 +73,11 @@
 #'   fit. A response may have as many values as the fit has observations, also where rows with missing values were left out.
 #' * `simulate()` divides the residual standard deviation by the square root of the prior weights; lme4 (1.1-31 and 2.1) ignores them. The
 #'   draws before that are lme4's.
+#' * `predict()` and `simulate()` for new data evaluate the fit's argument `offset` in them, as [predict.lm()] does, or stop; lme4 leaves the
+#'   offset out. (An `offset()` in the formula is taken by both.)
+#' * What the engine recomputes are the linear mixed models of lme4's and lmerTest's `lmer()`, exactly of their classes and with a Z, Lambda,
+#'   weights and offset that are those of their terms. Other fits (blme's, gamm4's, of lme4's modular functions with another `Zt`) go to
+#'   their own package's methods or lme4's.
 #' * `simulate()` and `bootMer()` with `re.form = NULL` don't look the data up again, so they also work where lme4 doesn't find
 #'   them or forgets the `subset`.
 #' * `bootMer()` and `confint(method = "boot")` have the further arguments `rng` and `threads`, and `parallel = "future"`. Where

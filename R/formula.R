@@ -7,6 +7,8 @@
 split_formula <- function(formula) {
   names <- all.names(formula)
   if (!inherits(formula, "formula") || length(formula) != 3L || "." %in% names) return(NULL)
+  masked <- mask_inner_bars(formula[[3L]])
+  if (length(masked$hidden)) return(unmask_bars(split_formula(with_right_side(formula, masked$term)), masked$hidden))
   if ("||" %in% names && splits_double_bars()) formula[[3L]] <- without_double_bars(formula[[3L]])
   parts <- take_apart(formula[[3L]]) %||% take_apart_by_lme4(formula[[3L]])
   if (!length(parts$bars)) return(NULL)
@@ -130,3 +132,55 @@ is_operator <- function(head) is.name(head) && as.character(head) %in% c("+", "-
 is_bar <- function(head) identical(head, quote(`|`)) || identical(head, quote(`||`))
 
 has_bar <- function(term) is.call(term) && any(c("|", "||") %in% all.names(term))
+
+# R's own bars, as in I(a > 7 | b < 2): below any other function than a formula's operators and lme4's structures a bar is no term's. Here they are
+# put out of sight, for lme4's functions take every bar for that of a random-effects term: a list of the expression with a name in place of
+# each call that has one, and these calls by their names.
+mask_inner_bars <- function(term, hidden = list()) {
+  if (!is.call(term) || !has_bar(term)) return(list(term = term, hidden = hidden))
+  head <- term[[1L]]
+  if (!is_bar(head) && !is_operator(head) && !is_structure(head)) {
+    name <- paste0(".hidden_", length(hidden) + 1L)
+    return(list(term = as.name(name), hidden = c(hidden, stats::setNames(list(term), name))))
+  }
+  for (i in seq_along(term)[-1L]) {
+    masked <- mask_inner_bars(term[[i]], hidden)
+    term[[i]] <- masked$term
+    hidden <- masked$hidden
+  }
+  list(term = term, hidden = hidden)
+}
+
+unmask_bars <- function(parts, hidden) {
+  if (is.list(parts)) return(lapply(parts, unmask_bars, hidden))
+  if (!is.call(parts) && !is.name(parts)) return(parts)
+  if (inherits(parts, "formula")) return(with_right_side(parts, unmask_bars(parts[[3L]], hidden)))
+  do.call(substitute, list(parts, hidden))
+}
+
+is_structure <- function(head) is.name(head) && as.character(head) %in% c("us", "diag", "cs", "ar1") && has_structures()
+
+# Has an expression bars that are R's own?
+has_inner_bar <- function(term) length(mask_inner_bars(term)$hidden) > 0L
+
+# lme4's functions would take such a bar for that of a random-effects term, silently where both sides are variables.
+refuse_inner_bars <- function(formula, what = "this model") {
+  hidden <- if (is.call(formula)) mask_inner_bars(formula[[length(formula)]])$hidden
+  if (length(hidden)) {
+    stop(what, " goes to lme4, which takes the bar in ", sQuote(deparse1(hidden[[1L]])), " for a random-effects term: ",
+      "compute that variable in the data", call. = FALSE)
+  }
+}
+
+# The fixed and the random part of a fit's formula where a function in it has a bar of its own; lme4's method otherwise.
+#' @importFrom stats formula
+#' @export
+#' @noRd
+formula.lmerMod <- function(x, fixed.only = FALSE, random.only = FALSE, ...) {
+  whole <- attr(x@frame, "formula")
+  if (!(fixed.only || random.only) || is.null(whole) || !has_inner_bar(whole[[length(whole)]])) return(NextMethod())
+  if (fixed.only && random.only) stop("'fixed.only' and 'random.only' can't both be TRUE", call. = FALSE)
+  parts <- split_formula(whole)
+  if (fixed.only) return(parts$fixed)
+  with_right_side(whole, Reduce(function(left, right) call("+", left, right), lapply(parts$bars, function(bar) call("(", bar))))
+}

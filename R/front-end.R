@@ -1,4 +1,4 @@
-# From the user's call to the parts of a model, each made once: a list of
+# From the user's call (see evaluated_once()) to the parts of a model, each made once: a list of
 #   frame, formula         the model frame with lme4's attributes, the formula with `||` expanded
 #   x, flist, cnms, z      the columns of the fixed effects (a matrix or `absorbed_columns`) and the random-effects terms (see random_terms())
 #   y, weights, offset     the response; weights and offset are NULL where there are none
@@ -7,19 +7,19 @@
 # There are two ways. The fast one makes them itself and gives up (NULL) on anything unusual: an error, a warning, a failed
 # check, an expression it doesn't know. lme4's lFormula() then does the work, so that errors, warnings and messages are its own.
 # NULL for a model that is lme4's altogether.
-model_parts <- function(formula, data, call, caller, control, contrasts) {
+model_parts <- function(formula, data, once, control, contrasts) {
   parts <- tryCatch(
-    fast_parts(formula, data, call, caller, control, contrasts),
+    fast_parts(formula, data, once, control, contrasts),
     error = function(e) NULL,
     warning = function(w) NULL
   )
-  if (is.null(parts)) parts_of_lformula(call, caller, control) else check_fixed(parts, control)
+  if (is.null(parts)) parts_of_lformula(once, control) else check_fixed(parts, control)
 }
 
-fast_parts <- function(formula, data, call, caller, control, contrasts) {
+fast_parts <- function(formula, data, once, control, contrasts) {
   formula <- split_formula(formula)
   if (is.null(formula) || !(is.null(data) || is.list(data))) return(NULL)
-  frame <- mixed_model_frame(formula, data, call, caller)
+  frame <- mixed_model_frame(formula, data, once)
   n <- if (is.null(frame)) 0L else .row_names_info(frame, 2L)
   if (n == 0L) return(NULL)
   response <- response_of(frame, n)
@@ -49,14 +49,17 @@ plain_matrix <- function(fixed, frame, contrasts, message = NULL) {
 }
 
 # What lme4's lFormula() makes of the same call.
-parts_of_lformula <- function(call, caller, control) {
+parts_of_lformula <- function(once, control) {
+  refuse_inner_bars(once$formula)
+  call <- once$call
   silent <- scale_severity(control$checkControl) == "none"
   if (silent) control$checkControl$check.scaleX <- "ignore"
   call$control <- control
   call[[1L]] <- quote(lme4::lFormula)
-  lmod <- eval(call, caller)
+  lmod <- eval(call, once$caller)
   if (silent) attr(lmod$X, "msgScaleX") <- character()
-  frame <- lmod$fr
+  frame <- own_columns(lmod$fr)
+  attr(frame, "offset") <- once$offset
   terms <- lmod$reTrms
   if (is.null(stats::model.response(frame)) || !is.null(attr(lmod$X, "scaled:scale"))) return(NULL)
   diagonal <- independent_terms(lmod$formula, terms)
@@ -67,7 +70,7 @@ parts_of_lformula <- function(call, caller, control) {
   if (!all(is.finite(unlist(z)))) stop("NA/NaN/Inf in 'Z' (random-effects model matrix)", call. = FALSE)
   c(
     list(frame = frame, formula = lmod$formula, x = lmod$X),
-    split_diagonal(list(flist = terms$flist, cnms = terms$cnms, z = z), diagonal),
+    split_diagonal(list(flist = own_columns(terms$flist), cnms = terms$cnms, z = z), diagonal),
     response_of(frame, nrow(frame)) %||% checked_response(frame)
   )
 }

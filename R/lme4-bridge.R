@@ -317,6 +317,29 @@ pp_functions <- list(
   }
 )
 
+# Is the model in a fit's slots the one that the engine would make of its grouping factors and columns? Packages that take lme4's modular
+# functions (gamm4, pedigreemm and others with relatedness matrices, multiple membership or spatial terms) put another Zt, Lambda,
+# weights or offset into an object of the same class, which then says nothing of it.
+is_model_of_slots <- function(fit, diagonal) {
+  pp <- fit@pp
+  resp <- fit@resp
+  if (!identical(class(pp)[1L], "merPredD") || !identical(class(resp)[1L], "lmerResp")) return(FALSE)
+  z <- term_columns(pp$Zt, fit@flist, lengths(fit@cnms), fit@Gp)
+  source <- list2env(list(pp = list(X = pp$X, theta = fit@theta), flist = fit@flist, z = z, diagonal = diagonal), parent = asNamespace("lme4"))
+  make <- function(name) {
+    assign(name, `environment<-`(pp_functions[[name]], source), envir = source)
+    source[[name]]()
+  }
+  relative <- make("relative_factor")
+  identical(relative$Lind, pp$Lind) && has_same_entries(relative$Lambdat, pp$Lambdat, values = FALSE) &&
+    has_same_entries(make("transposed_model_matrix"), drop0(pp$Zt)) &&
+    all(resp$weights == (fit@frame[["(weights)"]] %||% 1)) && all(resp$offset == (stats::model.offset(fit@frame) %||% 0))
+}
+
+has_same_entries <- function(a, b, values = TRUE) {
+  identical(a@Dim, b@Dim) && identical(a@p, b@p) && identical(a@i, b@i) && (!values || identical(a@x, b@x))
+}
+
 # The environment `.fastlmer` of an engine fit, or NULL.
 engine_mark <- function(fit) {
   get0(".fastlmer", envir = attr(fit@pp, ".xData"), mode = "environment", inherits = FALSE)

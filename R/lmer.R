@@ -56,25 +56,55 @@ lmer <- function(formula, data = NULL, REML = TRUE, control = lmerControl(), sta
     na.action <- if (!missing(na.action)) na.action
     return(lmer_of_stream(formula, data, call, REML, control, named, start, verbose, na.action, contrasts, devFunOnly))
   }
-  if (devFunOnly || has_other_structure(formula)) return(lmer_of_lme4(call, caller))
+  once <- evaluated_once(call, formula, data, caller)
+  if (devFunOnly || has_other_structure(formula)) return(lmer_of_lme4(once, call))
 
-  parts <- model_parts(formula, data, call, caller, control, contrasts)
-  if (is.null(parts)) return(lmer_of_lme4(call, caller))
+  parts <- model_parts(formula, data, once, control, contrasts)
+  if (is.null(parts)) return(lmer_of_lme4(once, call))
   # A model that the engine can't evaluate (a response fitted exactly, say) gets lme4's answer.
   fit <- tryCatch(find_optimum(parts, REML, control, named, start, as.integer(verbose)), fastlmer_error = function(e) {
     if (is_final(e)) stop(e)
   })
-  if (is.null(fit)) return(lmer_of_lme4(call, caller))
+  if (is.null(fit)) return(lmer_of_lme4(once, call))
   if (!is.null(fit$x)) parts$x <- fit$x
   call$formula <- parts$formula
   new_lmermod(fit, parts, call)
 }
 
-# The user's call, by lme4's lmer(), as if the user had called that.
-lmer_of_lme4 <- function(call, caller) {
-  head <- call[[1L]]
-  call[[1L]] <- quote(lme4::lmer)
-  fit <- eval(call, caller)
-  if (isS4(fit)) fit@call[[1L]] <- head
+# The user's call for lme4's functions: a list of `call` and `caller`, where to evaluate it. lme4 evaluates `data`, `subset`, `weights` and
+# `offset` several times, and with something random in them each time to another value; here they are evaluated once.
+evaluated_once <- function(call, formula, data, caller) {
+  once <- list(formula = formula, call = call, caller = caller, offset = call$offset)
+  if (is.call(call$data)) {
+    once$caller <- list2env(list(.data = data), parent = caller)
+    once$call$data <- quote(.data)
+    # written in the call, the formula would get this environment
+    once$call$formula <- formula
+  }
+  for (name in intersect(names(call), c("subset", "weights", "offset"))) {
+    if (is.call(call[[name]])) once$call[[name]] <- extra_value(call[[name]], name, once, data) %||% call[[name]]
+  }
+  once
+}
+
+# As model.frame() evaluates it. An error is for model.frame() to say.
+extra_value <- function(expression, name, once, data) {
+  if (!inherits(once$formula, "formula") || !(is.null(data) || is.list(data) || is.environment(data))) return(NULL)
+  env <- extras_environment(environment(once$formula), name, once$caller)
+  tryCatch(eval(expression, data, env), error = function(e) NULL)
+}
+
+# The user's call by lme4's lmer(). The fit has the call as the user wrote it.
+lmer_of_lme4 <- function(once, call) {
+  refuse_inner_bars(once$formula)
+  theirs <- once$call
+  theirs[[1L]] <- quote(lme4::lmer)
+  fit <- eval(theirs, once$caller)
+  if (!isS4(fit)) return(fit)
+  call$formula <- fit@call$formula
+  fit@call <- call
+  fit@frame <- own_columns(fit@frame)
+  attr(fit@frame, "offset") <- call$offset
+  fit@flist <- own_columns(fit@flist)
   fit
 }

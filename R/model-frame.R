@@ -1,15 +1,34 @@
 # One model frame for response, fixed and random effects; lme4 evaluates three, of which the other two are parts of the first.
 #
-# `call` is the user's call, whose `subset`, `weights`, `na.action` and `offset` are evaluated where model.frame() evaluates
-# them: in the data, then in the formula's environment.
-mixed_model_frame <- function(parts, data, call, caller) {
-  frame <- plain_frame(parts$combined, data, call) %||% general_frame(parts, data, call, caller)
+# `once` holds the user's call (see evaluated_once()), whose `subset`, `weights`, `na.action` and `offset` are evaluated where model.frame()
+# evaluates them: in the data, then in the formula's environment.
+mixed_model_frame <- function(parts, data, once) {
+  frame <- plain_frame(parts$combined, data, once$call) %||% general_frame(parts, data, once$call, once$caller)
   terms <- if (!is.null(frame)) frame_terms(frame, parts)
   if (is.null(terms)) return(NULL)
   attr(frame, "terms") <- terms
   attr(frame, "formula") <- parts$formula
-  attr(frame, "offset") <- call$offset
-  frame
+  attr(frame, "offset") <- once$offset
+  own_columns(frame)
+}
+
+# A list or data frame with its columns in memory of their own. model.frame() copies none, and packages such as data.table write into
+# columns in place, whoever else holds them: a fit would change with the user's data, or with those that these were taken from.
+own_columns <- function(columns) {
+  class <- oldClass(columns)
+  columns <- unclass(columns)
+  for (i in seq_along(columns)) columns[[i]] <- own_values(columns[[i]])
+  class(columns) <- class
+  columns
+}
+
+own_values <- function(values) {
+  if (isS4(values)) return(values)
+  if (is.list(values)) return(own_columns(values))
+  # Assigning an attribute may leave the same memory under another header; this copies.
+  copy <- rep.int(if (is.object(values)) unclass(values) else values, 1L)
+  attributes(copy) <- attributes(values)
+  copy
 }
 
 # Where every variable is a column of the data that model.frame() would neither convert nor shorten, the frame is these columns

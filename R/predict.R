@@ -1,25 +1,67 @@
 # Predictions for new data from a fit by the engine where all that enters is plain: sums of numeric variables, and grouping factors
-# of which every level was there in the fit. Anything else, and every error, is lme4's.
+# of which every level was there in the fit. Anything else, and every error, is lme4's; only the argument `offset` of the fit, which
+# lme4 forgets here (and in simulate(newdata = )), is evaluated in the new data as predict.lm() does it.
 #' @importFrom stats predict
 #' @export
 #' @noRd
 predict.lmerMod <- function(object, newdata = NULL, newparams = NULL, re.form = NULL, ...) {
-  if (is.null(newdata)) refuse_without_rows(object, "predict() without 'newdata'")
+  if (is.null(newdata)) {
+    refuse_without_rows(object, "predict() without 'newdata'")
+    return(NextMethod())
+  }
   plain <- is.data.frame(newdata) && is.null(newparams) && !...length() && (is.null(re.form) || keeps_none(re.form))
   prediction <- if (plain && is_fastlmer(object)) plain_prediction(object, newdata, is.null(re.form))
-  if (!is.null(prediction)) return(prediction)
-  # of X lme4 wants to know which columns were dropped
-  if (is.null(newdata)) NextMethod() else without_columns(object, NextMethod())
+  if (is.null(prediction)) {
+    own <- is.null(re.form) && is_exactly_lmer(object) && has_inner_bar(attr(object@frame, "formula")[[3L]])
+    # of X lme4 wants to know which columns were dropped
+    prediction <- without_columns(object, if (own) predict_by_lme4(object, newdata, newparams, ...) else NextMethod())
+  }
+  if (!is_exactly_lmer(object) || isTRUE(list(...)$random.only)) return(prediction)
+  with_offset_argument(prediction, object, newdata)
+}
+
+# With the random effects by name, for lme4 takes every bar in a formula for theirs.
+predict_by_lme4 <- function(object, newdata, newparams, ...) {
+  effects <- stats::formula(object, random.only = TRUE)[-2L]
+  for (bar in split_formula(attr(object@frame, "formula"))$bars) refuse_inner_bars(call("~", bar[[2L]]), "predict(newdata = )")
+  lme4_internal("predict.merMod")(object, newdata, newparams, re.form = effects, ...)
+}
+
+# Adds what the fit's argument `offset` is for the new data.
+with_offset_argument <- function(prediction, object, newdata) {
+  if (!"(offset)" %in% names(object@frame)) return(prediction)
+  offset <- new_offset(object, newdata)
+  add <- function(values) {
+    kept <- if (length(values) != length(offset)) match(names(values), row.names(newdata)) else seq_along(offset)
+    values + offset[kept]
+  }
+  if (!is.list(prediction)) return(add(prediction))
+  prediction$fit <- add(prediction$fit)
+  prediction
+}
+
+new_offset <- function(object, newdata) {
+  expression <- attr(object@frame, "offset") %||% object@call$offset
+  refuse <- function(why) {
+    stop(
+      "the fit's argument 'offset' (", paste(deparse(expression), collapse = " "), ") can't be evaluated in 'newdata': ", why,
+      "; add its variables to 'newdata', or fit with offset() in the formula", call. = FALSE
+    )
+  }
+  offset <- tryCatch(
+    eval(expression, newdata, environment(attr(object@frame, "formula"))), error = function(e) refuse(conditionMessage(e))
+  )
+  if (!is.numeric(offset) && !is.logical(offset)) refuse("it isn't numeric")
+  if (length(offset) != nrow(newdata)) refuse(sprintf("it has %d values for %d rows", length(offset), nrow(newdata)))
+  as.numeric(offset)
 }
 
 plain_prediction <- function(object, newdata, with_effects) {
   n <- .row_names_info(newdata, 2L)
   formula <- split_formula(attr(object@frame, "formula"))
-  offset <- !is.null(attr(attr(object@frame, "terms"), "offset")) || "(offset)" %in% names(object@frame)
-  if (is.null(formula) || offset || n == 0L) return(NULL)
-  x <- new_columns(formula$fixed[[3L]], object@frame, newdata, n)
-  if (!identical(colnames(x), fixed_names(object))) return(NULL)
-  prediction <- drop(x %*% object@beta)
+  if (is.null(formula) || !is.null(attr(attr(object@frame, "terms"), "offset")) || n == 0L) return(NULL)
+  prediction <- fixed_prediction(object, formula$fixed[[3L]], newdata, n)
+  if (is.null(prediction)) return(NULL)
   names(prediction) <- as.character(attr(newdata, "row.names"))
   if (!with_effects) return(prediction)
   modes <- ranef(object, condVar = FALSE)
@@ -29,6 +71,13 @@ plain_prediction <- function(object, newdata, with_effects) {
     prediction <- prediction + effects
   }
   prediction
+}
+
+# X beta for new data.
+fixed_prediction <- function(object, expression, newdata, n) {
+  if (!length(object@beta)) return(numeric(n))
+  x <- new_columns(expression, object@frame, newdata, n)
+  if (identical(colnames(x), fixed_names(object))) drop(x %*% object@beta)
 }
 
 # The columns that a sum of numeric variables makes of new data; NULL where it is no such sum or a value is missing.

@@ -42,7 +42,7 @@ refit.lmerMod <- function(object, newresp = NULL, rename.response = FALSE, maxit
 
   newresp <- one_response(newresp)
   if (rename.response && !is.null(newresp)) object <- rename_response(object, name)
-  if (!is.null(newresp)) newresp <- without_missing_rows(newresp, object@frame, length(record$y))
+  if (!is.null(newresp)) newresp <- own_values(without_missing_rows(newresp, object@frame, length(record$y)))
   # A response that the engine can't fit (one that is fitted exactly, say) gets lme4's answer.
   fit <- tryCatch(refit_one(object, record, newresp, control), fastlmer_error = function(e) if (is_final(e)) stop(e))
   if (is.null(fit)) NextMethod() else fit

@@ -24,6 +24,7 @@
 #' @export
 simulate.lmerMod <- function(object, nsim = 1, seed = NULL, use.u = FALSE, re.form = NA, newdata = NULL, newparams = NULL,
                              family = NULL, allow.new.levels = FALSE, na.action = stats::na.pass, ...) {
+  if (!is_exactly_lmer(object)) return(NextMethod())
   refuse_without_rows(object, "simulate()")
   given <- !c(use.u = missing(use.u), re.form = missing(re.form), na.action = missing(na.action))
   if (all(given[c("use.u", "re.form")])) stop("should specify only one of ", sQuote("use.u"), " and ", sQuote("re.form"), call. = FALSE)
@@ -106,6 +107,7 @@ as_simulated <- function(y, object, state, na.action) {
 
 # lme4's own simulation, for what is beyond the engine. It knows no weights: then the residuals are drawn here, after its random effects.
 simulate_by_lme4 <- function(object, arguments, keeps) {
+  if (!is.null(arguments$newdata)) refuse_inner_bars(attr(object@frame, "formula"), "simulate(newdata = )")
   arguments$re.form <- keeps
   arguments <- c(list(object = object), arguments["seed"], arguments[names(arguments) != "seed"])
   if (is.null(keeps)) arguments["re.form"] <- list(NULL)

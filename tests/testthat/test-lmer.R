@@ -92,3 +92,35 @@ test_that("what lme4 alone can do goes to lme4 with the user's call", {
     expect_identical(fit@call[[1L]], quote(lmer))
   }
 })
+
+test_that("data and the arguments for its rows are evaluated once, whatever way the fit takes", {
+  count <- new.env()
+  counted <- function(value) {
+    assign("times", count$times + 1L, envir = count)
+    value
+  }
+  shuffled <- function(columns = names(sleepstudy)) counted(sleepstudy[sample(180), columns])
+  once <- function(expr) {
+    assign("times", 0L, envir = count)
+    fit <- suppressWarnings(suppressMessages(expr))
+    expect_identical(count$times, 1L)
+    fit
+  }
+  exact <- function() counted(transform(sleepstudy, y = 2 * Days + 1)[sample(180), ])
+  fits <- list(
+    once(lmer(Reaction ~ Days + (1 | Subject), shuffled())),
+    once(lmer(Reaction ~ . + (1 | Subject), shuffled(c("Reaction", "Days", "Subject")))),
+    once(lmer(Reaction ~ cbind(Days, Days^2) + (Days | Subject), shuffled())),
+    once(lmer(Reaction ~ Days + (1 | Subject), sleepstudy, subset = counted(sample(180, 150)))),
+    once(lmer(Reaction ~ . + (1 | Subject), sleepstudy, weights = counted(runif(180) + 1), offset = Days * 2)),
+    once(lmer(Reaction ~ Days + (1 | Subject), transform(sleepstudy, Days = replace(Days, 3, NA)), offset = counted(rnorm(180)))),
+    once(lmer(y ~ Days + (1 | Subject), exact()))
+  )
+  for (fit in fits) expect_equal(as.numeric(predict(fit)), as.numeric(fitted(fit)))
+  expect_identical(fits[[2L]]@call$data, quote(shuffled(c("Reaction", "Days", "Subject"))))
+  expect_identical(fits[[5L]]@call$weights, quote(counted(runif(180) + 1)))
+  expect_identical(attr(fits[[5L]]@frame, "offset"), quote(Days * 2))
+  expect_identical(as.list(fits[[7L]]@call)[c(1L, 3L)], list(quote(lmer), data = quote(exact())), ignore_attr = TRUE)
+  deviance <- once(lmer(Reaction ~ Days + (1 | Subject), shuffled(), devFunOnly = TRUE))
+  expect_true(is.finite(deviance(1)))
+})
