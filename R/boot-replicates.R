@@ -110,7 +110,7 @@ replicate_fit <- function(plan, batch, y, i) {
 
 replicate_optinfo <- function(plan, batch, fit, i) {
   optinfo <- plan$x@optinfo
-  if (!is.null(optinfo$derivs)) optinfo$derivs <- list(gradient = fit$gradient, Hessian = fit$hessian)
+  optinfo["derivs"] <- list(derivatives_at(fit, !is.null(optinfo$derivs), FALSE, plan$record$lower))
   optinfo$feval <- batch$evaluations[i]
   optinfo$val <- fit$theta + 0
   optinfo$conv <- list(opt = 0, lme4 = list())

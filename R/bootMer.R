@@ -38,6 +38,7 @@
 #' @param PBargs arguments of the progress bar.
 #' @param parallel,ncpus,cl where `FUN` runs: `"no"` in this process, `"multicore"` or `"snow"` in `ncpus` processes or on the cluster `cl`,
 #'   `"future"` on the current [future::plan()]. With `rng = "pcg64"` the workers also draw and refit.
+#' @param call.env where `control` of the fit's call is looked up.
 #' @param rng where random numbers come from: R's generator, or the engine's.
 #' @param threads threads that refit; the option `fastlmer.threads` if it is set, else the number of cores, at most 8. Results don't depend on it.
 #' @return An object of class `c("bootMer", "boot")`, as lme4's: `t0` is `FUN(x)`, `t` has a row per replicate; the functions of package boot,
@@ -59,7 +60,8 @@
 #' @export
 bootMer <- function(x, FUN, nsim = 1, seed = NULL, use.u = FALSE, re.form = NA, type = c("parametric", "semiparametric"),
                     verbose = FALSE, .progress = "none", PBargs = list(), parallel = c("no", "multicore", "snow", "future"),
-                    ncpus = getOption("boot.ncpus", 1L), cl = NULL, rng = c("R", "pcg64"), threads = default_threads()) {
+                    ncpus = getOption("boot.ncpus", 1L), cl = NULL, call.env = parent.frame(), rng = c("R", "pcg64"),
+                    threads = default_threads()) {
   call <- match.call()
   refuse_without_rows(x, "bootMer()")
   record <- engine_of(x)
@@ -80,7 +82,7 @@ bootMer <- function(x, FUN, nsim = 1, seed = NULL, use.u = FALSE, re.form = NA, 
 
   plan <- list(
     x = as_engine_fit(x, record), record = record, FUN = FUN, t0 = t0, nsim = nsim, threads = threads, verbose = verbose,
-    control = call_control(x, parent.frame()), draws = !identical(state, generator_state())
+    control = call_control(x, call.env), draws = !identical(state, generator_state())
   )
   plan$statistic <- vectorised_statistic(FUN, plan$x, record, t0)
   workers <- worker_plan(parallel, ncpus, cl)

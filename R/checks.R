@@ -58,6 +58,10 @@ scale_severity <- function(checks) {
 
 # A response, weights or offset that aren't simply finite numbers: lme4's mkRespMod() accepts or refuses them.
 checked_response <- function(frame) {
+  response <- stats::model.response(frame)
+  if (is.matrix(response) && ncol(response) > 1L) {
+    stop("can't handle matrix-valued responses: consider using refit()", call. = FALSE)
+  }
   made <- lme4::mkRespMod(frame, REML = 0L)
   if (length(made$y) != nrow(frame)) stop("the response must have one value per observation", call. = FALSE)
   if (any(made$weights == 0)) {

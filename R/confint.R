@@ -1,15 +1,19 @@
 #' Confidence intervals of a linear mixed model
 #'
 #' `confint()` with `method = "boot"` bootstraps on the engine, see [bootMer()]: the same statistics (standard deviations and correlations of the
-#' random effects, sigma, fixed effects), names, arguments and interval types as in lme4. The methods `"profile"` and `"Wald"` are lme4's.
+#' random effects, sigma, fixed effects), names, order, arguments and interval types as in the lme4 that is installed: from version 2.0 on a
+#' term's standard deviations come before its correlations, as in the profile. The methods `"profile"` and `"Wald"` are lme4's.
 #'
 #' @param object a fitted linear mixed model.
 #' @param parm which parameters: numbers, names, `"theta_"` or `"beta_"`. With `FUN`, rows of its result.
 #' @param level confidence level.
-#' @param method,zeta,quiet,oldNames as in [lme4::confint.merMod()].
+#' @param method,zeta,quiet as in [lme4::confint.merMod()].
 #' @param nsim number of bootstrap replicates.
 #' @param boot.type percentile, basic or normal bootstrap intervals, as [boot::boot.ci()] computes them. [boot_intervals()] has more.
 #' @param FUN a statistic of your own for `method = "boot"`.
+#' @param oldNames,signames `TRUE` for the names `.sig01`, `.sig02`, ..., `.sigma` of the variance parameters, `FALSE` for names that say what they
+#'   are. lme4 2.x calls the argument `signames` and warns about `oldNames`; up to 1.1 it is `oldNames`. Both are taken here.
+#' @param boot.scale with `method = "boot"`: standard deviations and correlations, or variances and covariances (and sigma squared).
 #' @param ... arguments of [bootMer()], as `seed`, `rng` or `threads`; for the other methods those of lme4's.
 #' @return A matrix with a row per parameter and columns of lower and upper limits.
 #' @seealso [bootMer()], [lme4::confint.merMod()]
@@ -20,12 +24,18 @@
 #' @importFrom stats confint
 #' @export
 confint.lmerMod <- function(object, parm, level = 0.95, method = c("profile", "Wald", "boot"), zeta, nsim = 500,
-                            boot.type = c("perc", "basic", "norm"), FUN = NULL, quiet = FALSE, oldNames = TRUE, ...) {
+                            boot.type = c("perc", "basic", "norm"), FUN = NULL, quiet = FALSE, oldNames, signames = TRUE,
+                            boot.scale = c("sdcor", "vcov"), ...) {
   method <- match.arg(method)
   boot.type <- match.arg(boot.type)
+  boot.scale <- match.arg(boot.scale)
   if (method != "boot" || is.null(engine_of(object))) return(NextMethod())
+  if (!missing(oldNames)) {
+    if (has_signames()) warning("'oldNames' is deprecated. Please use 'signames' instead.", call. = FALSE)
+    signames <- oldNames
+  }
   if (is.null(FUN)) {
-    FUN <- variance_and_fixed_parameters(object, oldNames)
+    FUN <- variance_and_fixed_parameters(object, signames, boot.scale)
     parameters <- names(FUN(object))
     fixed <- length(lme4::fixef(object))
     rows <- if (missing(parm)) {
@@ -56,12 +66,20 @@ parameter_numbers <- function(parm, parameters, fixed) {
   which(wanted)
 }
 
-# The statistic of confint(method = "boot"): per term the standard deviations and correlations by columns of the lower triangle, sigma and the
-# fixed effects, with lme4's names. In the vocabulary of bootMer().
-variance_and_fixed_parameters <- function(object, oldNames) {
-  names <- lme4_internal("profnames")(object, oldNames, useSc = TRUE)
-  columns <- lengths(object@cnms)
+# The statistic of confint(method = "boot"), in the vocabulary of bootMer(): per term the standard deviations and correlations (or variances
+# and covariances), sigma and the fixed effects, with lme4's names.
+variance_and_fixed_parameters <- function(object, signames, scale = "sdcor") {
+  names <- unname(lme4_internal("profnames")(object, signames, useSc = TRUE))
+  order <- parameter_order(lengths(object@cnms))
+  if (scale == "vcov") return(function(f) c(stats::setNames(as.data.frame(VarCorr(f))$vcov[order], names), fixef(f)))
+  function(f) c(stats::setNames(as.data.frame(VarCorr(f))$sdcor[order], names), fixef(f))
+}
+
+# In which order lme4's profile has the rows of as.data.frame(VarCorr(object)), where a term's standard deviations come first. Up to
+# lme4 1.1 that was by columns of the lower triangle.
+parameter_order <- function(columns) {
   first <- cumsum(c(0L, columns * (columns + 1L) / 2L))
+  if (has_signames()) return(seq_len(first[[length(first)]] + 1L))
   order <- unlist(lapply(seq_along(columns), function(term) {
     k <- columns[[term]]
     position <- matrix(0L, k, k)
@@ -69,6 +87,5 @@ variance_and_fixed_parameters <- function(object, oldNames) {
     position[lower.tri(position)] <- k + seq_len(k * (k - 1L) / 2L)
     first[[term]] + position[lower.tri(position, diag = TRUE)]
   }))
-  order <- c(order, first[[length(first)]] + 1L)
-  function(f) c(stats::setNames(as.data.frame(VarCorr(f))$sdcor[order], names), fixef(f))
+  c(order, first[[length(first)]] + 1L)
 }

@@ -11,9 +11,12 @@ lme4_internal <- function(name) get(name, envir = asNamespace("lme4"))
 
 # Structured covariances came with lme4 2.0.
 has_structures <- function() {
-  if (is.null(cache$structures)) cache$structures <- package_version(getNamespaceVersion("lme4")) >= "2.0"
+  if (is.null(cache$structures)) cache$structures <- exists("getReCovs", envir = asNamespace("lme4"), mode = "function")
   cache$structures
 }
+
+# With the name `signames` for what confint() called `oldNames` came another order: standard deviations, then correlations.
+has_signames <- function() "signames" %in% names(formals(lme4_internal("confint.merMod")))
 
 # `fit` is what find_optimum() returns, `parts` the model's parts, `call` the user's call. For a refit the parts may have Gp and dims.
 new_lmermod <- function(fit, parts, call) {
@@ -73,7 +76,7 @@ lme4_classes <- function() {
       pp_fields = `environment<-`(pp_fields, namespace), pp_source = `environment<-`(pp_source, namespace),
       resp_fields = `environment<-`(resp_fields, namespace), resp_source = `environment<-`(resp_source, namespace),
       functions = lapply(pp_functions, `environment<-`, namespace), covariances = covariance_prototypes(namespace),
-      has_npar = "npar" %in% all.names(body(get("mkMerMod", envir = namespace)))
+      dims = dimension_template(), checks = convergence_rules()
     )
   }
   cache$classes
@@ -86,16 +89,39 @@ covariance_prototypes <- function(namespace) {
   list(unstructured = new("Covariance.us"), diagonal = new("Covariance.diag"))
 }
 
+# What lme4 keeps in devcomp$dims grows with its versions. What has a name known here is computed; the rest is what lme4 gives any
+# linear mixed model.
 dimensions <- function(fit, parts) {
   n <- nrow(parts$x)
   p <- ncol(parts$x)
-  dims <- c(
-    N = n, n = n, p = p, nmp = n - p, q = length(fit$u), nth = length(fit$theta), useSc = 1L, reTrms = length(parts$cnms),
-    spFe = 0L, REML = if (fit$reml) p else 0L, GLMM = 0L, NLMM = 0L
+  number <- length(fit$theta)
+  dims <- lme4_classes()$dims
+  dims[known_dimensions] <- c(
+    n, n, p, n - p, length(fit$u), number, 1L, length(parts$cnms), 0L, if (fit$reml) p else 0L, 0L, 0L
   )
-  if (lme4_classes()$has_npar) dims <- c(dims, npar = length(fit$theta))
-  storage.mode(dims) <- "integer"
+  if ("npar" %in% names(dims)) dims[["npar"]] <- number
   dims
+}
+
+# What lme4's checks of an optimum go by: are there derivatives of a singular fit, and do the sizes of data and theta matter?
+convergence_rules <- function() {
+  list(
+    none_if_singular = "force.calc.derivs" %in% names(formals(lme4_internal("optwrap"))),
+    counts = "nobs" %in% names(formals(lme4_internal("checkConv"))),
+    singular_tolerance = get0("getSingTol", envir = asNamespace("lme4"), mode = "function")
+  )
+}
+
+known_dimensions <- c("N", "n", "p", "nmp", "q", "nth", "useSc", "reTrms", "spFe", "REML", "GLMM", "NLMM")
+
+# The names of the dimensions, in lme4's order. Where mkMerMod() has one that isn't known here, lme4 fits the smallest model.
+dimension_template <- function() {
+  made <- Filter(function(x) is.call(x) && identical(x[[2L]], quote(dims)), as.list(body(lme4::mkMerMod)))[[1L]][[3L]]
+  # nAGQ and compDev are NULL in a linear model
+  names <- setdiff(names(made), c("", "nAGQ", "compDev"))
+  if (all(names %in% c(known_dimensions, "npar"))) return(stats::setNames(integer(length(names)), names))
+  data <- data.frame(y = c(1, 2, 4, 3), g = factor(c(1, 1, 2, 2)))
+  suppressMessages(lme4::lmer(y ~ 1 + (1 | g), data))@devcomp$dims
 }
 
 criterion_parts <- function(fit, parts) {

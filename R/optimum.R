@@ -45,7 +45,7 @@ optimise_by_engine <- function(problem, control, start, verbose) {
     warning(text, call. = FALSE)
     warnings <- list(text)
   }
-  derivs <- if (wants_derivs(control, problem)) list(gradient = fit$gradient, Hessian = fit$hessian)
+  derivs <- derivatives_at(fit, wants_derivs(control, problem), isTRUE(control$calc.derivs), problem$lower)
   fit$optinfo <- list(
     optimizer = "nloptwrap", control = list(print_level = min(as.numeric(verbose), 3)), derivs = derivs,
     conv = list(opt = if (fit$converged) 0 else 5, lme4 = check_optimum(fit, derivs, control, problem)),
@@ -57,7 +57,15 @@ optimise_by_engine <- function(problem, control, start, verbose) {
 # Newer versions of lme4 leave derivatives out of large models by default.
 wants_derivs <- function(control, problem) {
   limits <- control$checkConv[c("check.conv.nobsmax", "check.conv.nparmax")]
-  control$calc.derivs %||% (length(problem$y) < (limits[[1L]] %||% Inf) && length(problem$lower) < (limits[[2L]] %||% Inf))
+  control$calc.derivs %||% (observations(problem) < (limits[[1L]] %||% Inf) && length(problem$lower) < (limits[[2L]] %||% Inf))
+}
+
+# The exact derivatives at the optimum, as lme4's optinfo has them: some versions have none of a singular fit unless the user `insists`.
+derivatives_at <- function(fit, wanted, insists, lower) {
+  if (!wanted) return(NULL)
+  rules <- lme4_classes()$checks
+  if (rules$none_if_singular && !insists && min(fit$theta - lower) < rules$singular_tolerance()) return(NULL)
+  list(gradient = fit$gradient, Hessian = fit$hessian)
 }
 
 report_optimum <- function(fit) {
@@ -78,8 +86,14 @@ check_optimum <- function(fit, derivs, control, problem) {
 }
 
 lme4_check <- function(derivs, theta, control, problem) {
-  lme4_internal("checkConv")(derivs, theta, ctrl = control$checkConv, lbound = problem$lower)
+  checkConv <- lme4_internal("checkConv")
+  if (!lme4_classes()$checks$counts) return(checkConv(derivs, theta, ctrl = control$checkConv, lbound = problem$lower))
+  checkConv(derivs, theta,
+    ctrl = control$checkConv, lbound = problem$lower, nobs = observations(problem), ndim = length(problem$lower)
+  )
 }
+
+observations <- function(problem) problem$parts$n %||% length(problem$y)
 
 # lme4's optimizeLmer() on the engine's criterion. It keeps its state in the environment of the function that it optimises.
 optimise_by_user <- function(problem, control, start, verbose) {
@@ -87,12 +101,15 @@ optimise_by_user <- function(problem, control, start, verbose) {
   state <- environment(devfun)
   start <- lme4_start(start, problem)
   if (length(control$optimizer)) {
-    opt <- lme4::optimizeLmer(
-      devfun,
-      optimizer = control$optimizer, restart_edge = control$restart_edge, boundary.tol = control$boundary.tol,
-      control = control$optCtrl, verbose = verbose, start = start,
-      calc.derivs = wants_derivs(control, problem), use.last.params = control$use.last.params
-    )
+    optimise <- function(...) {
+      lme4::optimizeLmer(devfun,
+        optimizer = control$optimizer, restart_edge = control$restart_edge, boundary.tol = control$boundary.tol,
+        control = control$optCtrl, verbose = verbose, start = start,
+        calc.derivs = wants_derivs(control, problem), use.last.params = control$use.last.params, ...
+      )
+    }
+    insists <- isTRUE(control$calc.derivs)
+    opt <- if (lme4_classes()$checks$none_if_singular) optimise(force.calc.derivs = insists) else optimise()
   } else {
     opt <- list(par = start, fval = devfun(start), conv = 1000, message = "no optimization")
   }
@@ -111,25 +128,20 @@ deviance_function <- function(problem) {
   response <- parts$response %||% engine_response(design, parts$x, parts$flist, parts$z, parts$weights, problem$y)
   lower <- problem$lower
   pp <- list2env(list(theta = as.numeric(lower == 0)), parent = emptyenv())
+  # lme4 2.x has theta made from the parameters that it optimises; for unstructured covariances they are the same
+  mkPar <- identity
   function(theta) {
     assign("theta", theta + 0, envir = pp)
     engine_criterion(design, response, as.numeric(theta), reml)
   }
 }
 
-# Starting values for theta from `start`, with lme4's errors; without any, lme4's own choice.
+# Starting values for theta from `start`, read by lme4 with its errors; without any, lme4's own choice.
 lme4_start <- function(start, problem) {
   if (is.null(start)) return(moment_start(problem$parts, problem$lower))
-  if (is.list(start)) {
-    if (!all(vapply(start, is.numeric, NA))) stop("all elements of start must be numeric", call. = FALSE)
-    unknown <- setdiff(names(start), c("theta", "fixef"))
-    if (length(unknown)) stop("incorrect components in start list: ", unknown, call. = FALSE)
-    start <- start$theta %||% as.numeric(problem$lower == 0)
-  } else if (!is.numeric(start)) {
-    stop("'start' must be NULL, a numeric vector or named list of such vectors", call. = FALSE)
-  }
-  number <- length(problem$lower)
-  if (length(start) != number) stop("incorrect number of theta components (!=", number, ")", call. = FALSE)
+  module <- list(theta = as.numeric(problem$lower == 0), delb = numeric(ncol(problem$parts$x)))
+  getStart <- lme4_internal("getStart")
+  start <- if ("rho" %in% names(formals(getStart))) getStart(start, list(pp = module), 0L) else getStart(start, module)
   if (!all(is.finite(start))) stop("'start' must be finite", call. = FALSE)
   as.numeric(start)
 }

@@ -138,7 +138,7 @@ with_response <- function(frame, newresp) {
 
 # lme4's record of the optimisation, with its messages and warnings about what was found.
 with_optinfo <- function(fit, object, record, control) {
-  derivs <- if (!is.null(object@optinfo$derivs)) list(gradient = fit$gradient, Hessian = fit$hessian)
+  derivs <- derivatives_at(fit, !is.null(object@optinfo$derivs), FALSE, record$lower)
   warnings <- list()
   if (!fit$converged) {
     text <- not_converged(fit$message)

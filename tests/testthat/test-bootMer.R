@@ -182,3 +182,14 @@ test_that("workers have the variables of the user's workspace that FUN uses", {
   on.exit(rm(list = c("resampling_helper", "resampling_constant", "resampling_deeper"), envir = globalenv()))
   expect_setequal(names(globals_of(FUN)), c("resampling_helper", "resampling_constant", "resampling_deeper"))
 })
+
+test_that("the environment for the call's control may be given", {
+  made <- function() {
+    quiet <- lmerControl(check.conv.singular = "ignore")
+    list(fit = lmer(Yield ~ 1 + (1 | Batch), lme4::Dyestuff2, control = quiet), env = environment())
+  }
+  made <- made()
+  told <- function(...) sum(attr(bootMer(made$fit, sigma, nsim = 20, seed = 1, ...), "boot.all.msgs")[["factory-message"]])
+  expect_gt(told(), 0)
+  expect_identical(told(call.env = made$env), 0L)
+})

@@ -54,6 +54,11 @@ test_that("what lme4 answers with nonsense is an error that says why", {
   expect_error(lmer(Reaction ~ Days + (Days | Subject), sleep, start = c(1, NA, 1)), "'start' must be finite")
 })
 
+test_that("a response of several columns is sent to refit()", {
+  expect_error(lmer(cbind(Reaction, Days) ~ Days + (1 | Subject), sleep), "can't handle matrix-valued responses: consider using refit()", fixed = TRUE)
+  expect_same_fit(both(cbind(Reaction) ~ Days + (1 | Subject), sleep))
+})
+
 test_that("64-bit integers are refused as numbers and taken as groups", {
   skip_if_not_installed("bit64")
   sleep$wide <- bit64::as.integer64(sleep$number)

@@ -1,20 +1,41 @@
-lme4_confint <- function(...) get("confint.merMod", envir = asNamespace("lme4"))(...)
-
-test_that("bootstrap intervals have lme4's numbers and names", {
+test_that("bootstrap intervals have lme4's numbers, names and order", {
   fit <- lmer(Reaction ~ Days + (Days | Subject), lme4::sleepstudy, REML = FALSE)
-  for (arguments in list(list(), list(oldNames = FALSE), list(boot.type = "norm"), list(boot.type = "basic", level = 0.9),
+  for (arguments in list(list(), short_names(FALSE), list(boot.type = "norm"), list(boot.type = "basic", level = 0.9),
     list(parm = "beta_"), list(parm = c(".sig01", "Days")), list(parm = 4:5))) {
     arguments <- c(list(fit, method = "boot", nsim = 60, seed = 2, quiet = TRUE), arguments)
     expect_warning(ours <- do.call(confint, arguments), NA)
-    theirs <- suppressMessages(do.call(lme4_confint, arguments))
+    theirs <- suppressMessages(do.call(lme4_function("confint.merMod"), arguments))
     expect_equal(ours, theirs, tolerance = 1e-4)
   }
-  two <- lmer(Reaction ~ Days + (1 | Subject) + (0 + Days | Subject), lme4::sleepstudy, REML = FALSE)
-  expect_equal(
-    suppressMessages(confint(two, method = "boot", nsim = 40, seed = 1)),
-    suppressMessages(lme4_confint(two, method = "boot", nsim = 40, seed = 1)), tolerance = 1e-4
-  )
+  two <- lmer(Reaction ~ Days + (I(Days > 4) + Days | Subject) + (0 + Days | half), sleep_data(), REML = FALSE)
+  for (names in list(short_names(TRUE), short_names(FALSE))) {
+    arguments <- c(list(two, method = "boot", nsim = 40, seed = 1, quiet = TRUE), names)
+    expect_equal(do.call(confint, arguments), suppressMessages(do.call(lme4_function("confint.merMod"), arguments)), tolerance = 1e-3)
+  }
   expect_message(confint(fit, method = "boot", nsim = 40, seed = 1), "Computing bootstrap confidence intervals")
+})
+
+test_that("both names of the argument for short names are taken, with lme4's word about the older one", {
+  fit <- lmer(Reaction ~ Days + (Days | Subject), lme4::sleepstudy)
+  conditions <- function(confint) {
+    with_conditions(confint(fit, method = "boot", nsim = 40, seed = 1, quiet = TRUE, oldNames = FALSE))$conditions
+  }
+  said <- function(texts) unique(grep("oldNames", texts, value = TRUE))
+  expect_identical(said(conditions(stats::confint)), said(conditions(lme4_function("confint.merMod"))))
+  expect_equal(
+    confint(fit, method = "boot", nsim = 40, seed = 1, quiet = TRUE, signames = FALSE),
+    suppressWarnings(confint(fit, method = "boot", nsim = 40, seed = 1, quiet = TRUE, oldNames = FALSE))
+  )
+})
+
+test_that("variances and covariances may be asked for in place of standard deviations and correlations", {
+  fit <- lmer(Reaction ~ Days + (Days | Subject), lme4::sleepstudy)
+  interval <- function(...) confint(fit, method = "boot", nsim = 40, seed = 1, quiet = TRUE, ...)
+  sd <- interval(parm = c(".sig01", ".sigma", "Days"))
+  expect_equal(interval(parm = c(".sig01", ".sigma", "Days"), boot.scale = "vcov"), rbind(sd[1:2, ]^2, sd[3L, , drop = FALSE]), tolerance = 1e-6)
+  covariance <- bootMer(fit, function(f) VarCorr(f)$Subject[2L], nsim = 40, seed = 1)
+  number <- if (lme4_takes("confint.merMod", "signames")) 3L else 2L
+  expect_equal(interval(parm = number, boot.scale = "vcov"), confint(covariance), ignore_attr = TRUE)
 })
 
 test_that("a statistic of the user's, and arguments of bootMer()", {
@@ -26,12 +47,17 @@ test_that("a statistic of the user's, and arguments of bootMer()", {
 
 test_that("the statistic is computed for all replicates at once", {
   fit <- lmer(Reaction ~ Days + (Days | Subject), lme4::sleepstudy)
-  FUN <- variance_and_fixed_parameters(fit, TRUE)
-  expect_false(is.null(vectorised_statistic(FUN, fit, engine_of(fit), FUN(fit))))
+  for (scale in c("sdcor", "vcov")) {
+    FUN <- variance_and_fixed_parameters(fit, TRUE, scale)
+    expect_false(is.null(vectorised_statistic(FUN, fit, engine_of(fit), FUN(fit))))
+  }
 })
 
 test_that("profile and Wald intervals are lme4's", {
   fit <- lmer(Reaction ~ Days + (1 | Subject), lme4::sleepstudy)
+  lme4_confint <- lme4_function("confint.merMod")
   expect_equal(confint(fit, method = "Wald"), lme4_confint(fit, method = "Wald"))
   expect_equal(suppressMessages(confint(fit, parm = "beta_")), suppressMessages(lme4_confint(fit, parm = "beta_")), tolerance = 1e-3)
+  arguments <- c(list(fit, parm = "theta_", quiet = TRUE), short_names(FALSE))
+  expect_equal(do.call(confint, arguments), do.call(lme4_confint, arguments), tolerance = 1e-3)
 })

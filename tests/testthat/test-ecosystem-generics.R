@@ -89,6 +89,19 @@ test_answers("lme4", reml, list(
   }
 ), tolerance = 1e-3)
 
+test_that("influence() on several workers is that on one", {
+  skip_on_cran()
+  one <- influence(reml$ours, "Subject")
+  if (lme4_takes("influence.merMod", "parallel")) {
+    expect_equal(influence(reml$ours, "Subject", parallel = "multicore", ncpus = 2L), one)
+    workers <- influence(reml$ours, "Subject", parallel = "snow", ncpus = 2L)
+  } else {
+    workers <- influence(reml$ours, "Subject", ncores = 2L)
+  }
+  # by lme4's optimiser where only lme4 is attached
+  expect_equal(stats::cooks.distance(workers), stats::cooks.distance(one), tolerance = 1e-3)
+})
+
 test_that("anova() of nested models says in lme4's words that it fits by ML", {
   smaller <- update(reml$ours, . ~ . - Days)
   expect_message(anova(smaller, reml$ours), "^refitting model\\(s\\) with ML \\(instead of REML\\)\n$")

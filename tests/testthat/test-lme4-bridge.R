@@ -39,6 +39,19 @@ test_that("pp and resp hold what lme4's hold, for several terms with weights and
   expect_equal(ours@devcomp, theirs@devcomp, tolerance = 1e-8)
 })
 
+test_that("the dimensions that are on record are those of the installed lme4", {
+  for (reml in c(TRUE, FALSE)) {
+    ours <- fastlmer::lmer(Yield ~ 1 + (1 | Batch), lme4::Dyestuff, REML = reml)@devcomp$dims
+    expect_identical(ours, lme4::lmer(Yield ~ 1 + (1 | Batch), lme4::Dyestuff, REML = reml)@devcomp$dims)
+  }
+  # of a version to come
+  known <- lme4_classes()
+  known$dims <- c(known$dims[1:6], more = NA, known$dims[-(1:6)])
+  local_mocked_bindings(lme4_classes = function() known)
+  dims <- fastlmer::lmer(Yield ~ 1 + (1 | Batch), lme4::Dyestuff, REML = FALSE)@devcomp$dims
+  expect_identical(dims, c(ours[1:6], more = NA, ours[-(1:6)]))
+})
+
 test_that("C++ takes over where lme4's own code works on the fit", {
   ours <- lmer(Reaction ~ Days + (Days | Subject), lme4::sleepstudy)
   theirs <- by_lme4()

@@ -32,11 +32,44 @@ test_that("the engine's own optimiser reports as lme4's default does", {
 test_that("starting values are read as lme4 reads them", {
   fits <- both(Reaction ~ Days + (Days | Subject), sleep, start = list(theta = c(1, 0, 0.3)))
   expect_same_fit(fits)
-  for (start in list(c(1, 0), "a", list(sigma = 1), c(-1, 0, 1))) {
+  refused <- list(
+    c(1, 0), list(theta = c(1, 0)), "a", list(sigma = 1), list(Theta = c(1, 0, 1)), list(theta = "a"), list(theta = c(1, 0, 1), beta = 1),
+    c(-1, 0, 1)
+  )
+  for (start in refused) {
     fits <- both(Reaction ~ Days + (Days | Subject), sleep, start = start)
     expect_identical(fits$ours$conditions, fits$theirs$conditions)
     expect_match(fits$ours$conditions, "^error: ")
   }
+  # what one version takes and another refuses
+  for (start in list(list(par = c(1, 0, 0.3)), list(beta = c(250, 10)), list(fixef = c(250, 10)), list(c(1, 0, 0.3)))) {
+    fits <- both(Reaction ~ Days + (Days | Subject), sleep, start = start)
+    expect_identical(fits$ours$conditions, fits$theirs$conditions)
+    expect_identical(is.null(fits$ours$value), is.null(fits$theirs$value))
+  }
+})
+
+test_that("optinfo has derivatives where lme4's has them", {
+  has_derivs <- function(...) {
+    fits <- both(...)
+    expect_identical(is.null(fits$ours$value@optinfo$derivs), is.null(fits$theirs$value@optinfo$derivs))
+    expect_identical(fits$ours$value@optinfo$conv$lme4, fits$theirs$value@optinfo$conv$lme4)
+    !is.null(fits$ours$value@optinfo$derivs)
+  }
+  has_derivs(Yield ~ 1 + (1 | Batch), lme4::Dyestuff2)
+  expect_true(has_derivs(Yield ~ 1 + (1 | Batch), lme4::Dyestuff2, control = lmerControl(calc.derivs = TRUE)))
+  expect_true(has_derivs(Reaction ~ Days + (Days | Subject), sleep))
+  expect_false(has_derivs(Reaction ~ Days + (Days | Subject), sleep, control = lmerControl(calc.derivs = FALSE)))
+  has_derivs(Yield ~ 1 + (1 | Batch), lme4::Dyestuff2, control = lmerControl(optimizer = "bobyqa"))
+  expect_true(has_derivs(Yield ~ 1 + (1 | Batch), lme4::Dyestuff2, control = lmerControl(optimizer = "bobyqa", calc.derivs = TRUE)))
+  singular <- refit(lmer(Yield ~ 1 + (1 | Batch), lme4::Dyestuff), lme4::Dyestuff2$Yield)
+  theirs <- refit(lme4::lmer(Yield ~ 1 + (1 | Batch), lme4::Dyestuff), lme4::Dyestuff2$Yield)
+  expect_identical(is.null(singular@optinfo$derivs), is.null(theirs@optinfo$derivs))
+  skip_if_not(lme4_takes("lmerControl", "check.conv.nobsmax"), "this lme4 has no limits of size")
+  expect_false(has_derivs(Reaction ~ Days + (Days | Subject), sleep, control = lmerControl(check.conv.nobsmax = 100)))
+  expect_false(has_derivs(Reaction ~ Days + (Days | Subject), sleep, control = lmerControl(check.conv.nparmax = 3)))
+  expect_true(has_derivs(Reaction ~ Days + (Days | Subject), sleep, control = lmerControl(check.conv.nparmax = 4)))
+  expect_true(has_derivs(Reaction ~ Days + (Days | Subject), sleep, control = lmerControl(check.conv.nobsmax = 100, calc.derivs = TRUE)))
 })
 
 test_that("a direction in which the criterion is flat is reported, whatever the predictors' units", {

@@ -47,3 +47,15 @@ test_that("prior weights divide the residual standard deviation, on the same nor
     }
   }
 })
+
+test_that("other parameters and other random effects are lme4's", {
+  fit <- lmer(Reaction ~ Days + (Days | Subject), lme4::sleepstudy)
+  theirs <- lme4_function("simulate.merMod")
+  params <- c(list(beta = c(250, 10), sigma = 20), covariance_parameters(c(1, 0.1, 0.3)))
+  expect_equal(simulate(fit, 2, seed = 1, newparams = params), theirs(fit, 2, seed = 1, newparams = params))
+  heavy <- function(n) rt(n, 5)
+  ours <- with_conditions(simulate(fit, 2, seed = 1, cluster.rand = heavy))
+  expect_equal(ours, with_conditions(theirs(fit, 2, seed = 1, cluster.rand = heavy)))
+  skip_if_not(lme4_takes("simulate.merMod", "cluster.rand"), "this lme4 draws normal effects only")
+  expect_false(isTRUE(all.equal(ours$value, simulate(fit, 2, seed = 1))))
+})
