@@ -70,22 +70,23 @@ parameter_numbers <- function(parm, parameters, fixed) {
 # and covariances), sigma and the fixed effects, with lme4's names.
 variance_and_fixed_parameters <- function(object, signames, scale = "sdcor") {
   names <- unname(lme4_internal("profnames")(object, signames, useSc = TRUE))
-  order <- parameter_order(lengths(object@cnms))
+  order <- parameter_order(lengths(object@cnms), diagonal_terms(object, engine_mark(object)) %||% logical(length(object@cnms)))
   if (scale == "vcov") return(function(f) c(stats::setNames(as.data.frame(VarCorr(f))$vcov[order], names), fixef(f)))
   function(f) c(stats::setNames(as.data.frame(VarCorr(f))$sdcor[order], names), fixef(f))
 }
 
-# In which order lme4's profile has the rows of as.data.frame(VarCorr(object)), where a term's standard deviations come first. Up to
-# lme4 1.1 that was by columns of the lower triangle.
-parameter_order <- function(columns) {
+# In which order lme4's profile has the rows of as.data.frame(VarCorr(object)), where a term's standard deviations come first, then its
+# correlations, of which a term with independent columns has none to estimate. Up to lme4 1.1 the order is by columns of the lower triangle.
+parameter_order <- function(columns, diagonal) {
   first <- cumsum(c(0L, columns * (columns + 1L) / 2L))
-  if (has_signames()) return(seq_len(first[[length(first)]] + 1L))
+  by_columns <- !has_signames()
   order <- unlist(lapply(seq_along(columns), function(term) {
     k <- columns[[term]]
     position <- matrix(0L, k, k)
     diag(position) <- seq_len(k)
     position[lower.tri(position)] <- k + seq_len(k * (k - 1L) / 2L)
-    first[[term]] + position[lower.tri(position, diag = TRUE)]
+    position <- if (diagonal[[term]]) seq_len(k) else position[lower.tri(position, diag = TRUE)]
+    first[[term]] + if (by_columns) position else sort(position)
   }))
   c(order, first[[length(first)]] + 1L)
 }

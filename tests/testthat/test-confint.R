@@ -12,6 +12,12 @@ test_that("bootstrap intervals have lme4's numbers, names and order", {
     arguments <- c(list(two, method = "boot", nsim = 40, seed = 1, quiet = TRUE), names)
     expect_equal(do.call(confint, arguments), suppressMessages(do.call(lme4_function("confint.merMod"), arguments)), tolerance = 1e-3)
   }
+  if (has_reCovs()) {
+    independent <- lmer(Reaction ~ Days + diag(Days | Subject) + (1 | half), sleep_data(), REML = FALSE)
+    arguments <- list(independent, method = "boot", nsim = 40, seed = 1, quiet = TRUE)
+    expect_true(is_fastlmer(independent))
+    expect_equal(do.call(confint, arguments), suppressMessages(do.call(lme4_function("confint.merMod"), arguments)), tolerance = 1e-3)
+  }
   expect_message(confint(fit, method = "boot", nsim = 40, seed = 1), "Computing bootstrap confidence intervals")
 })
 
@@ -30,10 +36,11 @@ test_that("both names of the argument for short names are taken, with lme4's wor
 
 test_that("variances and covariances may be asked for in place of standard deviations and correlations", {
   fit <- lmer(Reaction ~ Days + (Days | Subject), lme4::sleepstudy)
-  interval <- function(...) confint(fit, method = "boot", nsim = 40, seed = 1, quiet = TRUE, ...)
+  # of 39 replicates the limits are the least and the greatest, whatever the scale
+  interval <- function(...) confint(fit, method = "boot", nsim = 39, seed = 1, quiet = TRUE, ...)
   sd <- interval(parm = c(".sig01", ".sigma", "Days"))
   expect_equal(interval(parm = c(".sig01", ".sigma", "Days"), boot.scale = "vcov"), rbind(sd[1:2, ]^2, sd[3L, , drop = FALSE]), tolerance = 1e-6)
-  covariance <- bootMer(fit, function(f) VarCorr(f)$Subject[2L], nsim = 40, seed = 1)
+  covariance <- bootMer(fit, function(f) VarCorr(f)$Subject[2L], nsim = 39, seed = 1)
   number <- if (lme4_takes("confint.merMod", "signames")) 3L else 2L
   expect_equal(interval(parm = number, boot.scale = "vcov"), confint(covariance), ignore_attr = TRUE)
 })

@@ -71,6 +71,7 @@ test_answers("lmerTest", slopes, list(
 
 test_that("afex fits with lmerTest's lmer(), to the same numbers as ours", {
   skip_if_not_installed("afex")
+  skip_if_no_lmerTest()
   mixed <- suppressMessages(
     afex::mixed(angle ~ recipe * temperature + (1 | recipe:replicate), cake, method = "S", progress = FALSE)
   )

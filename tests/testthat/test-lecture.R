@@ -388,7 +388,7 @@ test_that("model comparison: the table of the slide", {
 
 test_that("lmerTest: the summary of the slide", {
   df.sleep <- lecture_data()$df.sleep
-  skip_if_not_installed("lmerTest")
+  skip_if_no_lmerTest()
   slide <- "
     Formula: reaction ~ 1 + days + (1 + days | subject)
     REML criterion at convergence: 1771.4

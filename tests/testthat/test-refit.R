@@ -40,7 +40,7 @@ test_that("fits that lme4 or lmerTest made are refitted too", {
     expect_equal(suppressMessages(fixef(refit(theirs[[name]], y))), suppressMessages(fixef(refit(ours[[name]], y))),
       tolerance = 1e-6, label = name)
   }
-  skip_if_not_installed("lmerTest")
+  skip_if_no_lmerTest()
   tested <- lmerTest::lmer(Reaction ~ Days + (Days | Subject), lme4::sleepstudy)
   expect_true(is_fastlmer(refit(tested, lme4::sleepstudy$Reaction + 1)))
 })

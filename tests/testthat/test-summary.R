@@ -34,7 +34,7 @@ test_that("arguments and fits that aren't the engine's go to lme4", {
 })
 
 test_that("lmerTest's summary of the fit has its own columns", {
-  skip_if_not_installed("lmerTest")
+  skip_if_no_lmerTest()
   fit <- lmerTest::as_lmerModLmerTest(lmer(Reaction ~ Days + (Days | Subject), lme4::sleepstudy))
   expect_named(as.data.frame(coef(summary(fit))), c("Estimate", "Std. Error", "df", "t value", "Pr(>|t|)"))
   expect_identical(class(summary(fit))[1L], "summary.lmerModLmerTest")
