@@ -1,8 +1,8 @@
 #' Confidence intervals of a linear mixed model
 #'
-#' `confint()` with `method = "boot"` bootstraps on the engine, see [bootMer()]: the same statistics (standard deviations and correlations of the
-#' random effects, sigma, fixed effects), names, order, arguments and interval types as in the lme4 that is installed: from version 2.0 on a
-#' term's standard deviations come before its correlations, as in the profile. The methods `"profile"` and `"Wald"` are lme4's.
+#' `confint()` with `method = "boot"` bootstraps on the engine, see [bootMer()]: the same statistics (standard deviations and correlations of
+#' the random effects, sigma, fixed effects), names, order, arguments and interval types as in the lme4 that is installed: from version 2.0
+#' on a term's standard deviations come before its correlations, as in the profile. The methods `"profile"` and `"Wald"` are lme4's.
 #'
 #' @param object a fitted linear mixed model.
 #' @param parm which parameters: numbers, names, `"theta_"` or `"beta_"`. With `FUN`, rows of its result.
@@ -11,8 +11,8 @@
 #' @param nsim number of bootstrap replicates.
 #' @param boot.type percentile, basic or normal bootstrap intervals, as [boot::boot.ci()] computes them. [boot_intervals()] has more.
 #' @param FUN a statistic of your own for `method = "boot"`.
-#' @param oldNames,signames `TRUE` for the names `.sig01`, `.sig02`, ..., `.sigma` of the variance parameters, `FALSE` for names that say what they
-#'   are. lme4 2.x calls the argument `signames` and warns about `oldNames`; up to 1.1 it is `oldNames`. Both are taken here.
+#' @param oldNames,signames `TRUE` for the names `.sig01`, `.sig02`, ..., `.sigma` of the variance parameters, `FALSE` for names that say
+#'   what they are. lme4 2.x calls the argument `signames` and warns about `oldNames`; up to 1.1 it is `oldNames`. Both are taken here.
 #' @param boot.scale with `method = "boot"`: standard deviations and correlations, or variances and covariances (and sigma squared).
 #' @param ... arguments of [bootMer()], as `seed`, `rng` or `threads`; for the other methods those of lme4's.
 #' @return A matrix with a row per parameter and columns of lower and upper limits.

@@ -58,7 +58,8 @@ test_that("what lme4 answers with nonsense is an error that says why", {
 })
 
 test_that("a response of several columns is sent to refit()", {
-  expect_error(lmer(cbind(Reaction, Days) ~ Days + (1 | Subject), sleep), "can't handle matrix-valued responses: consider using refit()", fixed = TRUE)
+  text <- "can't handle matrix-valued responses: consider using refit()"
+  expect_error(lmer(cbind(Reaction, Days) ~ Days + (1 | Subject), sleep), text, fixed = TRUE)
   expect_same_fit(both(cbind(Reaction) ~ Days + (1 | Subject), sleep))
 })
 

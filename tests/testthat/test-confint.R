@@ -9,38 +9,39 @@ test_that("bootstrap intervals have lme4's numbers, names and order", {
   }
   two <- lmer(Reaction ~ Days + (I(Days > 4) + Days | Subject) + (0 + Days | half), sleep_data(), REML = FALSE)
   for (names in list(short_names(TRUE), short_names(FALSE))) {
-    arguments <- c(list(two, method = "boot", nsim = 40, seed = 1, quiet = TRUE), names)
+    arguments <- c(list(two, method = "boot", nsim = 80, seed = 1, quiet = TRUE), names)
     expect_equal(do.call(confint, arguments), suppressMessages(do.call(lme4_function("confint.merMod"), arguments)), tolerance = 1e-3)
   }
   if (has_reCovs()) {
     independent <- lmer(Reaction ~ Days + diag(Days | Subject) + (1 | half), sleep_data(), REML = FALSE)
-    arguments <- list(independent, method = "boot", nsim = 40, seed = 1, quiet = TRUE)
+    arguments <- list(independent, method = "boot", nsim = 80, seed = 1, quiet = TRUE)
     expect_true(is_fastlmer(independent))
     expect_equal(do.call(confint, arguments), suppressMessages(do.call(lme4_function("confint.merMod"), arguments)), tolerance = 1e-3)
   }
-  expect_message(confint(fit, method = "boot", nsim = 40, seed = 1), "Computing bootstrap confidence intervals")
+  expect_message(confint(fit, method = "boot", nsim = 80, seed = 1), "Computing bootstrap confidence intervals")
 })
 
 test_that("both names of the argument for short names are taken, with lme4's word about the older one", {
   fit <- lmer(Reaction ~ Days + (Days | Subject), lme4::sleepstudy)
   conditions <- function(confint) {
-    with_conditions(confint(fit, method = "boot", nsim = 40, seed = 1, quiet = TRUE, oldNames = FALSE))$conditions
+    with_conditions(confint(fit, method = "boot", nsim = 80, seed = 1, quiet = TRUE, oldNames = FALSE))$conditions
   }
   said <- function(texts) unique(grep("oldNames", texts, value = TRUE))
   expect_identical(said(conditions(stats::confint)), said(conditions(lme4_function("confint.merMod"))))
   expect_equal(
-    confint(fit, method = "boot", nsim = 40, seed = 1, quiet = TRUE, signames = FALSE),
-    suppressWarnings(confint(fit, method = "boot", nsim = 40, seed = 1, quiet = TRUE, oldNames = FALSE))
+    confint(fit, method = "boot", nsim = 80, seed = 1, quiet = TRUE, signames = FALSE),
+    suppressWarnings(confint(fit, method = "boot", nsim = 80, seed = 1, quiet = TRUE, oldNames = FALSE))
   )
 })
 
 test_that("variances and covariances may be asked for in place of standard deviations and correlations", {
   fit <- lmer(Reaction ~ Days + (Days | Subject), lme4::sleepstudy)
-  # of 39 replicates the limits are the least and the greatest, whatever the scale
-  interval <- function(...) confint(fit, method = "boot", nsim = 39, seed = 1, quiet = TRUE, ...)
+  # of 79 replicates the limits are the second and the last but one, whatever the scale
+  interval <- function(...) confint(fit, method = "boot", nsim = 79, seed = 1, quiet = TRUE, ...)
   sd <- interval(parm = c(".sig01", ".sigma", "Days"))
-  expect_equal(interval(parm = c(".sig01", ".sigma", "Days"), boot.scale = "vcov"), rbind(sd[1:2, ]^2, sd[3L, , drop = FALSE]), tolerance = 1e-6)
-  covariance <- bootMer(fit, function(f) VarCorr(f)$Subject[2L], nsim = 39, seed = 1)
+  variance <- interval(parm = c(".sig01", ".sigma", "Days"), boot.scale = "vcov")
+  expect_equal(variance, rbind(sd[1:2, ]^2, sd[3L, , drop = FALSE]), tolerance = 1e-6)
+  covariance <- bootMer(fit, function(f) VarCorr(f)$Subject[2L], nsim = 79, seed = 1)
   number <- if (lme4_takes("confint.merMod", "signames")) 3L else 2L
   expect_equal(interval(parm = number, boot.scale = "vcov"), confint(covariance), ignore_attr = TRUE)
 })
