@@ -80,14 +80,14 @@ rename_response <- function(object, name) {
 }
 
 # The fit of one response (NULL for its own), as an object of the same call.
-refit_one <- function(object, record, newresp, control) {
+refit_one <- function(object, record, newresp, control, derivs = !is.null(object@optinfo$derivs)) {
   frame <- object@frame
   if (!is.null(newresp)) {
     record$y <- checked_y(newresp)
     frame <- with_response(frame, newresp)
   }
   fit <- solve_response(record)
-  fit <- with_optinfo(fit, object, record, control)
+  fit <- with_optinfo(fit, record, control, derivs)
   if (!is.null(fit$x)) record$x <- fit$x
   new_lmermod(fit, parts_of_record(record, frame, object), object@call)
 }
@@ -137,8 +137,8 @@ with_response <- function(frame, newresp) {
 }
 
 # lme4's record of the optimisation, with its messages and warnings about what was found.
-with_optinfo <- function(fit, object, record, control) {
-  derivs <- derivatives_at(fit, !is.null(object@optinfo$derivs), FALSE, record$lower)
+with_optinfo <- function(fit, record, control, derivs) {
+  derivs <- derivatives_at(fit, derivs, FALSE, record$lower)
   warnings <- list()
   if (!fit$converged) {
     text <- not_converged(fit$message)
@@ -165,7 +165,7 @@ refitML.lmerMod <- function(x, optimizer = "bobyqa", ...) {
   record <- if (missing(optimizer) && !...length()) engine_of(x)
   if (is.null(record)) return(NextMethod())
   record$reml <- FALSE
-  fit <- refit_one(x, record, NULL, default_control())
+  fit <- refit_one(x, record, NULL, default_control(), derivs = TRUE)
   fit@call$REML <- FALSE
   fit
 }
