@@ -9,10 +9,12 @@ stop() {
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 
-Rscript --vanilla -e 'x <- read.table("src/rust/vendor.md5"); quit(status = !identical(unname(tools::md5sum(x[[2]])), x[[1]]))' || stop "one of the files in src/rust/vendor.md5 has another hash"
+Rscript --vanilla -e 'x <- read.table("src/rust/vendor.md5"); quit(status = !identical(unname(tools::md5sum(x[[2]])), x[[1]]))' ||
+  stop "one of the files in src/rust/vendor.md5 has another hash"
 
 # Name, version and checksum of each crate, here and there.
-awk -F '"' '/^name/ { name = $2 } /^version/ { version = $2 } /^checksum/ { print name "-" version, $2 }' src/rust/Cargo.lock | sort > "$work/lock"
+awk -F '"' '/^name/ { name = $2 } /^version/ { version = $2 } /^checksum/ { print name "-" version, $2 }' src/rust/Cargo.lock |
+  sort > "$work/lock"
 for crate in src/rust/vendor/*/; do
   crate=${crate%/}
   printf '%s %s\n' "${crate##*/}" "$(sed 's/.*"package":"\([0-9a-f]*\)".*/\1/' "$crate/.cargo-checksum.json")"

@@ -19,7 +19,9 @@ cargo <- function(...) {
 
 # One line for each crate and set of its features that a build for the platform compiles: "name version" and "feature,feature".
 tree <- function(platform) {
-  lines <- cargo("tree", "--workspace", "--target", platform, "--edges", "normal,build,dev", "--prefix", "none", "--format", shQuote("{p}|{f}"))
+  lines <- cargo(
+    "tree", "--workspace", "--target", platform, "--edges", "normal,build,dev", "--prefix", "none", "--format", shQuote("{p}|{f}")
+  )
   lines <- unique(sub(" \\(\\*\\)$", "", lines[nzchar(lines)]))
   data.frame(crate = sub("^([^ ]+) v([^ |]+).*", "\\1 \\2", lines), features = sub(".*\\|", "", lines))
 }
@@ -55,7 +57,6 @@ trees <- lapply(platforms, tree)
 compiled <- unique(unlist(Map(compiled_there, platforms, trees)))
 active <- do.call(rbind, trees)
 active <- lapply(split(active$features, active$crate), function(f) unique(unlist(strsplit(f, ","))))
-only_followed <- setdiff(compiled, names(active)) # in no tree, so their features aren't known: they are left whole
 
 # Manifests ---------------------------------------------------------------------------------------------------------------
 
@@ -80,7 +81,9 @@ is_licence <- function(files) grepl("(licen[cs]e|copying|copyright|notice|author
 
 set_aside <- function(files) {
   top <- grepl("^(tests?|test[-_]data|benches|bench|examples|docs?|ci|fuzz|fixtures|assets)/", files)
-  top | grepl("^\\.|/\\.|\\.(md|orig|sh|py|html|png|svg|yml|txt|gz|mtx)$|(^|/)(Cargo\\.lock|Makefile|\\.?(rustfmt|clippy|rust-toolchain|bors)\\.toml)$", files)
+  hidden <- grepl("^\\.|/\\.", files)
+  other <- grepl("\\.(md|orig|sh|py|html|png|svg|yml|txt|gz|mtx)$", files)
+  top | hidden | other | grepl("(^|/)(Cargo\\.lock|Makefile|(rustfmt|clippy|rust-toolchain|bors)\\.toml)$", files)
 }
 
 source_lines <- function(crate, file) readLines(file.path(crate, file), warn = FALSE, encoding = "UTF-8")
@@ -111,6 +114,7 @@ absent_modules <- function(crate, file, features) {
   if (length(module) > 0) file.path(folder, module) else character()
 }
 
+# `features` is NULL for a crate that is in no tree but was followed on its platform: its modules all stay.
 prune <- function(crate, features) {
   files <- list.files(crate, recursive = TRUE, all.files = TRUE)
   rust <- function(files) grep("\\.rs$", files, value = TRUE)
@@ -146,11 +150,13 @@ hollow <- function(crate, package) {
   )
 }
 
-# cargo asks for this file; the hash of the published archive is what Cargo.lock compares. R's side checks the whole archive's.
-write_checksum <- function(crate) {
-  path <- file.path(crate, ".cargo-checksum.json")
-  package <- sub(".*\"package\":\"([0-9a-f]+)\".*", "\\1", paste(readLines(path, warn = FALSE), collapse = ""))
-  function() writeLines(sprintf("{\"files\":{},\"package\":\"%s\"}", package), path)
+# The published crate's hash, which cargo compares with Cargo.lock's; it would compare those of the files, too, were they listed.
+checksum <- function(crate) {
+  sub(".*\"package\":\"([0-9a-f]+)\".*", "\\1", paste(readLines(file.path(crate, ".cargo-checksum.json"), warn = FALSE), collapse = ""))
+}
+
+write_checksum <- function(crate, hash) {
+  writeLines(sprintf("{\"files\":{},\"package\":\"%s\"}", hash), file.path(crate, ".cargo-checksum.json"))
 }
 
 # Authors -----------------------------------------------------------------------------------------------------------------
@@ -175,9 +181,9 @@ setwd(file.path(work, "vendor"))
 authors <- lapply(packages, function(package) {
   name <- paste(package$name, package$version)
   crate <- paste0(package$name, "-", package$version)
-  finish <- write_checksum(crate)
+  hash <- checksum(crate)
   if (name %in% compiled) prune(crate, active[[name]]) else hollow(crate, package)
-  finish()
+  write_checksum(crate, hash)
   if (name %in% compiled) authors_of(crate, package)
 })
 writeLines(enc2utf8(c(
