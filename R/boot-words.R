@@ -261,7 +261,7 @@ syntax_words <- function() {
       value <- NULL
       for (statement in arguments) {
         value <- value_of(statement, where, model)
-        if (is.call(statement) && identical(statement[[1L]], quote(return))) break
+        if (is.call(statement) && identical(statement[[1L]], as.name("return"))) break
       }
       value
     }),
