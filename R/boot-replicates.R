@@ -105,7 +105,9 @@ replicate_fit <- function(plan, batch, y, i) {
   record$theta <- batch$theta[, i]
   fit <- solve_response(record, list(fixed = TRUE))
   fit$optinfo <- replicate_optinfo(plan, batch, fit, i)
-  light(new_lmermod(fit, parts_of_record(record, with_response(plan$x@frame, record$y), plan$x), plan$x@call))
+  replicate <- new_lmermod(fit, parts_of_record(record, with_response(plan$x@frame, record$y), plan$x), plan$x@call)
+  assign("refitted", TRUE, envir = engine_mark(replicate))
+  light(replicate)
 }
 
 replicate_optinfo <- function(plan, batch, fit, i) {

@@ -89,7 +89,9 @@ refit_one <- function(object, record, newresp, control, derivs = !is.null(object
   fit <- solve_response(record)
   fit <- with_optinfo(fit, record, control, derivs)
   if (!is.null(fit$x)) record$x <- fit$x
-  new_lmermod(fit, parts_of_record(record, frame, object), object@call)
+  refitted <- new_lmermod(fit, parts_of_record(record, frame, object), object@call)
+  if (!is.null(newresp) || is_refitted(object)) assign("refitted", TRUE, envir = engine_mark(refitted))
+  refitted
 }
 
 checked_y <- function(newresp) {

@@ -6,12 +6,12 @@ slopes <- fit_pair(Reaction ~ Days + (Days | Subject), sleepstudy)
 factors <- fit_pair(angle ~ recipe * temp + (1 | recipe:replicate), cake)
 
 test_answers("ggeffects", slopes, list(
-  "ggpredict of fixed effects" = function(fit) ggeffects::ggpredict(fit, "Days", type = "fe"),
+  "ggpredict of fixed effects" = function(fit) ggeffects::ggpredict(fit, "Days", type = "fixed"),
   "ggpredict type fixed" = function(fit) ggeffects::ggpredict(fit, "Days [0, 5, 9]", type = "fixed"),
   "ggpredict as data frame" = function(fit) as.data.frame(ggeffects::ggpredict(fit, "Days")),
-  "ggpredict with random effects" = function(fit) as.data.frame(ggeffects::ggpredict(fit, "Days [0, 9]", type = "re")),
+  "ggpredict with random effects" = function(fit) as.data.frame(ggeffects::ggpredict(fit, "Days [0, 9]", type = "random")),
   "ggpredict for given subjects" = function(fit) {
-    as.data.frame(ggeffects::ggpredict(fit, c("Days", "Subject [308, 309, 335]"), type = "re"))
+    as.data.frame(ggeffects::ggpredict(fit, c("Days", "Subject [308, 309, 335]"), type = "random"))
   },
   "ggpredict by simulation" = function(fit) {
     withr::with_seed(1, as.data.frame(ggeffects::ggpredict(fit, "Days [0, 9]", type = "sim", nsim = 20)))
@@ -46,7 +46,7 @@ test_that("sjPlot draws random effects and diagnostics", {
   skip_if_not_installed("sjPlot")
   # sjPlot asks for it, whatever the model.
   skip_if_not_installed("glmmTMB")
-  expect_same_answer(slopes, function(fit) drawn(sjPlot::plot_model(fit, type = "re")))
+  expect_same_answer(slopes, function(fit) drawn(sjPlot::plot_model(fit, type = "random")))
   expect_same_answer(slopes, function(fit) lapply(sjPlot::plot_model(fit, type = "diag"), class))
 })
 

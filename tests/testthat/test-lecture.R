@@ -167,7 +167,7 @@ test_that("marginal effects: the table of the slide", {
   df.sleep <- lecture_data()$df.sleep
   skip_if_not_installed("ggeffects")
   fit.random_intercept_slope <- lmer(formula = reaction ~ 1 + days + (1 + days | subject), data = df.sleep)
-  df.plot <- ggeffects::ggpredict(model = fit.random_intercept_slope, terms = "days", type = "fe")
+  df.plot <- ggeffects::ggpredict(model = fit.random_intercept_slope, terms = "days", type = "fixed")
   df.plot <- as.data.frame(df.plot)[c("x", "predicted", "std.error")]
   # As in the table on the slide, which shows the early stop.
   expect_slide(data.frame(df.plot[-1], row.names = df.plot$x), "
@@ -194,7 +194,7 @@ test_that("marginal effects: the table of the slide", {
     9  310.4649 361.8542
     10 318.2379 374.9855", within = 1e-5)
 
-  of_lme4 <- as.data.frame(ggeffects::ggpredict(at_optimum(fit.random_intercept_slope), terms = "days", type = "fe"))
+  of_lme4 <- as.data.frame(ggeffects::ggpredict(at_optimum(fit.random_intercept_slope), terms = "days", type = "fixed"))
   expect_equal(df.plot, of_lme4[names(df.plot)], tolerance = 1e-6)
 })
 
