@@ -67,8 +67,8 @@ residuals.lmerMod <- function(object, ...) {
 #' @export
 #' @noRd
 weights.lmerMod <- function(object, ...) {
-  refuse_without_rows(object, "weights()")
-  NextMethod()
+  # NULL is what a model without weights has, and what packages that look for them (emmeans) know how to go on with.
+  if (is_streamed(object)) NULL else NextMethod()
 }
 
 #' @importFrom stats profile

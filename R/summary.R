@@ -3,15 +3,17 @@
 #' @export
 #' @noRd
 summary.lmerMod <- function(object, correlation = NULL, use.hessian = NULL, ...) {
-  plain <- (is.null(use.hessian) || identical(use.hessian, FALSE)) && !...length() && is_fastlmer(object) && !has_structures()
-  if (!plain || is.null(plain_covariance(object, stats::sigma(object)))) return(NextMethod())
   streamed <- is_streamed(object)
+  # lme4 2.x's summary has more in it; it asks for residuals, which a fit of data in chunks doesn't have.
+  plain <- (is.null(use.hessian) || identical(use.hessian, FALSE)) && !...length() && is_fastlmer(object) && (streamed || !has_structures())
+  if (!plain || is.null(plain_covariance(object, stats::sigma(object)))) return(NextMethod())
+  asked <- correlation
   dims <- object@devcomp$dims
   beta <- fixef(object)
   if (is.null(correlation)) correlation <- length(beta) <= getOption("lme4.summary.cor.max")
   covariance <- vcov(object, correlation = correlation)
   likelihood <- lme4::llikAIC(object)
-  structure(list(
+  summary <- structure(list(
     methTitle = lme4::methTitle(dims), objClass = class(object), devcomp = object@devcomp, isLmer = TRUE, useScale = TRUE,
     logLik = likelihood$logLik, family = NULL, link = NULL, ngrps = lme4::ngrps(object),
     coefficients = coefficient_table(beta, covariance), sigma = stats::sigma(object), vcov = covariance, varcor = VarCorr(object),
@@ -19,6 +21,8 @@ summary.lmerMod <- function(object, correlation = NULL, use.hessian = NULL, ...)
     residuals = if (streamed) numeric() else stats::residuals(object, "pearson", scaled = TRUE),
     fitMsgs = without_columns(object, lme4_internal(".merMod.msgs")(object)), optinfo = object@optinfo
   ), class = c(if (streamed) "summary_without_rows", "summary.merMod"))
+  if (has_structures()) summary$corrSet <- if (is.null(asked)) NA else asked
+  summary
 }
 
 coefficient_table <- function(beta, covariance) {

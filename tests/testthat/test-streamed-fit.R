@@ -24,6 +24,20 @@ test_that("print() and summary() show all but the residuals", {
   expect_s3_class(summary(fit), "summary.merMod")
 })
 
+test_that("tidy(), emmeans() and the manual page's example work, whatever lme4 asks for", {
+  skip_if_not_installed("broom.mixed")
+  skip_if_not_installed("emmeans")
+  expect_equal(as.data.frame(broom.mixed::tidy(fit)), as.data.frame(broom.mixed::tidy(memory)), tolerance = 1e-5)
+  expect_equal(
+    as.data.frame(emmeans::emmeans(fit, ~ Days, at = list(Days = c(1, 7)), data = source(1), lmer.df = "asymptotic")),
+    as.data.frame(emmeans::emmeans(memory, ~ Days, at = list(Days = c(1, 7)), lmer.df = "asymptotic")),
+    tolerance = 1e-5
+  )
+  expect_identical(names(summary(fit)), names(summary(memory)))
+  chunks <- function(i) if (i <= 4) lme4::sleepstudy[45 * (i - 1) + 1:45, ]
+  expect_output(print(summary(lmer(Reaction ~ Days + (Days | Subject), data = chunks))), "251.405")
+})
+
 test_that("it predicts new data", {
   new <- sleep[c(3, 77, 120), ]
   for (form in list(NULL, NA, ~ (1 | Subject))) {
@@ -81,6 +95,7 @@ test_that("it survives saveRDS()", {
 test_that("what needs the rows is refused, with the remedy", {
   refused <- function(expression) tryCatch(expression, error = conditionMessage)
   small <- lmer(Reaction ~ three + (Days | Subject), source)
+  expect_null(weights(fit))
   expect_snapshot({
     refused(fitted(fit))
     refused(residuals(fit))
@@ -90,7 +105,6 @@ test_that("what needs the rows is refused, with the remedy", {
     refused(bootMer(fit, fixef, 2))
     refused(suppressMessages(confint(fit)))
     refused(suppressMessages(confint(fit, method = "boot")))
-    refused(weights(fit))
     refused(influence(fit))
     refused(boot_lrt(fit, small, nsim = 2))
     refused(boot_resample(fit, fixef, 2))
