@@ -31,7 +31,7 @@ slides_csv <- function(name) {
   utils::read.csv(file)
 }
 
-printout <- function(object) paste(utils::capture.output(print(object)), collapse = "\n")
+printout <- function(object) in_older_words(paste(utils::capture.output(print(object)), collapse = "\n"))
 
 a_number <- "(?<![\\w.])[-+]?\\d+(\\.\\d+)?(e[-+]?\\d+)?~?(?!\\w)"
 
