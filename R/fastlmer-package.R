@@ -47,6 +47,12 @@
 #'   honoured.
 #' * "boundary (singular) fit" is said where a variance is zero, or nearly so beside the residual variance, for predictors of unit size. lme4
 #'   looks at theta, which is tiny for a predictor in large units; so does its `isSingular()`.
+#' * A variance that the likelihood doesn't determine is zero: by REML that of a factor that is a fixed effect too, of one that the fixed
+#'   effects nest in, or of one with a single level; and that of a factor with a level for each row. A message of class
+#'   `fastlmer_undetermined` says which term the data can't tell from what. lme4 leaves it, and with it standard errors, near where its
+#'   optimizer started. (`check.conv.singular = "ignore"` turns the message off.)
+#' * A response that the fixed effects fit exactly has variances of zero, and a warning of class `fastlmer_exact_fit`. lme4 optimises the
+#'   likelihood of the rounding errors.
 #' * `lmer()` has the further argument `threads`, after lme4's.
 #' * An optimizer that you name in `lmerControl(optimizer = )`, or any `optCtrl`, is used, on the engine's criterion. Naming has to be
 #'   seen: `lmerControl(optimizer = "nloptwrap")` inside the call counts, the same control object under a variable's name is taken for
@@ -88,6 +94,6 @@
 #' @section What lme4 does:
 #' These go to `lme4::lmer()` with your call, and [is_fastlmer()] is `FALSE` for the result: `devFunOnly = TRUE`; a formula without a
 #' response; columns rescaled by `check.scaleX`; observations whose grouping factor is missing (`na.action = na.pass`); a response
-#' that is fitted exactly; the structured covariances of lme4 2.x (`cs()`, `ar1()`, `diag()`). `glmer()` and `nlmer()` are lme4's.
+#' with which the engine finds no criterion; the structured covariances of lme4 2.x (`cs()`, `ar1()`, `diag()`). `glmer()` and `nlmer()` are lme4's.
 #' @name fastlmer-differences
 NULL

@@ -9,6 +9,30 @@
 
 lme4_internal <- function(name) get(name, envir = asNamespace("lme4"))
 
+# Evaluates a call of one of lme4's internal functions as lme4 writes it, with `variables` for the names in it: a condition of that
+# function shows its call, which users search for.
+in_lme4 <- function(call, variables) eval(call, list2env(variables, parent = asNamespace("lme4")))
+
+# The call of checkConv() in lme4's lmer() or refit(), which differs between versions.
+check_conv_call <- function(caller) {
+  if (is.null(cache[[caller]])) {
+    found <- first_call_of("checkConv", body(lme4_internal(caller)))
+    names <- c("checkConv", "attr", "environment", "$", "opt", "par", "control", "devfun", "rho", "lower", "upper", "nobs", "npar")
+    known <- !is.null(found) && all(all.names(found) %in% names)
+    cache[[caller]] <- if (known) found else quote(checkConv(attr(opt, "derivs"), opt$par, ctrl = control$checkConv, lbound = lower))
+  }
+  cache[[caller]]
+}
+
+first_call_of <- function(name, expression) {
+  if (!is.call(expression)) return(NULL)
+  if (identical(expression[[1L]], as.name(name))) return(expression)
+  for (part in as.list(expression)) {
+    found <- if (!missing(part)) first_call_of(name, part)
+    if (!is.null(found)) return(found)
+  }
+}
+
 # Structured covariances came with lme4 2.0.
 has_structures <- function() {
   if (is.null(cache$structures)) cache$structures <- exists("getReCovs", envir = asNamespace("lme4"), mode = "function")
@@ -103,11 +127,10 @@ dimensions <- function(fit, parts) {
   dims
 }
 
-# What lme4's checks of an optimum go by: are there derivatives of a singular fit, and do the sizes of data and theta matter?
+# What lme4's checks of an optimum go by: are there derivatives of a singular fit, and what is one?
 convergence_rules <- function() {
   list(
     none_if_singular = "force.calc.derivs" %in% names(formals(lme4_internal("optwrap"))),
-    counts = "nobs" %in% names(formals(lme4_internal("checkConv"))),
     singular_tolerance = get0("getSingTol", envir = asNamespace("lme4"), mode = "function")
   )
 }

@@ -51,7 +51,7 @@ optimise_by_engine <- function(problem, control, start, verbose) {
     conv = list(opt = if (fit$converged) 0 else 5, lme4 = check_optimum(fit, derivs, control, problem)),
     feval = fit$evaluations, message = fit$message, warnings = warnings, val = fit$theta + 0
   )
-  fit
+  remark_on(fit, problem$parts$x, problem$parts$cnms, problem$parts$formula, problem$parts$frame, control)
 }
 
 # Newer versions of lme4 leave derivatives out of large models by default.
@@ -75,22 +75,23 @@ report_optimum <- function(fit) {
 
 # Where the engine certifies an optimum in the interior, or on the boundary of it, and the user asked for no checks of their
 # own, there is nothing that lme4's checks could add; else they are made.
-check_optimum <- function(fit, derivs, control, problem) {
+check_optimum <- function(fit, derivs, control, problem, caller = "lmer") {
   own_checks <- !identical(control$checkConv, default_control()$checkConv)
   # lme4 judges theta, whose size depends on the units of the predictors; the engine knows it for columns of unit size.
   limit <- control$checkConv$check.conv.singular$tol
   singular <- fit$least < limit && any(fit$theta[problem$lower == 0] < limit)
   certain <- fit$converged && fit$curved && !own_checks && !singular
   if (certain) return(if (!is.null(derivs)) list())
-  lme4_check(derivs, fit$theta, control, problem)
+  lme4_check(derivs, fit$theta, control, problem, caller)
 }
 
-lme4_check <- function(derivs, theta, control, problem) {
-  checkConv <- lme4_internal("checkConv")
-  if (!lme4_classes()$checks$counts) return(checkConv(derivs, theta, ctrl = control$checkConv, lbound = problem$lower))
-  checkConv(derivs, theta,
-    ctrl = control$checkConv, lbound = problem$lower, nobs = observations(problem), ndim = length(problem$lower)
-  )
+lme4_check <- function(derivs, theta, control, problem, caller = "lmer") {
+  bounds <- list(lower = problem$lower, upper = rep.int(Inf, length(problem$lower)))
+  rho <- list2env(bounds, parent = emptyenv())
+  in_lme4(check_conv_call(caller), c(bounds, list(
+    opt = structure(list(par = theta), derivs = derivs), control = control, rho = rho, devfun = `environment<-`(function() NULL, rho),
+    nobs = observations(problem), npar = length(theta)
+  )))
 }
 
 observations <- function(problem) problem$parts$n %||% length(problem$y)

@@ -147,13 +147,13 @@ with_optinfo <- function(fit, record, control, derivs) {
     warning(text, call. = FALSE)
     warnings <- list(text)
   }
-  checks <- check_optimum(fit, derivs, control, list(lower = record$lower, parts = list(cnms = record$cnms)))
+  checks <- check_optimum(fit, derivs, control, list(lower = record$lower, y = record$y), "refit.merMod")
   fit$optinfo <- list(
     optimizer = "nloptwrap", control = list(print_level = 0), derivs = derivs,
     conv = list(opt = if (fit$converged) 0 else 5, lme4 = checks), feval = fit$evaluations, message = fit$message,
     warnings = warnings, val = fit$theta + 0
   )
-  fit
+  remark_on(fit, record$x, record$cnms, attr(object@frame, "formula"), object@frame, control)
 }
 
 not_converged <- function(message) paste0("convergence code 5 from nloptwrap: ", message)

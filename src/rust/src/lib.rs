@@ -23,7 +23,8 @@ mod resampling;
 use condition::{answer, fitted, Answer, Failure};
 use engine::{
     chi_squared_tail, conditional_variances, criterion, fit, fit_response, fixed_factor, is_curved, largest_element, least_diagonal,
-    normal_cdf, normal_quantile, number_levels, refit, BatchOptions, Design, Factor, Fit, Options, Response, Structure, Workers,
+    normal_cdf, normal_quantile, number_levels, refit, BatchOptions, Design, Factor, Fit, Options, Response, Source, Structure,
+    Undetermined, Workers,
 };
 use extendr_api::prelude::*;
 use model::{flag, integer, model_of, number, real, thread_count, threads_of, Columns, Model};
@@ -136,9 +137,28 @@ fn fit_list(structure: &Structure, fit: Fit) -> Robj {
         gradient = fit.gradient,
         evaluations = fit.evaluations as f64,
         converged = fit.converged,
-        message = fit.message
+        message = fit.message,
+        exact = fit.exact,
+        undetermined = undetermined_list(&fit.undetermined)
     )
     .into()
+}
+
+/// Random effects whose variance is zero by convention, or NULL: places of term and column, from 1, and what the data can't tell them
+/// from, columns of X and an absorbed factor or else the residuals or nothing at all.
+fn undetermined_list(undetermined: &[Undetermined]) -> Robj {
+    if undetermined.is_empty() {
+        return ().into();
+    }
+    let items = undetermined.iter().map(|u| {
+        let (source, columns, absorbed) = match &u.source {
+            Source::Fixed { columns, absorbed } => ("fixed", columns.iter().map(|&c| c as i32 + 1).collect(), *absorbed),
+            Source::Residuals => ("residuals", Vec::new(), false),
+            Source::Nothing => ("nothing", Vec::new(), false),
+        };
+        list!(term = u.term as i32 + 1, column = u.column as i32 + 1, source = source, columns = columns, absorbed = absorbed)
+    });
+    List::from_values(items).into()
 }
 
 fn square(values: &[f64]) -> RMatrix<f64> {

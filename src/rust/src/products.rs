@@ -68,10 +68,10 @@ fn engine_products_load(saved: List) -> Robj {
 #[extendr]
 fn engine_products_summary(products: Robj, columns: Robj) -> Robj {
     answer(|| {
-        let mut products = products_of(&products)?.borrow_mut();
+        let products = products_of(&products)?.borrow();
         let c = real(&columns, "columns")?;
         let p = c.len() / products.d();
-        let summary = fitted(stream::summary(&mut products, c, p))?;
+        let summary = fitted(stream::summary(&products, c, p))?;
         Ok(list!(root = RMatrix::new_matrix(p, p, |r, c| summary.root[c * p + r]), share = summary.share, sd = summary.sd))
     })
 }

@@ -41,6 +41,7 @@ pub use products::chunk::Chunk;
 pub use products::design::Design;
 pub use products::response::Response;
 pub use products::stream;
+pub use products::undetermined::{Source, Undetermined};
 pub use tasks::batch::{refit, BatchOptions, Replicate, Responses};
 pub use tasks::fit::{conditional_variances, criterion, derivatives, fit, fit_response, Fit, Options};
 pub use tasks::fixed_covariance::fixed_factor;

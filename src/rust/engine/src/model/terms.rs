@@ -399,7 +399,7 @@ fn root_mean_square(column: &[f64], centre: f64, workers: &Workers) -> f64 {
 
 /// Rotates the columns of a square B so that it becomes lower triangular: B = L Q, L overwrites B. What rounding
 /// leaves of a column that vanishes is set to zero.
-fn make_lower_triangular(b: &mut [f64], k: usize) {
+pub(crate) fn make_lower_triangular(b: &mut [f64], k: usize) {
     let largest = b.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
     for r in 0..k {
         for c in r + 1..k {

@@ -36,10 +36,14 @@ pub struct Profile<'a> {
     /// Asked between evaluations.
     pub interrupted: &'a dyn Fn() -> bool,
     stopped: Cell<bool>,
+    /// Elements that the criterion doesn't depend on and that stay zero; empty where there are none.
+    idle: Vec<bool>,
     lambda: Lambda,
     /// What is known at `lambda`.
     there: There,
     scale: f64,
+    /// Whether the fixed effects fit the response exactly.
+    exact: bool,
     /// y'Wy / r2 where the criterion was last computed: how many of r2's digits its subtractions cost.
     cancellation: f64,
     solver: Solver<'a>,
@@ -156,11 +160,13 @@ impl<'a> Profile<'a> {
             stopped: Cell::new(false),
             covariance: Vec::new(),
             natural: natural_sizes(design),
+            idle: design.idle_elements(reml),
             known: None,
             there: There::Nothing,
             workers,
             lambda: design.structure.zero_lambda(),
             scale: 1.0,
+            exact: false,
             cancellation: 1.0,
             solver,
         }
@@ -169,6 +175,7 @@ impl<'a> Profile<'a> {
     /// Makes this the criterion of a response.
     pub fn set_response(&mut self, response: &Response) {
         self.scale = response.scale;
+        self.exact = response.is_exact();
         self.there = There::Nothing;
         match &mut self.solver {
             Solver::One { classes, moments, xy, yy, .. } => {
@@ -187,7 +194,7 @@ impl<'a> Profile<'a> {
         }
         let (design, reml) = (self.design, self.reml);
         let structure = &design.structure;
-        let x = with_floor(structure, free_elements(structure, &structure.lambda(theta)));
+        let x = self.admissible(free_elements(structure, &structure.lambda(theta)));
         let lambda = lambda_of(structure, &x);
         match &mut self.solver {
             Solver::One { .. } => unreachable!("returned above"),
@@ -279,7 +286,7 @@ impl<'a> Profile<'a> {
         };
         self.cancellation = self.sum_of_squares() / r2;
         let value = criterion_value(self.design, log_det_m, log_det_x, r2, self.scale, self.reml);
-        if !value.is_finite() {
+        if !value.is_finite() && !(self.exact && value == f64::NEG_INFINITY) {
             return None;
         }
         self.there = There::Value(value);
@@ -341,8 +348,51 @@ impl<'a> Profile<'a> {
             _ => return None,
         };
         self.there = There::Nothing;
+        Some(self.point(x.to_vec(), value, d))
+    }
+
+    /// Whether the fixed effects fit the response exactly.
+    pub fn is_exact(&self) -> bool {
+        self.exact
+    }
+
+    /// Is an element one that the criterion doesn't depend on?
+    pub fn is_idle(&self, element: usize) -> bool {
+        self.idle.get(element).copied().unwrap_or(false)
+    }
+
+    /// Are there any?
+    pub fn has_idle(&self) -> bool {
+        !self.idle.is_empty()
+    }
+
+    /// Zeros for what the criterion doesn't depend on.
+    pub fn without_idle(&self, mut x: Vec<f64>) -> Vec<f64> {
+        x.iter_mut().zip(&self.idle).filter(|(_, idle)| **idle).for_each(|(v, _)| *v = 0.0);
+        x
+    }
+
+    /// The nearest point at which derivatives can be had.
+    fn admissible(&self, x: Vec<f64>) -> Vec<f64> {
+        with_floor(&self.design.structure, self.without_idle(x))
+    }
+
+    /// The point, with derivatives that keep what the criterion doesn't depend on where it is.
+    fn point(&mut self, x: Vec<f64>, value: f64, mut d: Derivatives) -> Point {
+        let n = x.len();
+        for i in (0..n).filter(|&i| self.idle.get(i) == Some(&true)) {
+            d.gradient[i] = 0.0;
+            (0..n).for_each(|j| (d.hessian[j * n + i], d.hessian[i * n + j]) = (0.0, 0.0));
+            d.hessian[i * n + i] = self.natural[i].powi(-2);
+            let entry = self.design.structure.entries[i];
+            let k = self.design.structure.groups[entry.group].k;
+            if entry.row == entry.col {
+                let own = &mut d.covariance[entry.group];
+                (0..k).for_each(|j| (own[j * k + entry.row], own[entry.row * k + j]) = (0.0, 0.0));
+            }
+        }
         self.covariance = d.covariance;
-        Some(Point { x: x.to_vec(), value, gradient: d.gradient, hessian: d.hessian })
+        Point { x, value, gradient: d.gradient, hessian: d.hessian }
     }
 
     /// The expected second derivatives in the covariances where [`Objective::evaluate`] was last called, if all of them are at hand.
@@ -404,20 +454,21 @@ impl<'a> Profile<'a> {
 
 impl Objective for Profile<'_> {
     fn evaluate(&mut self, x: Vec<f64>) -> Option<Point> {
-        let x = with_floor(&self.design.structure, x);
+        let x = self.admissible(x);
         if let Some(point) = self.evaluate_pinned(&x) {
             return Some(point);
         }
         let value = self.value(&x)?;
         let frame = Frame::engine(&self.design.structure, &self.lambda);
         let d = self.derivatives(&frame);
-        self.covariance = d.covariance;
         let finite = d.gradient.iter().chain(&d.hessian).all(|v| v.is_finite());
-        finite.then_some(Point { x, value, gradient: d.gradient, hessian: d.hessian })
+        let point = self.point(x, value, d);
+        finite.then_some(point)
     }
 
     fn value(&mut self, x: &[f64]) -> Option<f64> {
-        Profile::value(self, x)
+        let x = self.without_idle(x.to_vec());
+        Profile::value(self, &x)
     }
 
     fn step_scale(&self, x: &[f64]) -> Vec<f64> {

@@ -21,6 +21,8 @@ const FAR_FROM_ZERO: f64 = 1.0;
 pub struct Found {
     /// The canonical Lambda of the optimum.
     pub lambda: Lambda,
+    /// Its theta.
+    pub theta: Vec<f64>,
     /// What ended the last descent.
     pub outcome: Outcome,
     /// Evaluations of all descents.
@@ -43,6 +45,11 @@ impl<'a> Search<'a> {
     /// Optimises from the first start, from others when the fit is singular, and off any point at which the
     /// derivative in the covariance has a negative direction.
     pub fn run(&mut self, start: Option<&[f64]>) -> Result<Found, String> {
+        if self.profile.is_exact() {
+            // Rounding errors have a likelihood too, with an optimum somewhere.
+            let theta = vec![0.0; self.structure().entries.len()];
+            return Ok(Found { lambda: self.structure().zero_lambda(), theta, outcome: Outcome::Converged, evaluations: 0 });
+        }
         let mut evaluations = 0;
         let start = match start {
             Some(theta) => free_elements(self.structure(), &self.structure().lambda(theta)),
@@ -74,8 +81,8 @@ impl<'a> Search<'a> {
             best = self.go_on_by_values(best)?;
             evaluations += best.2;
         }
-        let lambda = self.settle(&best.0);
-        Ok(Found { lambda, outcome: best.1, evaluations })
+        let (lambda, theta) = self.settle(&best.0);
+        Ok(Found { lambda, theta, outcome: best.1, evaluations })
     }
 
     /// One step of scoring from [`Search::uniform_start`].
@@ -175,13 +182,14 @@ impl<'a> Search<'a> {
 
     fn near_zero<'b>(&'b self, x: &'b [f64]) -> impl Iterator<Item = usize> + 'b {
         let entries = &self.structure().entries;
-        (0..x.len()).filter(move |&i| entries[i].row == entries[i].col && x[i].abs() < NEAR_ZERO * self.profile.natural[i])
+        let near = move |i: usize| entries[i].row == entries[i].col && x[i].abs() < NEAR_ZERO * self.profile.natural[i];
+        (0..x.len()).filter(move |&i| near(i) && !self.profile.is_idle(i))
     }
 
-    /// The canonical Lambda of a point: columns that can be exactly zero are, or else their diagonals.
-    fn settle(&mut self, point: &Point) -> Lambda {
+    /// The canonical Lambda of a point: columns that can be exactly zero are, or else their diagonals; and its theta.
+    fn settle(&mut self, point: &Point) -> (Lambda, Vec<f64>) {
         let structure = self.structure();
-        let mut x = point.x.clone();
+        let mut x = self.profile.without_idle(point.x.clone());
         let candidates: Vec<usize> = self.near_zero(&point.x).collect();
         let tolerance = 1e-9_f64.max(10.0 * self.profile.rounding(point.value));
         for i in candidates {
@@ -198,6 +206,10 @@ impl<'a> Search<'a> {
         }
         let mut lambda = lambda_of(structure, &x);
         structure.canonical(&mut lambda);
-        lambda
+        let theta = self.profile.design.determined_theta(&lambda, self.profile.reml);
+        if self.profile.has_idle() {
+            lambda = structure.lambda(&theta); // the variances that are zero are those of the caller's columns
+        }
+        (lambda, theta)
     }
 }

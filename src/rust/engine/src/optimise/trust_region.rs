@@ -227,7 +227,8 @@ fn difference_hessian(objective: &mut impl Objective, at: &mut Point, scale: &[f
         let Some(there) = objective.evaluate(x) else { return j + 1 };
         let h = there.x[j] - at.x[j]; // the objective may have adjusted x
         if h == 0.0 {
-            return j + 1;
+            columns.push(at.hessian[j * n..(j + 1) * n].to_vec()); // it doesn't move
+            continue;
         }
         columns.push(there.gradient.iter().zip(&at.gradient).map(|(a, b)| (a - b) / h).collect::<Vec<f64>>());
     }

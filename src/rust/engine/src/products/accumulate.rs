@@ -308,7 +308,7 @@ impl CrossProducts {
     }
 
     /// A copy without the levels.
-    fn summary(&self) -> CrossProducts {
+    pub(crate) fn summary(&self) -> CrossProducts {
         let factor = |f: &FactorProducts| FactorProducts {
             levels: Names::default(),
             zz: Vec::new(),

@@ -18,6 +18,7 @@ use crate::model::absorbed::Absorbed;
 use crate::model::terms::{Rows, Structure};
 use crate::parallel::{ranges, Workers};
 use crate::plan::schur::{Adjacency, RestLayout};
+use crate::products::undetermined::Undetermined;
 
 /// Most fixed effects for which the second derivatives of a model with one grouping factor are exact: their cost grows with
 /// the square of this number.
@@ -106,6 +107,8 @@ pub struct Design {
     pub absorbed: Option<Absorbed>,
     /// With an absorbed factor the design of the random effects alone, without fixed effects.
     pub random: Option<Box<Design>>,
+    /// Columns of random-effects terms that the data don't tell from the fixed effects or the residuals.
+    pub(crate) undetermined: Vec<Undetermined>,
 }
 
 impl Design {
@@ -134,6 +137,7 @@ impl Design {
             coupling: None,
             absorbed: rows.absorbed,
             random: None,
+            undetermined: Vec::new(),
             log_weights: rows.weights.map_or(0.0, |w| w.iter().filter(|&&w| w > 0.0).map(|w| w.ln()).sum()),
             neighbour_ptr: vec![0; structure.groups[0].levels + 1],
             neighbours: Vec::new(),
@@ -170,6 +174,7 @@ impl Design {
         if self.structure.groups.len() == 1 && self.p <= MOST_COLUMNS {
             self.classes = Some(Classes::new(&self));
         }
+        self.undetermined = self.find_undetermined();
         self.coupling = if self.absorbed.is_none() { Coupling::new(&self) } else { None };
         Ok(self)
     }

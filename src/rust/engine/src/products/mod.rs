@@ -5,3 +5,4 @@ pub mod chunk;
 pub mod design;
 pub mod response;
 pub mod stream;
+pub mod undetermined;

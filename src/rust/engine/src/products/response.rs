@@ -22,7 +22,12 @@ pub struct Response {
     pub levels0: Vec<f64>,
     /// What the residuals were divided by.
     pub scale: f64,
+    /// Where X fits the response exactly, so that what is left of it is rounding, the size of that; else zero.
+    pub rounding: f64,
 }
+
+/// Residuals no larger than this, relative to the terms of the sums that they are what is left of, are rounding.
+const EXACT: f64 = 16.0 * f64::EPSILON;
 
 /// Rows gathered at a time: few, so that the memory for them is of the size that is reused most quickly.
 const CHUNK: usize = 64;
@@ -44,6 +49,7 @@ impl Response {
             beta0: vec![0.0; design.p],
             levels0: vec![0.0; design.structure.fixed_group().map_or(0, |group| group.levels)],
             scale: 1.0,
+            rounding: 0.0,
         }
     }
 
@@ -98,11 +104,34 @@ impl Response {
         self.levels0.iter_mut().for_each(|c| *c += shift);
         let scale = (self.yy / design.n as f64).sqrt();
         self.scale = if scale > largest * 1e-300 && scale > 0.0 { scale } else { 1.0 };
+        self.judge(scale, largest + self.fixed_part());
         self.add_levels(design, rows, residual, workers);
         let s = 1.0 / self.scale;
         self.xy.iter_mut().chain(&mut self.zy).for_each(|v| *v *= s);
         self.yy *= s * s;
         Ok(())
+    }
+
+    /// Are residuals of a root mean square, relative to the size of what they are left of, only rounding?
+    pub(crate) fn judge(&mut self, residual: f64, size: f64) {
+        let exact = residual <= EXACT * size;
+        self.rounding = if exact { f64::EPSILON * if size > 0.0 { size } else { 1.0 } } else { 0.0 };
+    }
+
+    /// Whether X fits the response exactly.
+    pub fn is_exact(&self) -> bool {
+        self.rounding > 0.0
+    }
+
+    /// A residual sum of squares, which rounding alone keeps off zero.
+    pub fn off_zero(&self, wrss: f64, n: usize) -> f64 {
+        wrss.max(n as f64 * self.rounding * self.rounding)
+    }
+
+    /// Size of the terms of X beta (the engine's columns have size one).
+    pub(crate) fn fixed_part(&self) -> f64 {
+        let sum: f64 = self.beta0.iter().map(|b| b.abs()).sum();
+        sum + self.levels0.iter().fold(0.0_f64, |most, c| most.max(c.abs()))
     }
 
     /// Z'Wr of the residuals r.

@@ -35,8 +35,10 @@ pub struct Summary {
 const ALIASED: f64 = 1e-13;
 
 /// R with R'R = X'WX, and the columns' standard deviations.
-pub fn summary(products: &mut CrossProducts, columns: &[f64], p: usize) -> Result<Summary, FitError> {
+pub fn summary(products: &CrossProducts, columns: &[f64], p: usize) -> Result<Summary, FitError> {
     check(products, columns, p)?;
+    // On a copy: a model must have the same bits whether it was looked at before or not.
+    let products = &mut products.summary();
     let base = products.best_base();
     products.rebase(&base);
     let x = Fixed::new(products, columns, p);
@@ -81,6 +83,7 @@ pub fn finish(mut products: CrossProducts, model: &Model) -> Result<(Design, Res
         coupling: None,
         absorbed: None,
         random: None,
+        undetermined: Vec::new(),
         log_weights: products.log_weights,
         neighbour_ptr: vec![0; structure.groups[0].levels + 1],
         neighbours: Vec::new(),
@@ -414,6 +417,8 @@ fn response(products: &mut CrossProducts, design: &Design, fixed: &Fixed, places
     }
     let scale = (products.yy / design.n as f64).sqrt();
     out.scale = if scale > 0.0 { scale } else { 1.0 };
+    let size = out.fixed_part();
+    out.judge(scale, size);
     out.yy = products.yy / (out.scale * out.scale);
     fixed.combine(&products.vy, &mut out.xy);
     out.xy.iter_mut().for_each(|v| *v /= out.scale);

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::error::FitError;
-use crate::factor::blocks::degrees_of_freedom;
+use crate::factor::blocks::{criterion_value, degrees_of_freedom};
 use crate::linalg::small::dot;
 use crate::model::terms::Rows;
 use crate::optimise::objective::Profile;
@@ -218,14 +218,20 @@ impl<'a> Worker<'a> {
         let solved = self.search.profile.solution(&found.lambda, self.effects.then_some(&self.response))?;
         let scale = self.response.scale;
         let beta = coefficients(design, &self.response, &solved);
-        let theta = design.structure.theta(&found.lambda);
+        let theta = found.theta;
         let effects = solved.effects.map(|(u, b)| caller_effects(design, &found.lambda, &theta, scale, u, b));
-        let pwrss = solved.r2 * scale * scale;
+        let reml = self.search.profile.reml;
+        let pwrss = self.response.off_zero(solved.r2 * scale * scale, design.n);
+        let criterion = if self.response.is_exact() {
+            criterion_value(design, solved.log_det_m, solved.log_det_x, pwrss, 1.0, reml)
+        } else {
+            solved.value
+        };
         Some(Replicate {
             theta,
             beta,
-            sigma: (pwrss / degrees_of_freedom(design, self.search.profile.reml)).sqrt(),
-            criterion: solved.value,
+            sigma: (pwrss / degrees_of_freedom(design, reml)).sqrt(),
+            criterion,
             log_det_m: solved.log_det_m,
             log_det_x: solved.log_det_x + 2.0 * design.transform.log_determinant(),
             pwrss,

@@ -11,6 +11,7 @@ use crate::optimise::trust_region::{Objective, Outcome};
 use crate::parallel::Workers;
 use crate::products::design::Design;
 use crate::products::response::{fitted_values, Response};
+use crate::products::undetermined::Undetermined;
 
 /// What the caller may ask of a fit.
 #[derive(Clone)]
@@ -74,6 +75,10 @@ pub struct Fit {
     pub converged: bool,
     /// What ended the optimisation.
     pub message: String,
+    /// Whether the fixed effects fit the response exactly: then all variances are zero.
+    pub exact: bool,
+    /// Random effects whose variance the criterion doesn't depend on: it is zero.
+    pub undetermined: Vec<Undetermined>,
 }
 
 /// Fits one response.
@@ -91,7 +96,12 @@ pub fn fit_response(design: &Design, response: &Response, rows: Option<(&Rows, &
     let mut search = Search { profile, max_evaluations: options.max_evaluations };
     let found = if options.fixed {
         let theta = options.start.clone().ok_or("a fixed evaluation needs theta")?;
-        Found { lambda: design.structure.lambda(&theta), outcome: Outcome::Converged, evaluations: 0 }
+        let lambda = design.structure.lambda(&theta);
+        // where it has zeros by convention it keeps them
+        let idle = design.idle_elements(options.reml);
+        let keeps = theta.iter().zip(&idle).all(|(t, idle)| !idle || *t == 0.0);
+        let theta = if keeps { design.determined_theta(&lambda, options.reml) } else { design.structure.theta(&lambda) };
+        Found { theta, lambda, outcome: Outcome::Converged, evaluations: 0 }
     } else {
         search
             .run(options.start.as_deref())
@@ -176,8 +186,9 @@ fn finish(profile: &mut Profile, response: &Response, rows: Option<(&Rows, &[f64
     if found.outcome == Outcome::Interrupted {
         return Err(FitError::Interrupted);
     }
-    let theta = design.structure.theta(&found.lambda);
+    let theta = found.theta;
     let (gradient, hessian) = match profile.derivatives_in_theta(&found.lambda, &theta) {
+        _ if profile.is_exact() => (vec![0.0; theta.len()], vec![0.0; theta.len() * theta.len()]),
         Some(derivatives) => derivatives,
         None => (vec![f64::NAN; theta.len()], vec![f64::NAN; theta.len() * theta.len()]),
     };
@@ -193,6 +204,7 @@ fn finish(profile: &mut Profile, response: &Response, rows: Option<(&Rows, &[f64
         Some((rows, y)) => fitted_and_wrss(design, response, rows, y, &solved, &b, profile.workers),
         None => (Vec::new(), solved.r2 * response.scale * response.scale - ussq),
     };
+    let wrss = response.off_zero(wrss, design.n);
     let nu = degrees_of_freedom(design, reml);
     let log_det_x = solved.log_det_x + 2.0 * design.transform.log_determinant();
     let (unscaled_covariance, rx) = match design.absorbed {
@@ -214,6 +226,8 @@ fn finish(profile: &mut Profile, response: &Response, rows: Option<(&Rows, &[f64
         evaluations: found.evaluations,
         converged: found.outcome == Outcome::Converged,
         message: message(&found.outcome).into(),
+        exact: response.is_exact(),
+        undetermined: design.undetermined(reml).cloned().collect(),
         theta,
         fitted,
         wrss,
