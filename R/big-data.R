@@ -16,7 +16,7 @@
 #' * **Cross-products** that were formed before: see [cross_products()].
 #'
 #' Run in our tests are functions, SQLite through dbplyr, and a stand-in for arrow's record batch reader. Real Arrow data sets and DuckDB
-#' have tests too, which run where these packages are installed. Spark has none.
+#' have tests too, which run where these packages are installed. Spark tables are refused.
 #'
 #' @section The model:
 #' The fit is that of all rows together, to rounding, for any chunks in any order. Rows with missing values are left out. Weights, offset and
@@ -25,7 +25,8 @@
 #'
 #' What a row contributes must not depend on other rows, which may not be there:
 #' * Expressions in the formula may use functions that look at one row at a time, such as `log(x)`, `I(x^2)` or `x > 2`. Others
-#'   (`poly()`, `scale()`, `ns()`, functions of your own) are an error: compute such columns in the chunks or in the database.
+#'   (`poly()` without `raw = TRUE`, `scale()`, `ns()`, functions of your own) are an error: compute such columns in the chunks or in the
+#'   database.
 #' * A factor in the fixed effects must have the same levels in all chunks. The levels of text are its values in all chunks, sorted as
 #'   by [factor()]; so are those of `factor(x)`. Levels that don't occur are dropped.
 #' * The levels of a factor in the columns of random effects, as `f` in `(f | g)`, must be known before the first chunk: a factor, or
@@ -51,9 +52,12 @@
 #' fit <- lmer(y ~ x + (x | id), data = do.call(c, sums))
 #' ```
 #'
-#' The same parts give the same bits, however many workers there are; other parts agree to rounding. Through dbplyr, a table on Spark
-#' (sparklyr) is read like any other, by one R session; where its nodes have R and fastlmer, `sparklyr::spark_apply()` can run
-#' `cross_products()` on each partition and return it serialised. Neither has been tried.
+#' The same parts give the same bits, however many workers there are; other parts agree to rounding.
+#'
+#' A table on Spark (sparklyr's `tbl_spark`) can't be `data`, for its rows don't come in pieces as those of other databases do. Write it
+#' by `sparklyr::spark_write_parquet()` and open that folder by `arrow::open_dataset()`, or `dplyr::collect()` it. Where the
+#' cluster's nodes have R and fastlmer, `sparklyr::spark_apply()` may run `cross_products()` on each partition and return it
+#' serialised; that has not been tried.
 #'
 #' A model without some of the terms needs no other pass: `lmer()` takes cross-products of a larger model too (rows that
 #' miss a value of any of its variables are left out).

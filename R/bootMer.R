@@ -135,7 +135,8 @@ new_bootmer <- function(x, plan, result, call, seed, sim = "parametric", ran.gen
   failed <- sum(messages[["factory-error"]])
   if (failed > 0L) warning("some bootstrap runs failed (", failed, "/", plan$nsim, ")", call. = FALSE)
   t <- result$t
-  if (!is.null(names(plan$t0))) colnames(t) <- names(plan$t0)
+  # NULL for a matrix, whose own names say nothing here
+  colnames(t) <- names(plan$t0)
   structure(
     list(
       t0 = plan$t0, t = t, R = plan$nsim, data = stats::model.frame(x), seed = seed, statistic = plan$FUN, sim = sim, call = call,

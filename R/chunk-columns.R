@@ -117,14 +117,25 @@ raw_columns <- function(frame, fixed, kinds) {
   list(columns = names(columns) %||% character(), v = as.numeric(unlist(columns, use.names = FALSE)))
 }
 
-# One column per cell, named by the term's label and the cell's levels.
+# One column per cell and column of a matrix, named by the term's label, the cell's levels and the matrix column's number.
 term_columns_of_chunk <- function(label, variables, frame, kinds) {
-  numbers <- vapply(kinds[variables], function(kind) kind$kind == "number", NA)
+  kind <- vapply(kinds[variables], `[[`, "", "kind")
+  numbers <- kind == "number"
   values <- Reduce(`*`, lapply(frame[variables[numbers]], as.numeric), rep.int(1, nrow(frame)))
   if (all(numbers)) return(stats::setNames(list(values), label))
-  cells <- group_codes(variables[!numbers], lapply(frame[variables[!numbers]], cell_values))
-  columns <- lapply(seq_along(cells$names), function(cell) values * (cells$codes == cell))
-  stats::setNames(columns, paste(label, cells$names, sep = separator))
+  pieces <- lapply(frame[variables[!numbers & kind != "matrix"]], cell_values)
+  matrices <- variables[kind == "matrix"]
+  places <- expand.grid(lapply(kinds[matrices], function(kind) seq_len(kind$k)))
+  columns <- lapply(seq_len(max(1L, nrow(places))), function(i) {
+    for (name in matrices) {
+      values <- values * as.numeric(frame[[name]][, places[[name]][i]])
+      pieces[[name]] <- list(codes = rep.int(1L, length(values)), names = as.character(places[[name]][i]))
+    }
+    cells <- group_codes(variables[!numbers], pieces)
+    columns <- lapply(seq_along(cells$names), function(cell) values * (cells$codes == cell))
+    stats::setNames(columns, paste(label, cells$names, sep = separator))
+  })
+  unlist(columns, recursive = FALSE)
 }
 
 cell_values <- function(value) {
@@ -157,7 +168,7 @@ design_columns <- function(raw, fixed, kinds, contrasts) {
 
 is_number <- function(fixed, label, kinds) {
   factors <- term_factors(fixed)
-  vapply(kinds[rownames(factors)[factors[, label] > 0L]], function(kind) kind$kind == "number", NA)
+  vapply(kinds[rownames(factors)[factors[, label] > 0L]], function(kind) kind$kind %in% c("number", "matrix"), NA)
 }
 
 # One row per raw column: its term's factors at its cell's levels, all numbers one.
@@ -168,7 +179,7 @@ cell_frame <- function(pieces, own, fixed, kinds) {
     kind <- kinds[[name]]
     # an offset has no kind
     if (is.null(kind) || kind$kind == "number") return(rep.int(1, length(own)))
-    levels <- used_levels_of(kind, name)
+    levels <- if (kind$kind == "matrix") as.character(seq_len(kind$k)) else used_levels_of(kind, name)
     values <- rep.int(levels[1L], length(own))
     for (label in colnames(factors)[factors[name, ] > 0L]) {
       parts <- rownames(factors)[factors[, label] > 0L]
@@ -176,6 +187,7 @@ cell_frame <- function(pieces, own, fixed, kinds) {
       rows <- which(own == label)
       values[rows] <- vapply(pieces[rows], function(piece) c(piece, "")[match(name, parts) + 1L], "")
     }
+    if (kind$kind == "matrix") return(structure(diag(kind$k)[as.integer(values), , drop = FALSE], dimnames = list(NULL, kind$columns)))
     if (kind$logical) return(values == "TRUE")
     value <- factor(values, levels = levels, ordered = kind$ordered)
     # contrasts that a factor carries are lost where one of its levels is left out

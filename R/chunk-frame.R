@@ -7,7 +7,7 @@ rowwise_functions <- c(
   "is.element", "log", "log2", "log10", "log1p", "exp", "expm1", "sqrt", "abs", "sign", "floor", "ceiling", "round", "trunc", "signif",
   "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "pmin", "pmax", "ifelse", "is.na", "is.finite", "plogis",
   "qlogis", "pnorm", "qnorm", "dnorm", "gamma", "lgamma", "beta", "choose", "factorial", "c", ":", "as.numeric", "as.double", "as.integer",
-  "as.logical", "as.character", "nchar", "substr", "substring", "tolower", "toupper", "paste", "paste0", "startsWith", "endsWith", "grepl",
+  "as.logical", "as.character", "nchar", "substr", "substring", "tolower", "toupper", "paste", "paste0", "startsWith", "endsWith", "grepl", "cbind",
   "sub", "gsub", "as.Date", "format", "weekdays", "months", "factor", "as.factor", "ordered", "relevel", "cut", "findInterval"
 )
 
@@ -19,7 +19,7 @@ check_rowwise <- function(expression, top = TRUE) {
   head <- expression[[1L]]
   if (is.call(head) && length(head) == 3L && as.character(head[[1L]]) %in% c("::", ":::")) head <- head[[3L]]
   name <- if (is.name(head)) as.character(head) else deparse1(head)
-  if (!name %in% rowwise_functions) {
+  if (!name %in% rowwise_functions && !is_raw_polynomial(name, expression)) {
     stop(sprintf(
       "'%s' can't be computed chunk by chunk: %s() may look at other rows too. Compute it as a column of the chunks (in the function that makes them, or by dplyr::mutate() in the database)",
       deparse1(expression), name
@@ -32,6 +32,12 @@ check_rowwise <- function(expression, top = TRUE) {
   }
   for (part in as.list(expression)[-1L]) if (!missing(part)) check_rowwise(part, top = FALSE)
 }
+
+# Powers of a row's own values, unlike orthogonal polynomials.
+is_raw_polynomial <- function(name, expression) name == "poly" && isTRUE(eval_constant(expression$raw))
+
+# TRUE or T as it is written in a formula.
+eval_constant <- function(value) if (identical(value, quote(T))) TRUE else value
 
 check_formula <- function(parts, extras) {
   variables <- as.list(attr(stats::terms(parts$combined), "variables"))[-1L]
@@ -100,13 +106,14 @@ refuse_foreign <- function(names, env) {
 # Kinds of variables -------------------------------------------------------------------------------------------------------
 
 # What is known of a variable: a list of
-#   kind      "number"; "levels", a factor whose levels are known (those of a logical are FALSE and TRUE); "open", whose levels are
+#   kind      "number"; "matrix", of numbers, with `k` columns of the names `columns`; "levels", a factor whose levels are known (those of a logical are FALSE and TRUE); "open", whose levels are
 #             the values in the data
 #   levels, contrasts, ordered, logical   of a factor
 #   numeric   are an open variable's values numbers?
 #   observed  the levels met so far
 variable_kind <- function(value, name, expression, chunk) {
-  if (!is.null(dim(value))) refuse_variable(name, "is a matrix")
+  if (is.matrix(value) && is.numeric(value)) return(list(kind = "matrix", k = ncol(value), columns = colnames(value)))
+  if (!is.null(dim(value))) refuse_variable(name, "is a matrix, but not of numbers")
   value <- plain(value)
   if (is_int64(value)) refuse_variable(name, "is a 64-bit integer: use as.numeric() on it")
   if (is.logical(value)) return(factor_kind("levels", factor(value, levels = c(FALSE, TRUE)), logical = TRUE))
@@ -143,6 +150,10 @@ common_kind <- function(one, other, name) {
     refuse_variable(name, "is of another type in another chunk: make it the same in all of them")
   }
   if (one$kind == "number") return(one)
+  if (one$kind == "matrix") {
+    if (!identical(one, other)) refuse_variable(name, "is a matrix with other columns in another chunk")
+    return(one)
+  }
   if (one$kind == "levels" && !identical(one[c("levels", "contrasts", "ordered")], other[c("levels", "contrasts", "ordered")])) {
     refuse_variable(name, "is a factor with other levels or contrasts in another chunk: give it the same levels in all of them, or make it text")
   }

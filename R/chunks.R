@@ -2,14 +2,24 @@
 #   columns()  the names of the source's columns, NULL where they aren't known before a chunk is read
 #   open(columns)  starts a pass; a list of next_chunk(), the next chunk as a data frame or NULL after the last, and close()
 
-# Does `data` come in chunks? A function counts when it takes no argument, or one: stats::df() or utils::data(), which the name of a
-# missing object finds, take more.
+# Does `data` come in chunks?
 is_stream <- function(data) {
   # what can't be evaluated is for lme4 to refuse
   data <- tryCatch(data, error = function(e) NULL)
-  if (is.function(data)) return(!is.primitive(data) && length(formals(data)) <= 1L)
+  if (is.function(data)) return(is_chunk_function(data))
   is_cross_products(data) || inherits(data, c("tbl_lazy", arrow_classes))
 }
+
+# A function that can return chunks takes no argument, or one. One that comes with R is what the name of a missing object finds, as
+# `t` or `df`, and is for lme4 to refuse.
+is_chunk_function <- function(data) {
+  if (is.primitive(data) || length(formals(data)) > 1L || methods::is(data, "genericFunction")) return(FALSE)
+  home <- environment(data)
+  !isNamespace(home) || !getNamespaceName(home) %in% c(packages_of_r, "lme4", "Matrix", "fastlmer")
+}
+
+packages_of_r <- c("base", "stats", "graphics", "grDevices", "utils", "datasets", "methods", "tools", "parallel", "splines", "stats4",
+  "tcltk", "grid", "compiler")
 
 arrow_classes <- c("Dataset", "ArrowTabular", "arrow_dplyr_query", "RecordBatchReader", "Scanner")
 
@@ -72,6 +82,11 @@ frame_source <- function(data) {
 }
 
 database_source <- function(data) {
+  # It is one for dplyr, but its rows don't come through a DBI result.
+  if (inherits(data, "tbl_spark")) {
+    stop("a Spark table can't be read in chunks: write it by sparklyr::spark_write_parquet() and give arrow::open_dataset() of that folder ",
+      "as 'data', or dplyr::collect() it", call. = FALSE)
+  }
   need_packages(c("dbplyr", "dplyr", "DBI"), "a database table")
   list(columns = function() colnames(data), open = function(columns) {
     connection <- dbplyr::remote_con(data)

@@ -46,6 +46,7 @@ plain_frame <- function(formula, data, call) {
   attr(terms, "predvars") <- variables
   attr(terms, "dataClasses") <- vapply(columns, stats::.MFclass, "")
   row_names <- .row_names_info(data, 0L)
+  if (length(row_names) == n && anyDuplicated(row_names)) row_names <- make.unique(as.character(row_names))
   attributes(columns) <- list(
     names = names, terms = terms, row.names = if (length(row_names) == n) row_names else c(NA, n), class = "data.frame"
   )
@@ -88,7 +89,23 @@ make_frame <- function(arguments, caller) eval(as.call(c(quote(stats::model.fram
 frame_without_missing <- function(arguments, caller, data) {
   if (!is.null(arguments$na.action) || !omits_missing(data)) return(NULL)
   frame <- make_frame(c(arguments, na.action = quote(stats::na.pass)), caller)
-  if (!any(vapply(frame, anyNA, NA))) frame
+  if (!any(vapply(frame, anyNA, NA))) as_if_omitted(frame)
+}
+
+# What model.frame() does where rows may be left out, even if none is: time series become numbers, and names of rows are made unique.
+as_if_omitted <- function(frame) {
+  row_names <- .row_names_info(frame, 0L)
+  automatic <- length(row_names) == 2L && is.na(row_names[1L])
+  if (!automatic && anyDuplicated(row_names)) attr(frame, "row.names") <- make.unique(as.character(row_names))
+  series <- names(frame)[vapply(frame, inherits, NA, "ts")]
+  for (name in series) frame[[name]] <- without_time(frame[[name]])
+  frame
+}
+
+without_time <- function(values) {
+  class <- setdiff(oldClass(values), "ts")
+  attr(values, "tsp") <- NULL
+  `oldClass<-`(values, if (length(class)) class)
 }
 
 # Does model.frame() leave rows with missing values out, unless it is told otherwise?

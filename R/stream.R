@@ -62,6 +62,7 @@ parts_of_products <- function(products, formula, control, contrasts) {
   split <- split_formula(formula)
   if (is.null(split)) stop("for data in chunks the formula needs a response and random-effects terms such as (1 | g)", call. = FALSE)
   bars <- check_part(split, products)
+  products <- without_unused_levels(products, split, bars)
   effects <- stream_effects(split, bars, products)
   check_groups(effects, recipe$n, control$checkControl)
   pointer <- engine_products_load(products$saved)
@@ -100,7 +101,6 @@ check_part <- function(split, products) {
 # to put its own in this order. `bars` says which of the products' bars those of the formula are.
 stream_effects <- function(split, bars, products) {
   recipe <- products$recipe
-  for (bar in split$bars) refuse_unused(bar, recipe$kinds)
   expressions <- lapply(split$bars, `[[`, 3L)
   names <- vapply(expressions, group_name, "")
   sorted <- lapply(stats::setNames(recipe$groups, recipe$groups), function(group) {
@@ -119,17 +119,6 @@ stream_effects <- function(split, bars, products) {
   z <- lapply(unname(cnms), function(names) if (!identical(names, "(Intercept)")) matrix(0, 0L, length(names)))
   effects <- split_diagonal(list(flist = flist, cnms = cnms, z = z), split$diagonal[order])
   c(effects, list(terms = unlist(places), order = unname(lapply(sorted, `[[`, "order"))))
-}
-
-# lme4 drops levels that don't occur; here the effects' columns were made before that could be known.
-refuse_unused <- function(bar, kinds) {
-  for (name in intersect(side_variables(bar), names(kinds))) {
-    kind <- kinds[[name]]
-    unused <- if (kind$kind == "levels" && !kind$logical) setdiff(kind$levels, kind$observed)
-    if (length(unused)) {
-      refuse_variable(name, paste0("has a random effect for its level '", unused[1L], "', which doesn't occur: leave that level out"))
-    }
-  }
 }
 
 # lme4's checks of the grouping factors, in its words.
@@ -161,7 +150,7 @@ check_stream_columns <- function(pointer, columns, control) {
   # A cautious look first, as in check_fixed().
   if (rank != "ignore" && any(abs(diag(summary$root)) <= 1e-5 * sqrt(colSums(summary$root^2)))) {
     root <- structure(summary$root, dimnames = list(NULL, colnames(columns$x)), assign = attr(columns$x, "assign"))
-    reduced <- lme4_internal("chkRank.drop.cols")(root, kind = rank, tol = 1e-7)
+    reduced <- in_lme4(quote(chkRank.drop.cols(X, kind = rankX.chk, tol = 1e-07)), list(X = root, rankX.chk = rank))
     kept <- colnames(root) %in% colnames(reduced)
     messages <- attributes(reduced)
     messages <- messages[intersect(c("msgRankdrop", "col.dropped"), names(messages))]
@@ -194,7 +183,8 @@ check_stream_scale <- function(x, sd, control) {
   }
   attr(x, "msgScaleX") <- character()
   if (severity == "none" || !length(sd)) return(x)
-  attr(x, "msgScaleX") <- attr(lme4_internal("checkScaleX")(outer(c(-1, 0, 1), sd), kind = severity), "msgScaleX")
+  checked <- in_lme4(quote(checkScaleX(X, kind = scaleX.chk)), list(X = outer(c(-1, 0, 1), sd), scaleX.chk = severity))
+  attr(x, "msgScaleX") <- attr(checked, "msgScaleX")
   x
 }
 
@@ -207,7 +197,7 @@ stream_frame <- function(products, split) {
   frame <- recipe$frame[c(names, extra)]
   for (name in names) {
     kind <- recipe$kinds[[name]]
-    if (!is.null(kind) && kind$kind != "number" && !kind$logical) {
+    if (!is.null(kind) && !kind$kind %in% c("number", "matrix") && !kind$logical) {
       frame[[name]] <- factor(character(), levels = used_levels_of(kind, name), ordered = kind$ordered)
     } else if (!is.null(recipe$types[[name]]) && (is.factor(frame[[name]]) || is.character(frame[[name]]))) {
       frame[[name]] <- factor(character(), levels = grouping_levels(name, products))

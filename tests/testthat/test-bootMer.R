@@ -193,3 +193,20 @@ test_that("the environment for the call's control may be given", {
   expect_gt(told(), 0)
   expect_identical(told(call.env = made$env), 0L)
 })
+
+test_that("columns of t have lme4's names, whatever FUN returns", {
+  fit <- lmer(Reaction ~ Days + (1 | Subject), sleepstudy)
+  lme4s <- lme4::lmer(Reaction ~ Days + (1 | Subject), sleepstudy)
+  functions <- list(
+    function(fit) cbind(fixef(fit), twice = 2 * fixef(fit)), function(fit) matrix(1:4 + 0, 2, dimnames = list(c("a", "b"), c("c", "d"))),
+    function(fit) unname(cbind(fixef(fit))), fixef, function(fit) unname(fixef(fit)), sigma, function(fit) c(s = sigma(fit)),
+    function(fit) as.matrix(vcov(fit)), function(fit) array(1:8 + 0, c(2, 2, 2)), function(fit) unlist(data.frame(a = 1:2, b = 3))
+  )
+  for (FUN in functions) {
+    ours <- bootMer(fit, FUN, nsim = 2, seed = 1)
+    theirs <- lme4::bootMer(lme4s, FUN, nsim = 2, seed = 1)
+    expect_identical(dimnames(ours$t), dimnames(theirs$t))
+    expect_identical(dim(ours$t), dim(theirs$t))
+    expect_identical(attributes(ours$t0), attributes(theirs$t0))
+  }
+})

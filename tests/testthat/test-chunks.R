@@ -90,3 +90,23 @@ test_that("DuckDB tables are read in chunks", {
 test_that("other sources are refused", {
   expect_error(cross_products(Reaction ~ Days + (1 | Subject), 1:3), "'data' must be a data frame, a function")
 })
+
+test_that("functions of R that the name of a missing data set finds are lme4's to refuse", {
+  formula <- Reaction ~ Days + (1 | Subject)
+  for (data in list(t, c, mean, date, stats::df, stats::sigma, sum, getwd, lme4::ranef, function(a, b) a)) {
+    ours <- tryCatch(lmer(formula, data = data), error = identity)
+    lme4s <- tryCatch(lme4::lmer(formula, data = data), error = identity)
+    expect_identical(conditionMessage(ours), conditionMessage(lme4s))
+    expect_identical(conditionCall(ours), conditionCall(lme4s))
+  }
+  # a function of the user's is asked for chunks, whatever it returns
+  expect_error(lmer(formula, function(i) 1), "a chunk must be a data frame")
+  from_a_package <- local(function(i) if (i == 1L) lme4::sleepstudy, envir = new.env(parent = asNamespace("stats")))
+  expect_equal(fixef(lmer(formula, from_a_package)), fixef(lmer(formula, sleepstudy)), tolerance = 1e-8)
+})
+
+test_that("a Spark table is refused with what to do instead", {
+  table <- structure(list(), class = c("tbl_spark", "tbl_sql", "tbl_lazy", "tbl"))
+  expect_error(lmer(Reaction ~ Days + (1 | Subject), table), "Spark table .*spark_write_parquet.*open_dataset")
+  expect_error(cross_products(Reaction ~ Days + (1 | Subject), table), "Spark table")
+})

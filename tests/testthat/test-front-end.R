@@ -112,3 +112,46 @@ test_that("what model.frame() would change is left to it", {
   withr::local_options(na.action = "na.exclude")
   expect_null(plain_frame(Reaction ~ Days + (1 + Subject), data, call))
 })
+
+test_that("names of rows and notes on variables are those of lme4's frame", {
+  d <- withr::with_seed(1, data.frame(g = gl(6, 5), x = rnorm(30), y = rnorm(30)))
+  values <- as.matrix(d[c("y", "x")])
+  rownames(values) <- rep(c("a", "b", "c"), 10)
+  twice <- d
+  attr(twice, "row.names") <- rep(c("a", "b", "c"), 10)
+  whole <- d
+  attr(whole, "row.names") <- rep(1:15, 2)
+  noted <- d
+  attr(noted$x, "label") <- "a note"
+  noted$y <- setNames(noted$y, rep(c("a", "b"), 15))
+  series <- d
+  series$y <- ts(d$y, start = 1990, frequency = 4)
+  series$x <- ts(d$x)
+  several <- d
+  several$x <- ts(cbind(a = d$x, b = d$x^2))
+  missing <- twice
+  missing$x[3] <- NA
+  data <- list(
+    matrix = data.frame(values, g = d$g, check.rows = FALSE), twice = twice, whole = whole, rbind = rbind(d[1:20, ], d[1:20, ]),
+    rows = d[c(1:30, 1:10), ], list = list(y = setNames(d$y, rep(c("a", "b"), 15)), x = d$x, g = d$g), named = `rownames<-`(d, paste0("q", 30:1)),
+    turned = d[30:1, ], noted = noted, series = series, several = several, missing = missing
+  )
+  for (name in names(data)) for (formula in list(y ~ x + (1 | g), y ~ x + I(g == "1") + (1 | g), y ~ 1 + (x | g))) {
+    if (name == "several" && length(findbars(formula)[[1L]][[2L]]) && identical(findbars(formula)[[1L]][[2L]], quote(x))) next
+    quietly <- function(expr) suppressWarnings(suppressMessages(expr))
+    ours <- quietly(lmer(formula, data[[name]]))
+    lme4s <- quietly(lme4::lmer(formula, data[[name]]))
+    label <- paste(name, deparse1(formula))
+    expect_true(is_fastlmer(ours), label = label)
+    expect_identical(lapply(ours@frame, attributes), lapply(lme4s@frame, attributes), label = label)
+    expect_identical(rownames(ours@frame), rownames(lme4s@frame), label = label)
+    expect_identical(attr(ours@frame, "row.names"), attr(lme4s@frame, "row.names"), label = label)
+    expect_identical(attr(terms(ours), "dataClasses"), attr(terms(lme4s), "dataClasses"), label = label)
+    for (what in list(fitted, residuals, predict, weights, function(fit) simulate(fit, seed = 1)[[1L]])) {
+      expect_identical(names(what(ours)), names(what(lme4s)), label = label)
+    }
+    expect_identical(lapply(dimnames(getME(ours, "X")), as.character), lapply(dimnames(getME(lme4s, "X")), as.character), label = label)
+    expect_identical(colnames(getME(ours, "Zt")), colnames(getME(lme4s, "Zt")), label = label)
+    expect_identical(attributes(getME(ours, "y")), attributes(getME(lme4s, "y")), label = label)
+  }
+})

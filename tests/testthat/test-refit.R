@@ -93,3 +93,37 @@ test_that("what the engine can't fit gets lme4's answer", {
   theirs <- get("refit.merMod", envir = asNamespace("lme4"))
   expect_equal(fixef(refit(missing, data$Reaction + 1)), fixef(theirs(missing, data$Reaction + 1)))
 })
+
+test_that("a fit that was saved and read, or sent to a worker, is refitted to the same bits", {
+  quietly <- function(expr) suppressWarnings(suppressMessages(expr))
+  env <- comparison_data()
+  models <- comparison_models()[c(
+    "sleepstudy: Days | S", "sleepstudy: weights", "sleepstudy: offset argument", "sleepstudy: NA rows", "sleepstudy: aliased column",
+    "sleepstudy: time stamps", "sleepstudy: polynomials", "Pastes: batch/cask", "cake: slope", "100 fixed effects", "four correlated effects",
+    "InstEval, a tenth: service | d"
+  )]
+  cluster <- parallel::makePSOCKcluster(1)
+  on.exit(parallel::stopCluster(cluster))
+  numbers <- function(fit) list(fit@theta, fit@beta, fit@u, fit@devcomp$cmp, as.matrix(vcov(fit)), fit@optinfo$derivs)
+  for (model in models) for (reml in c(TRUE, FALSE)) {
+    model$REML <- reml
+    fit <- quietly(eval(model, env))
+    y <- simulate(fit, seed = 1)[[1L]]
+    saved <- withr::local_tempfile()
+    saveRDS(fit, saved)
+    expected <- numbers(quietly(refit(fit, y)))
+    label <- deparse1(model)
+    expect_identical(numbers(quietly(refit(readRDS(saved), y))), expected, label = label)
+    # also once C++ has seen the fit, and where it was fitted on another number of threads
+    invisible(list(getME(fit, "Zt"), getME(fit, "L")))
+    withr::with_options(list(fastlmer.threads = 1L), {
+      expect_identical(numbers(quietly(refit(unserialize(serialize(fit, NULL)), y))), expected, label = label)
+    })
+    away <- parallel::clusterCall(cluster, function(fit, y, paths) {
+      .libPaths(paths)
+      numbers <- suppressWarnings(suppressMessages(fastlmer:::refit.lmerMod(fit, y)))
+      list(numbers@theta, numbers@beta, numbers@u, numbers@devcomp$cmp, as.matrix(lme4::vcov.merMod(numbers)), numbers@optinfo$derivs)
+    }, fit, y, .libPaths())[[1L]]
+    expect_identical(away, expected, label = label)
+  }
+})

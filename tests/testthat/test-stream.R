@@ -202,7 +202,6 @@ test_that("chunks that don't fit together are refused, with the remedy", {
     refused(with_x(first, c(NA, 1:89)), with_x(second, Inf))
     refused(with_x(first, factor("a")), with_x(second, factor("b")), Reaction ~ as.integer(x) + (1 | Subject))
     refused(first, transform(second, Subject = as.numeric(Subject)), Reaction ~ 1 + (1 | Subject))
-    refused(with_x(first, 1), with_x(second, 1), x ~ 1 + (1 | Subject))
     refused(first[0, ], second[0, ], Reaction ~ Days + (1 | Subject))
   })
 })

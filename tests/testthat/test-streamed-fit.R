@@ -140,3 +140,16 @@ test_that("tests and marginal means need no rows, or those of a chunk", {
 test_that("update() reads the source again", {
   expect_equal(fixef(update(fit, . ~ . - Days)), fixef(update(memory, . ~ . - Days)), tolerance = 1e-6)
 })
+
+test_that("what is computed again after saving has the same bits", {
+  fit <- suppressMessages(lmer(Reaction ~ Days + three + (Days | Subject) + (1 | three), in_chunks(sleep_data(), 37)))
+  again <- unserialize(serialize(fit, NULL))
+  expect_identical(ranef(again, condVar = TRUE), ranef(fit, condVar = TRUE))
+  expect_identical(refitML(again)@theta, refitML(fit)@theta)
+  # the same cross-products, looked at before (for rank) or not, make the same design
+  stream <- engine_mark(fit)$cache$stream
+  pointer <- engine_products_load(stream$saved)
+  invisible(engine_products_summary(pointer, stream$columns))
+  variances <- function(model) engine_condvar(model$design, fit@theta, 1L)
+  expect_identical(variances(stream_model(stream, pointer)), variances(stream_model(stream)))
+})
