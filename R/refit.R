@@ -88,6 +88,7 @@ refit_one <- function(object, record, newresp, control, derivs = !is.null(object
   }
   fit <- solve_response(record)
   fit <- with_optinfo(fit, record, control, derivs)
+  fit <- remark_on(fit, record$x, record$cnms, attr(frame, "formula"), frame, control)
   if (!is.null(fit$x)) record$x <- fit$x
   refitted <- new_lmermod(fit, parts_of_record(record, frame, object), object@call)
   if (!is.null(newresp) || is_refitted(object)) assign("refitted", TRUE, envir = engine_mark(refitted))
@@ -153,7 +154,7 @@ with_optinfo <- function(fit, record, control, derivs) {
     conv = list(opt = if (fit$converged) 0 else 5, lme4 = checks), feval = fit$evaluations, message = fit$message,
     warnings = warnings, val = fit$theta + 0
   )
-  remark_on(fit, record$x, record$cnms, attr(object@frame, "formula"), object@frame, control)
+  fit
 }
 
 not_converged <- function(message) paste0("convergence code 5 from nloptwrap: ", message)

@@ -137,7 +137,7 @@ test_that("names of rows and notes on variables are those of lme4's frame", {
     turned = d[30:1, ], noted = noted, series = series, several = several, missing = missing
   )
   for (name in names(data)) for (formula in list(y ~ x + (1 | g), y ~ x + I(g == "1") + (1 | g), y ~ 1 + (x | g))) {
-    if (name == "several" && length(findbars(formula)[[1L]][[2L]]) && identical(findbars(formula)[[1L]][[2L]], quote(x))) next
+    if (name == "several" && grepl("(x | g)", deparse1(formula), fixed = TRUE)) next
     quietly <- function(expr) suppressWarnings(suppressMessages(expr))
     ours <- quietly(lmer(formula, data[[name]]))
     lme4s <- quietly(lme4::lmer(formula, data[[name]]))
