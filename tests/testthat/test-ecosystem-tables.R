@@ -88,7 +88,9 @@ test_that("performance judges hard fits by the exact derivatives", {
   # of the second performance says falsely that it didn't converge, for a gradient that is lme4's rounding.
   for (formula in list(angle ~ recipe + (temp | recipe:replicate), angle ~ temp + (temp | recipe) + (1 | replicate))) {
     pair <- suppressMessages(suppressWarnings(fit_pair(formula, cake)))
-    expect_true(performance::check_convergence(pair$ours))
+    # lme4 2.x has no derivatives of a singular fit unless they are asked for
+    ours <- suppressMessages(fastlmer::lmer(formula, cake, control = lmerControl(calc.derivs = TRUE)))
+    expect_true(performance::check_convergence(ours))
     expect_same_answer(pair, function(fit) c(performance::check_singularity(fit)))
     expect_same_answer(pair, function(fit) insight::get_variance_residual(fit))
   }
