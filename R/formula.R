@@ -43,6 +43,13 @@ take_apart <- function(right) {
   if (!is.null(term) && !has_bar(term$bar[-1L]) && !"/" %in% all.names(term$bar[[3L]])) {
     return(list(bars = list(term$bar), diagonal = term$diagonal, combined = bar_as_sum(term$bar), fixed = NULL))
   }
+  if (identical(head, quote(`(`)) && has_bar(right)) {
+    # a sum of such terms in parentheses, as `||` makes it
+    inside <- take_apart(right[[2L]])
+    if (is.null(inside) || !is.null(inside$fixed)) return(NULL)
+    inside$combined <- call("(", inside$combined)
+    return(inside)
+  }
   if (has_bar(right)) return(NULL)
   list(bars = NULL, combined = right, fixed = right)
 }
