@@ -1,7 +1,7 @@
 #' Refit a model with all optimizers
 #'
-#' lme4's [lme4::allFit()], which also finds the data of a fit that was made inside a function. lme4's own looks for them where the formula was
-#' written, and for its settings elsewhere, and stops where no single place has both. The optimizers run on the engine's criterion; fits by other
+#' lme4's [lme4::allFit()], which also finds the data of a fit that was made inside a function. lme4's own looks for them where the
+#' formula was written, and for its settings elsewhere, and stops where no single place has both. The optimizers run on the engine's criterion; fits by other
 #' functions go to lme4 as they are.
 #'
 #' @param object a fitted model.

@@ -1,5 +1,5 @@
-# Random-effects terms with independent columns: `diag(x | g)`, and `(x || g)` where lme4 is told to take it so. To the engine such a term is one
-# term for each of its columns. A model's parts have them apart, with the element `structure`, which says how they belong together; lme4's
+# Random-effects terms with independent columns: `diag(x | g)`, and `(x || g)` where lme4 is told to take it so. To the engine such a
+# term is one term for each of its columns. A model's parts have them apart, with the element `structure`, which says how they belong together; lme4's
 # object has them in one, with the effects of a level side by side. A list of
 #   block      for each of the engine's terms, which of the model's it belongs to
 #   diagonal   for each of the model's terms: has it independent columns?
@@ -59,7 +59,8 @@ in_engine_order <- function(u, record) {
   if (is.matrix(u)) u[order(place), , drop = FALSE] else u[order(place)]
 }
 
-# Per term of a fit: are its columns independent? NULL where no term has such columns, NA where the covariance is neither that nor unstructured.
+# Per term of a fit: are its columns independent? NULL where no term has such columns, NA where the covariance is neither that nor
+# unstructured.
 diagonal_terms <- function(fit, mark) {
   covariances <- attr(fit, "reCovs")
   if (is.null(covariances)) return(mark$diagonal)

@@ -84,6 +84,10 @@
 #' * What the engine recomputes are the linear mixed models of lme4's and lmerTest's `lmer()`, exactly of their classes and with a Z, Lambda,
 #'   weights and offset that are those of their terms. Other fits (blme's, gamm4's, of lme4's modular functions with another `Zt`) go to
 #'   their own package's methods or lme4's.
+#' * [update()] of a fit by the engine runs this package's `lmer()`, also inside packages that import lme4, and the variables of its new
+#'   arguments are looked up where it is called before they are where the formula was written. Of a model that [refit()] gave another
+#'   response it fits the old one, as in lme4, and says so in a warning of class `fastlmer_refitted_update`.
+#' * [allFit()] finds data that only the calling function has.
 #' * `simulate()` and `bootMer()` with `re.form = NULL` don't look the data up again, so they also work where lme4 doesn't find
 #'   them or forgets the `subset`.
 #' * `bootMer()` and `confint(method = "boot")` have the further arguments `rng`, `threads` and `call.env`, and `parallel = "future"` with every
@@ -94,6 +98,7 @@
 #' @section What lme4 does:
 #' These go to `lme4::lmer()` with your call, and [is_fastlmer()] is `FALSE` for the result: `devFunOnly = TRUE`; a formula without a
 #' response; columns rescaled by `check.scaleX`; observations whose grouping factor is missing (`na.action = na.pass`); a response
-#' with which the engine finds no criterion; the structured covariances of lme4 2.x (`cs()`, `ar1()`, `diag()`). `glmer()` and `nlmer()` are lme4's.
+#' with which the engine finds no criterion; the structured covariances of lme4 2.x (`cs()`, `ar1()`, `diag(hom = TRUE)`; `us()` and
+#' `diag()` are the engine's). `glmer()` and `nlmer()` are lme4's.
 #' @name fastlmer-differences
 NULL

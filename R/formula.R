@@ -60,7 +60,9 @@ random_term <- function(term, head) {
   if (!plain && !is_unstructured(term, head) && !is_diagonal(term, head)) return(NULL)
   bar <- term[[2L]]
   if (is.call(bar) && identical(bar[[1L]], quote(`|`))) return(list(bar = bar, diagonal = !plain && identical(head, quote(diag))))
-  if (plain && is.call(bar) && identical(bar[[1L]], quote(`||`)) && !splits_double_bars()) return(list(bar = call("|", bar[[2L]], bar[[3L]]), diagonal = TRUE))
+  if (plain && is.call(bar) && identical(bar[[1L]], quote(`||`)) && !splits_double_bars()) {
+    return(list(bar = call("|", bar[[2L]], bar[[3L]]), diagonal = TRUE))
+  }
 }
 
 # lme4 2.x has `us()` and `diag()` for unstructured and for independent effects. (An lme4 without them looks for functions of these names.)

@@ -61,7 +61,8 @@ new_lmermod <- function(fit, parts, call) {
   )
   if (!is.null(classes$covariances)) {
     attr(object, "upper") <- rep.int(Inf, length(fit$theta))
-    attr(object, "reCovs") <- term_structures(fit$theta, lengths(parts$cnms, use.names = FALSE), parts$structure$diagonal, classes$covariances)
+    columns <- lengths(parts$cnms, use.names = FALSE)
+    attr(object, "reCovs") <- term_structures(fit$theta, columns, parts$structure$diagonal, classes$covariances)
   }
   object
 }

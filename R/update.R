@@ -20,7 +20,9 @@ update.lmerMod <- function(object, formula., ..., evaluate = TRUE) {
     return(evaluable_call(call, places[[1L]]))
   }
   fit <- evaluate_call(call, places)
-  if (keeps_response && is_refitted(object) && methods::is(fit, "lmerMod")) warn_of_old_response(object, get("y", envir = attr(fit@resp, ".xData")))
+  if (keeps_response && is_refitted(object) && methods::is(fit, "lmerMod")) {
+    warn_of_old_response(object, get("y", envir = attr(fit@resp, ".xData")))
+  }
   fit
 }
 

@@ -119,14 +119,14 @@ test_that("a saved fit opens, and is refitted as the fit itself", {
 
 test_that("cs() and ar1() terms are lme4's, fitted once, and nothing takes them for unstructured ones", {
   data <- structured()
-  for (formula in list(Reaction ~ Days + cs(Days | Subject), Reaction ~ Days + ar1(0 + three | Subject), Reaction ~ Days + diag(0 + three | Subject, hom = TRUE))) {
+  for (formula in list(
+    Reaction ~ Days + cs(Days | Subject), Reaction ~ Days + ar1(0 + three | Subject), Reaction ~ Days + diag(0 + three | Subject, hom = TRUE)
+  )) {
     made <- new.env()
     made$count <- 0
-    suppressMessages(trace("lFormula", bquote(assign("count", get("count", .(made)) + 1, .(made))), where = asNamespace("lme4"), print = FALSE))
-    withr::defer(suppressMessages(untrace("lFormula", where = asNamespace("lme4"))))
-    fit <- suppressMessages(lmer(formula, data))
-    suppressMessages(untrace("lFormula", where = asNamespace("lme4")))
-    withr::deferred_clear()
+    counting <- bquote(assign("count", get("count", .(made)) + 1, .(made)))
+    suppressMessages(trace("lFormula", counting, where = asNamespace("lme4"), print = FALSE))
+    fit <- tryCatch(suppressMessages(lmer(formula, data)), finally = suppressMessages(untrace("lFormula", where = asNamespace("lme4"))))
     expect_identical(made$count, 1)
     expect_false(is_fastlmer(fit))
     expect_null(engine_of(fit))

@@ -12,7 +12,8 @@ test_that("`||` is expanded as lme4 expands it", {
   }
   # lme4 stops where there is nothing to separate
   expect_error(lFormula(Reaction ~ Days + (1 || Subject), sleep))
-  expect_identical(both(Reaction ~ Days + (1 || Subject), sleep)$ours$conditions, both(Reaction ~ Days + (1 || Subject), sleep)$theirs$conditions)
+  fits <- both(Reaction ~ Days + (1 || Subject), sleep)
+  expect_identical(fits$ours$conditions, fits$theirs$conditions)
 })
 
 test_that("terms with `||` are the engine's, on the fast way", {
@@ -47,7 +48,9 @@ test_that("which structures are lme4's is seen from the formula", {
   expect_true(has_other_structure(y ~ x + cs(0 + f | g)))
   expect_true(has_other_structure(y ~ x + (1 | h) + ar1(0 + f | g, hom = FALSE)))
   expect_true(has_other_structure(y ~ diag(0 + f | g, hom = TRUE)))
-  for (formula in list(y ~ x + (1 | g), y ~ cs + (1 | g), y ~ cs(x) + (1 | g), y ~ us(x | g), y ~ diag(x | g), y ~ diag(x | g, hom = FALSE))) {
+  for (formula in list(
+    y ~ x + (1 | g), y ~ cs + (1 | g), y ~ cs(x) + (1 | g), y ~ us(x | g), y ~ diag(x | g), y ~ diag(x | g, hom = FALSE)
+  )) {
     expect_false(has_other_structure(formula))
   }
 })
