@@ -76,6 +76,8 @@ lmer <- function(formula, data = NULL, REML = TRUE, control = lmerControl(), sta
 evaluated_once <- function(call, formula, data, caller) {
   once <- list(formula = formula, call = call, caller = caller, offset = call$offset)
   if (is.call(call$data)) {
+    # evaluated before, with its warnings, unless it failed
+    data <- tryCatch(suppressWarnings(data), error = function(e) stop("bad 'data': ", conditionMessage(e), call. = FALSE))
     once$caller <- list2env(list(.data = data), parent = caller)
     once$call$data <- quote(.data)
     # written in the call, the formula would get this environment

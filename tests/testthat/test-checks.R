@@ -34,6 +34,8 @@ test_that("bad input is refused in lme4's words", {
   expect_same_error(both(Reaction ~ Days, sleep))
   expect_same_error(both(Reaction ~ Days + nothing + (1 | Subject), sleep))
   expect_same_error(both(Reaction ~ Days + (1 | Subject), no_such_data))
+  expect_same_error(both(Reaction ~ Days + (1 | Subject), sleep[, 1:1000]))
+  expect_same_error(both(Reaction ~ Days + (1 | Subject), subset(no_such_data, Days > 1)))
   expect_same_error(both(~ Days + (1 | Subject), sleep))
   # lme4 2.x takes this one
   expect_same_conditions(both(Reaction ~ Days + (1 | Subject * three), sleep))
