@@ -61,7 +61,7 @@ test_that("so does one that took lme4's way to its frame", {
 test_that("variables of the workspace and new responses are copied as well", {
   y <- sleepstudy$Reaction + 0
   x <- sleepstudy$Days + 0
-  g <- sleepstudy$Subject
+  g <- factor(as.character(sleepstudy$Subject)) # a copy, for what follows would change the data set
   spoil_vector <- function(vector) {
     data.table::set(structure(list(vector), class = "data.frame", names = "v", row.names = 1:180), i = 1:90, j = 1L, value = vector[180L])
   }
