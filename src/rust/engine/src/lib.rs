@@ -3,7 +3,7 @@
 //! A model is given as [`Rows`]; [`Design`] reduces it to cross-products in one pass, [`Response`] does so for a
 //! response, and [`fit`] finds the optimum and says how it knows.
 //!
-//! The folders are layers: each uses those below it only, as `tests/layers.rs` sees to.
+//! The folders are layers: each uses those below it only. `tests/layers.rs` sees to it, and lists the few arrows that still point up.
 //!
 //! | layer | what it holds |
 //! |---|---|
