@@ -7,8 +7,6 @@
 split_formula <- function(formula) {
   names <- all.names(formula)
   if (!inherits(formula, "formula") || length(formula) != 3L || "." %in% names) return(NULL)
-  masked <- mask_inner_bars(formula[[3L]])
-  if (length(masked$hidden)) return(unmask_bars(split_formula(with_right_side(formula, masked$term)), masked$hidden))
   if ("||" %in% names && splits_double_bars()) formula[[3L]] <- without_double_bars(formula[[3L]])
   parts <- take_apart(formula[[3L]]) %||% take_apart_by_lme4(formula[[3L]])
   if (!length(parts$bars)) return(NULL)
@@ -40,7 +38,7 @@ take_apart <- function(right) {
     ))
   }
   term <- if (!is.null(head)) random_term(right, head)
-  if (!is.null(term) && !has_bar(term$bar[-1L]) && !"/" %in% all.names(term$bar[[3L]])) {
+  if (!is.null(term) && !has_bar(term$bar[[2L]]) && !has_bar(term$bar[[3L]]) && !"/" %in% all.names(term$bar[[3L]])) {
     return(list(bars = list(term$bar), diagonal = term$diagonal, combined = bar_as_sum(term$bar), fixed = NULL))
   }
   if (identical(head, quote(`(`)) && has_bar(right)) {
@@ -75,10 +73,13 @@ is_diagonal <- function(term, head) {
 
 # By lme4's functions, with `/` and bars inside products.
 take_apart_by_lme4 <- function(right) {
+  masked <- mask_inner_bars(right)
+  right <- masked$term
   if (!bars_are_plain(right) || any(c("||", "us", "diag") %in% all.names(right))) return(NULL)
   bar <- bar_functions()
   bars <- bar$findbars(right)
-  list(bars = bars, diagonal = logical(length(bars)), combined = bar$subbars(right), fixed = bar$nobars(right))
+  parts <- list(bars = bars, diagonal = logical(length(bars)), combined = bar$subbars(right), fixed = bar$nobars(right))
+  if (length(masked$hidden)) unmask_bars(parts, masked$hidden) else parts
 }
 
 # The functions that take a formula's bars apart moved from lme4 to reformulas, and newer versions of lme4 warn when theirs are
@@ -140,13 +141,19 @@ is_operator <- function(head) is.name(head) && as.character(head) %in% c("+", "-
 
 is_bar <- function(head) identical(head, quote(`|`)) || identical(head, quote(`||`))
 
-has_bar <- function(term) is.call(term) && any(c("|", "||") %in% all.names(term))
+# Has a term a bar of random effects? Below any other function than a formula's operators and lme4's structures a bar is R's own.
+has_bar <- function(term) {
+  if (!is.call(term)) return(FALSE)
+  head <- term[[1L]]
+  if (is_bar(head)) return(TRUE)
+  if (is_operator(head) || is_structure(head)) for (part in as.list(term)[-1L]) if (has_bar(part)) return(TRUE)
+  FALSE
+}
 
-# R's own bars, as in I(a > 7 | b < 2): below any other function than a formula's operators and lme4's structures a bar is no term's. Here they are
-# put out of sight, for lme4's functions take every bar for that of a random-effects term: a list of the expression with a name in place of
-# each call that has one, and these calls by their names.
+# R's own bars, as in I(a > 7 | b < 2), out of sight of lme4's functions, which take every bar for that of a random-effects term: a list of the
+# expression with a name in place of each call that has one, and these calls by their names.
 mask_inner_bars <- function(term, hidden = list()) {
-  if (!is.call(term) || !has_bar(term)) return(list(term = term, hidden = hidden))
+  if (!is.call(term) || !any(c("|", "||") %in% all.names(term))) return(list(term = term, hidden = hidden))
   head <- term[[1L]]
   if (!is_bar(head) && !is_operator(head) && !is_structure(head)) {
     name <- paste0(".hidden_", length(hidden) + 1L)

@@ -83,7 +83,7 @@ evaluated_once <- function(call, formula, data, caller) {
     # written in the call, the formula would get this environment
     once$call$formula <- formula
   }
-  for (name in intersect(names(call), c("subset", "weights", "offset"))) {
+  for (name in c("subset", "weights", "offset")) {
     if (is.call(call[[name]])) once$call[[name]] <- extra_value(call[[name]], name, once, data) %||% call[[name]]
   }
   once

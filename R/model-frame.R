@@ -23,11 +23,13 @@ own_columns <- function(columns) {
 }
 
 own_values <- function(values) {
+  notes <- attributes(values)
+  # Assigning an attribute may leave the same memory under another header; this copies.
+  if (is.null(notes)) return(if (is.list(values)) own_columns(values) else rep.int(values, 1L))
   if (isS4(values)) return(values)
   if (is.list(values)) return(own_columns(values))
-  # Assigning an attribute may leave the same memory under another header; this copies.
   copy <- rep.int(if (is.object(values)) unclass(values) else values, 1L)
-  attributes(copy) <- attributes(values)
+  attributes(copy) <- notes
   copy
 }
 

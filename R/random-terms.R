@@ -96,11 +96,10 @@ numeric_columns <- function(expression, frame) {
 # The columns of those names as a matrix of doubles.
 side_by_side <- function(names, frame) {
   n <- .row_names_info(frame, 2L)
-  ones <- names == "(Intercept)"
-  columns <- vector("list", length(names))
-  columns[ones] <- list(rep.int(1, n))
-  columns[!ones] <- unclass(frame)[names[!ones]]
-  z <- as.numeric(unlist(columns, use.names = FALSE))
+  columns <- unclass(frame)[names]
+  # recycled, without a vector of its own
+  columns[names == "(Intercept)"] <- if (length(names) == 1L) list(rep.int(1, n)) else 1
+  z <- as.numeric(do.call(cbind, columns))
   attributes(z) <- list(dim = c(n, length(names)), dimnames = list(NULL, names))
   z
 }
