@@ -4,7 +4,7 @@
 
 # Did the data of this fit come in chunks?
 is_streamed <- function(object) {
-  if (!isS4(object) || !inherits(object, "lmerMod")) return(FALSE)
+  if (!is_exactly_lmer(object)) return(FALSE)
   mark <- engine_mark(object)
   !is.null(mark) && !is.null(mark$cache$stream)
 }
