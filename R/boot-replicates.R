@@ -106,7 +106,7 @@ replicate_fit <- function(plan, batch, y, i) {
   fit <- solve_response(record, list(fixed = TRUE))
   fit$optinfo <- replicate_optinfo(plan, batch, fit, i)
   replicate <- new_lmermod(fit, parts_of_record(record, with_response(plan$x@frame, record$y), plan$x), plan$x@call)
-  assign("refitted", TRUE, envir = engine_mark(replicate))
+  mark_refitted(replicate)
   light(replicate)
 }
 

@@ -25,7 +25,7 @@ check_fixed <- function(parts, control) {
       return(check_fixed(with_all_columns(parts, "fixed-effect model matrix is rank deficient; to say which columns can go "), control))
     }
     p <- ncol(parts$x)
-    parts$x <- in_lme4(quote(chkRank.drop.cols(X, kind = rankX.chk, tol = 1e-07)), list(X = parts$x, rankX.chk = rank))
+    parts$x <- drop_aliased(parts$x, rank)
     if (ncol(parts$x) < p) parts$design <- NULL
   }
   severity <- scale_severity(control$checkControl)
@@ -38,7 +38,7 @@ check_fixed <- function(parts, control) {
     return(parts)
   }
   if (is_absorbed(parts$x)) parts <- with_all_columns(parts, "to check the columns' scales ")
-  parts$x <- in_lme4(quote(checkScaleX(X, kind = scaleX.chk)), list(X = parts$x, scaleX.chk = severity))
+  parts$x <- check_scale(parts$x, severity)
   # What lme4 does to the columns it rescales is its own affair.
   if (is.null(attr(parts$x, "scaled:scale"))) parts
 }

@@ -13,6 +13,11 @@ lme4_internal <- function(name) get(name, envir = asNamespace("lme4"))
 # function shows its call, which users search for.
 in_lme4 <- function(call, variables) eval(call, list2env(variables, parent = asNamespace("lme4")))
 
+# lme4's checks of the fixed effects' columns: X without those that are combinations of others, and with a message about their scales.
+drop_aliased <- function(x, kind) in_lme4(quote(chkRank.drop.cols(X, kind = rankX.chk, tol = 1e-07)), list(X = x, rankX.chk = kind))
+
+check_scale <- function(x, kind) in_lme4(quote(checkScaleX(X, kind = scaleX.chk)), list(X = x, scaleX.chk = kind))
+
 # The call of checkConv() in lme4's lmer() or refit(), which differs between versions.
 check_conv_call <- function(caller) {
   if (is.null(cache[[caller]])) {

@@ -91,7 +91,7 @@ refit_one <- function(object, record, newresp, control, derivs = !is.null(object
   fit <- remark_on(fit, record$x, record$cnms, attr(frame, "formula"), frame, control)
   if (!is.null(fit$x)) record$x <- fit$x
   refitted <- new_lmermod(fit, parts_of_record(record, frame, object), object@call)
-  if (!is.null(newresp) || is_refitted(object)) assign("refitted", TRUE, envir = engine_mark(refitted))
+  if (!is.null(newresp) || is_refitted(object)) mark_refitted(refitted)
   refitted
 }
 

@@ -150,7 +150,7 @@ check_stream_columns <- function(pointer, columns, control) {
   # A cautious look first, as in check_fixed().
   if (rank != "ignore" && any(abs(diag(summary$root)) <= 1e-5 * sqrt(colSums(summary$root^2)))) {
     root <- structure(summary$root, dimnames = list(NULL, colnames(columns$x)), assign = attr(columns$x, "assign"))
-    reduced <- in_lme4(quote(chkRank.drop.cols(X, kind = rankX.chk, tol = 1e-07)), list(X = root, rankX.chk = rank))
+    reduced <- drop_aliased(root, rank)
     kept <- colnames(root) %in% colnames(reduced)
     messages <- attributes(reduced)
     messages <- messages[intersect(c("msgRankdrop", "col.dropped"), names(messages))]
@@ -183,8 +183,7 @@ check_stream_scale <- function(x, sd, control) {
   }
   attr(x, "msgScaleX") <- character()
   if (severity == "none" || !length(sd)) return(x)
-  checked <- in_lme4(quote(checkScaleX(X, kind = scaleX.chk)), list(X = outer(c(-1, 0, 1), sd), scaleX.chk = severity))
-  attr(x, "msgScaleX") <- attr(checked, "msgScaleX")
+  attr(x, "msgScaleX") <- attr(check_scale(outer(c(-1, 0, 1), sd), severity), "msgScaleX")
   x
 }
 

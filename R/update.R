@@ -60,6 +60,8 @@ evaluable_call <- function(call, place) {
 # Was the fit made by refit() with a response of its own?
 is_refitted <- function(object) isTRUE(engine_mark(object)$refitted)
 
+mark_refitted <- function(fit) assign("refitted", TRUE, envir = engine_mark(fit))
+
 # The response that a call would fit; NULL where that can't be told without fitting.
 response_of_call <- function(call, place) {
   tryCatch(eval(call$formula[[2L]], eval(call$data, place), place), error = function(e) NULL)
