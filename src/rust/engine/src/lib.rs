@@ -3,7 +3,7 @@
 //! A model is given as [`Rows`]; [`Design`] reduces it to cross-products in one pass, [`Response`] does so for a
 //! response, and [`fit`] finds the optimum and says how it knows.
 //!
-//! The folders are layers: each uses those below it only. `tests/layers.rs` sees to it, and lists the few arrows that still point up.
+//! The folders are layers: each uses those below it only. `tests/layers.rs` sees to it.
 //!
 //! | layer | what it holds |
 //! |---|---|
@@ -32,15 +32,18 @@ pub use distributions::{chi_squared_tail, normal_cdf, normal_quantile};
 pub use error::FitError;
 pub use factor::blocks::Factor;
 pub use model::absorbed::Absorbed;
+pub use model::group::Group;
 pub use model::levels::number_levels;
-pub use model::terms::{Group, Rows, Structure, Term};
+pub use model::rows::{Rows, Term};
+pub use model::structure::Structure;
 pub use optimise::certificate::{is_curved, largest_element, least_diagonal};
 pub use parallel::Workers;
-pub use products::accumulate::{CrossProducts, FactorProducts, Names, PairProducts, TermShape};
+pub use plan::design::Design;
+pub use products::accumulate::{CrossProducts, TermShape};
 pub use products::chunk::Chunk;
-pub use products::design::Design;
 pub use products::response::Response;
 pub use products::stream;
+pub use products::sums::{FactorProducts, Names, PairProducts};
 pub use products::undetermined::{Source, Undetermined};
 pub use tasks::batch::{refit, BatchOptions, Replicate, Responses};
 pub use tasks::fit::{conditional_variances, criterion, derivatives, fit, fit_response, Fit, Options};

@@ -27,7 +27,7 @@ fn criterion_equals_the_dense_reference() {
 fn both_ways(rows: &Rows) -> Vec<Design> {
     let design = Design::new(rows).unwrap();
     let mut other = design.clone();
-    if other.coupling.take().is_some() {
+    if other.plan.coupling.take().is_some() {
         vec![design, other]
     } else {
         vec![design]
@@ -71,7 +71,7 @@ fn exact_second_derivatives_equal_differences_of_the_gradient() {
     for (name, model) in designs() {
         let rows = model.rows();
         let design = Design::new(&rows).unwrap();
-        if design.classes.is_none() && design.coupling.is_none() {
+        if design.plan.classes.is_none() && design.plan.coupling.is_none() {
             continue;
         }
         checked.push(name);
@@ -104,7 +104,7 @@ fn average_information_has_the_size_of_the_hessian() {
     for (name, model) in designs().into_iter().filter(|(_, m)| m.levels.len() > 1) {
         let rows = model.rows();
         let mut design = Design::new(&rows).unwrap();
-        design.coupling = None;
+        design.plan.coupling = None;
         let response = Response::new(&design, &rows, &model.y, Workers::none()).unwrap();
         let options = engine::Options::default();
         let fit = engine::fit(&design, &rows, &model.y, &options).unwrap();

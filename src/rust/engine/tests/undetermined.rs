@@ -3,9 +3,7 @@
 mod common;
 
 use common::{simulate, Model};
-use engine::{
-    criterion, fit, refit, Absorbed, BatchOptions, Design, Factor, Fit, Options, Response, Responses, Rows, Source, Workers,
-};
+use engine::{criterion, fit, refit, Absorbed, BatchOptions, Design, Factor, Fit, Options, Response, Responses, Rows, Source, Workers};
 
 /// The columns of a factor's levels but the first.
 fn dummies(model: &Model, factor: usize) -> Vec<f64> {
@@ -30,7 +28,9 @@ fn fitted(model: &Model, start: Option<Vec<f64>>, reml: bool) -> (Design, Fit) {
 
 #[test]
 fn a_factor_both_fixed_and_random_has_no_variance() {
-    for (factor, terms, own) in [(0, vec![(0, 1)], 0), (0, vec![(0, 1), (1, 1)], 0), (0, vec![(1, 1), (0, 1)], 1), (1, vec![(0, 2), (1, 1)], 3)] {
+    for (factor, terms, own) in
+        [(0, vec![(0, 1)], 0), (0, vec![(0, 1), (1, 1)], 0), (0, vec![(1, 1), (0, 1)], 1), (1, vec![(0, 2), (1, 1)], 3)]
+    {
         let model = both(7, factor, &terms);
         let (design, found) = fitted(&model, None, true);
         assert!(found.converged && found.theta[own] == 0.0, "{:?}", found.theta);

@@ -4,12 +4,16 @@
 //! M_i = L_i L_i' one by one, then their Schur complement S (see [`crate::plan::schur`]). What depends on theta alone
 //! is in [`Factor`]; what a response adds, in [`Solution`]. All memory is allocated once, by `new`.
 
-use crate::linalg::small::*;
-use crate::model::terms::Lambda;
+use crate::factor::solution::factor_fixed;
+use crate::linalg::blocks::{congruence, scale_rows};
+use crate::linalg::scratch::Scratch;
+use crate::linalg::small::{
+    axpy, cholesky, dot, log_diagonal, lower_transpose_times, solve_lower, solve_lower_rows, solve_lower_transpose_rows, with_constant,
+};
+use crate::model::lambda::Lambda;
 use crate::parallel::{pieces, ranges, Workers};
-use crate::plan::schur::{Adjacency, Scratch};
-use crate::products::design::{add_cross_product, Design};
-use crate::products::response::Response;
+use crate::plan::adjacency::Adjacency;
+use crate::plan::design::Design;
 
 /// Elements of a large matrix that a thread clears at a time.
 const LARGE: usize = 1 << 16;
@@ -39,19 +43,6 @@ pub struct Factor {
     block: Vec<f64>,
 }
 
-/// The solution for one response at one theta.
-#[derive(Clone, Debug)]
-pub struct Solution {
-    /// Coefficients of the engine's X for the engine's response.
-    pub beta: Vec<f64>,
-    /// Spherical random effects u.
-    pub u: Vec<f64>,
-    /// Penalised residual sum of squares.
-    pub r2: f64,
-    /// L^-1 Lambda'Z'Wy.
-    pub half: Vec<f64>,
-}
-
 /// Not positive definite: theta is too large for the arithmetic, or not a number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NotPositiveDefinite;
@@ -59,7 +50,7 @@ pub struct NotPositiveDefinite;
 impl Factor {
     /// Allocates for a design.
     pub fn new(design: &Design) -> Self {
-        let (layout, adjacency) = (&design.layout, &design.adjacency);
+        let (layout, adjacency) = (&design.plan.layout, &design.plan.adjacency);
         let lead = &design.structure.groups[0];
         let (k, p, widest) = (lead.k, design.p, design.structure.groups.iter().map(|g| g.k).max().unwrap_or(1));
         Factor {
@@ -82,14 +73,14 @@ impl Factor {
         self.lambda.clone_from(lambda);
         self.start_rest(design, workers);
         self.factor_lead(design, workers)?;
-        if design.layout.order > 0 {
+        if design.plan.layout.order > 0 {
             self.eliminate_lead(design, workers);
-            if !design.layout.factorize(&mut self.rest, &mut self.scratch, workers) {
+            if !design.plan.layout.factorize(&mut self.rest, &mut self.scratch, workers) {
                 return Err(NotPositiveDefinite);
             }
-            self.log_det_m += design.layout.log_determinant(&self.rest);
+            self.log_det_m += design.plan.layout.log_determinant(&self.rest);
             let begin = rest_begin(design) * design.p;
-            design.layout.forward(&self.rest, &mut self.half_x[begin..], design.p, &mut self.scratch, workers);
+            design.plan.layout.forward(&self.rest, &mut self.half_x[begin..], design.p, &mut self.scratch, workers);
         }
         self.log_det_x = factor_fixed(design, &self.half_x, &mut self.xvx)?;
         if self.log_det_m.is_finite() {
@@ -112,7 +103,7 @@ impl Factor {
 
     /// S := Lambda' A Lambda + I and half_x := Lambda'Z'WX for all groups but the leading one.
     fn start_rest(&mut self, design: &Design, workers: &Workers) {
-        if design.layout.order == 0 {
+        if design.plan.layout.order == 0 {
             return;
         }
         workers.for_each(self.rest.chunks_mut(LARGE), |chunk| chunk.fill(0.0));
@@ -126,7 +117,7 @@ impl Factor {
                 congruence(&design.diagonal[g][level * k * k..(level + 1) * k * k], &self.lambda[g], k, product);
                 for c in 0..k {
                     for r in c..k {
-                        self.rest[design.layout.position(start + r, start + c)] =
+                        self.rest[design.plan.layout.position(start + r, start + c)] =
                             product[c * k + r] + if r == c { group.prior } else { 0.0 };
                     }
                 }
@@ -144,7 +135,7 @@ impl Factor {
                 (c..kc).for_each(|s| axpy(lc[c * kc + s], &values[s * kr..(s + 1) * kr], column));
                 lower_transpose_times(lr, kr, column);
                 for r in 0..kr {
-                    let at = design.layout.position(pair.row as usize + r, pair.col as usize + c);
+                    let at = design.plan.layout.position(pair.row as usize + r, pair.col as usize + c);
                     self.rest[at] = self.block[r];
                 }
             }
@@ -158,7 +149,7 @@ impl Factor {
         let cuts = || level_ranges(lead.levels);
         let l = pieces(&mut self.lead, cuts().map(|r| r.len() * k * k));
         let x = pieces(&mut self.half_x, cuts().map(|r| r.len() * k * p));
-        let u = pieces(&mut self.cross, cuts().map(|r| (design.adjacency.ptr[r.end] - design.adjacency.ptr[r.start]) * k));
+        let u = pieces(&mut self.cross, cuts().map(|r| (design.plan.adjacency.ptr[r.end] - design.plan.adjacency.ptr[r.start]) * k));
         let items = cuts().zip(l).zip(x).zip(u);
         let logs = workers.map(items, |(((range, l), x), u)| with_constant!(k, K, factor_levels(design, lambda, K, range, l, x, u)));
         self.log_det_m = 0.0;
@@ -171,8 +162,8 @@ impl Factor {
     /// Takes the leading group's part out of S and of the rest's half_x, column by column of S: each is a sum over the
     /// levels that its effect meets, and what it adds to stays in the cache.
     fn eliminate_lead(&mut self, design: &Design, workers: &Workers) {
-        let (lead, p, order) = (&design.structure.groups[0], design.p, design.layout.order);
-        let (k, adjacency, u) = (lead.k, &design.adjacency, &self.cross);
+        let (lead, p, order) = (&design.structure.groups[0], design.p, design.plan.layout.order);
+        let (k, adjacency, u) = (lead.k, &design.plan.adjacency, &self.cross);
         if p > 0 {
             let (lead_x, rest_x) = self.half_x.split_at_mut(lead.effects() * p);
             let lead_x = &*lead_x;
@@ -183,7 +174,7 @@ impl Factor {
                 }
             });
         }
-        if design.layout.is_dense() {
+        if design.plan.layout.is_dense() {
             workers.for_each(self.rest.chunks_exact_mut(order).enumerate(), |(e, column)| {
                 with_constant!(k, K, subtract_pairs(adjacency, u, K, e, column));
             });
@@ -203,11 +194,11 @@ impl Factor {
         for level in 0..design.structure.groups[0].levels {
             let x = &mut lead[level * k..(level + 1) * k];
             solve_lower(&self.lead[level * k * k..(level + 1) * k * k], k, x);
-            for t in design.adjacency.span(level) {
-                rest[design.adjacency.columns[t] as usize] -= dot(&self.cross[t * k..(t + 1) * k], x);
+            for t in design.plan.adjacency.span(level) {
+                rest[design.plan.adjacency.columns[t] as usize] -= dot(&self.cross[t * k..(t + 1) * k], x);
             }
         }
-        design.layout.forward(&self.rest, rest, 1, &mut self.scratch, workers);
+        design.plan.layout.forward(&self.rest, rest, 1, &mut self.scratch, workers);
     }
 
     /// L'^-1 V for rows of length m, in place.
@@ -217,8 +208,8 @@ impl Factor {
         }
         let (k, levels) = (design.structure.groups[0].k, design.structure.groups[0].levels);
         let (lead, rest) = v.split_at_mut(rest_begin(design) * m);
-        design.layout.backward(&self.rest, rest, m, &mut self.scratch, workers);
-        let (rest, adjacency, l, u) = (&*rest, &design.adjacency, &self.lead, &self.cross);
+        design.plan.layout.backward(&self.rest, rest, m, &mut self.scratch, workers);
+        let (rest, adjacency, l, u) = (&*rest, &design.plan.adjacency, &self.lead, &self.cross);
         let items = level_ranges(levels).zip(pieces(lead, level_ranges(levels).map(|r| r.len() * k * m)));
         workers.for_each(items, |(range, rows)| {
             for (level, x) in range.zip(rows.chunks_exact_mut(k * m)) {
@@ -233,13 +224,13 @@ impl Factor {
 
     /// L_S^-1 V for rows of length m that belong to all groups but the leading one, in place.
     pub fn forward_rest(&mut self, design: &Design, v: &mut [f64], m: usize, workers: &Workers) {
-        design.layout.forward(&self.rest, v, m, &mut self.scratch, workers);
+        design.plan.layout.forward(&self.rest, v, m, &mut self.scratch, workers);
     }
 
     /// Inverse of S on its pattern (both triangles of a dense one).
     pub fn invert_rest(&mut self, design: &Design, inverse: &mut [f64], workers: &Workers) {
-        if design.layout.order > 0 {
-            design.layout.invert(&self.rest, inverse, &mut self.scratch, workers);
+        if design.plan.layout.order > 0 {
+            design.plan.layout.invert(&self.rest, inverse, &mut self.scratch, workers);
         }
     }
 }
@@ -262,7 +253,7 @@ fn factor_levels(
     u: &mut [f64],
 ) -> Option<f64> {
     let p = design.p;
-    let first = design.adjacency.ptr[range.start];
+    let first = design.plan.adjacency.ptr[range.start];
     let mut log_det = 0.0;
     for (i, level) in range.enumerate() {
         let l = &mut l[i * k * k..(i + 1) * k * k];
@@ -275,7 +266,7 @@ fn factor_levels(
         let x = &mut x[i * k * p..(i + 1) * k * p];
         scale_rows(&design.zx[level * k * p..(level + 1) * k * p], &lambda[0], k, p, x);
         solve_lower_rows(l, k, x, p);
-        let mut at = design.adjacency.ptr[level] - first;
+        let mut at = design.plan.adjacency.ptr[level] - first;
         for b in design.neighbour_ptr[level]..design.neighbour_ptr[level + 1] {
             let g = design.neighbours[b].group as usize;
             let kg = design.structure.groups[g].k;
@@ -305,125 +296,7 @@ fn subtract_pairs(adjacency: &Adjacency, u: &[f64], k: usize, e: usize, column: 
     }
 }
 
-/// Criterion from its parts: the deviance or the REML criterion in the units of the data. `log_det_x` and `r2`
-/// belong to the engine's X and response; `scale` is what the response was divided by.
-pub fn criterion_value(design: &Design, log_det_m: f64, log_det_x: f64, r2: f64, scale: f64, reml: bool) -> f64 {
-    let nu = degrees_of_freedom(design, reml);
-    let fixed = if reml { log_det_x + 2.0 * design.transform.log_determinant() } else { 0.0 };
-    log_det_m + fixed + nu * (1.0 + (2.0 * std::f64::consts::PI * r2 / nu).ln() + 2.0 * scale.ln()) - design.log_weights
-}
-
-/// n for maximum likelihood, n less the number of fixed effects for REML.
-pub fn degrees_of_freedom(design: &Design, reml: bool) -> f64 {
-    design.n as f64 - if reml { design.fixed_columns() as f64 } else { 0.0 }
-}
-
-impl Solution {
-    /// Allocates for a design.
-    pub fn new(design: &Design) -> Self {
-        Solution { beta: vec![0.0; design.p], u: vec![0.0; design.structure.q], r2: 0.0, half: vec![0.0; design.structure.q] }
-    }
-
-    /// Solves for beta and u:
-    /// `c = L^-1 Lambda'Z'Wy`, `X'V^-1X beta = X'Wy - half_x'c`, `L'u = c - half_x beta`,
-    /// `r2 = y'Wy - c'c - |L_x^-1 (X'Wy - half_x'c)|^2`.
-    pub fn solve(&mut self, design: &Design, response: &Response, factor: &mut Factor, workers: &Workers) {
-        let p = design.p;
-        self.half.copy_from_slice(&response.zy);
-        scale_vector(design, &factor.lambda, &mut self.half);
-        factor.forward(design, &mut self.half, workers);
-        let Solution { beta, u, r2, half } = self;
-        solve_fixed(p, &factor.half_x, &factor.xvx, response, half, beta, u, r2);
-        factor.backward(design, u, 1, workers);
-    }
-}
-
-/// Cholesky factor of X'V^-1X = X'WX - half_x'half_x; its log determinant.
-pub fn factor_fixed(design: &Design, half_x: &[f64], xvx: &mut [f64]) -> Result<f64, NotPositiveDefinite> {
-    let p = design.p;
-    xvx.copy_from_slice(&design.xx);
-    add_cross_product(xvx, half_x, p, -1.0);
-    let log_det = if cholesky(xvx, p) { 2.0 * log_diagonal(xvx, p) } else { f64::NAN };
-    if log_det.is_finite() {
-        Ok(log_det)
-    } else {
-        Err(NotPositiveDefinite)
-    }
-}
-
-/// What of a solution depends on c = `half` alone: beta, L'u and r2.
-#[allow(clippy::too_many_arguments)]
-pub fn solve_fixed(
-    p: usize,
-    half_x: &[f64],
-    xvx: &[f64],
-    response: &Response,
-    half: &[f64],
-    beta: &mut [f64],
-    u: &mut [f64],
-    r2: &mut f64,
-) {
-    beta.copy_from_slice(&response.xy);
-    for (c, row) in half.iter().zip(half_x.chunks_exact(p.max(1))) {
-        axpy(-c, row, beta);
-    }
-    *r2 = response.yy - long_dot(half, half);
-    solve_lower(xvx, p, beta);
-    *r2 -= dot(beta, beta);
-    *r2 = r2.max(f64::EPSILON * f64::EPSILON * response.yy.max(f64::MIN_POSITIVE));
-    solve_lower_transpose(xvx, p, beta);
-    for (i, u) in u.iter_mut().enumerate() {
-        *u = half[i] - dot(&half_x[i * p..(i + 1) * p], beta);
-    }
-}
-
-/// Random effects b = Lambda u in the engine's column scale.
-pub fn scale_effects(design: &Design, lambda: &Lambda, u: &[f64]) -> Vec<f64> {
-    let mut b = u.to_vec();
-    for (g, group) in design.structure.groups.iter().enumerate() {
-        let k = group.k;
-        for level in b[group.offset..group.offset + group.effects()].chunks_exact_mut(k) {
-            for r in (0..k).rev() {
-                level[r] = (0..=r).map(|c| lambda[g][c * k + r] * level[c]).sum();
-            }
-        }
-    }
-    b
-}
-
 /// Where the effects of all groups but the leading one begin.
 fn rest_begin(design: &Design) -> usize {
     design.structure.groups[0].effects()
-}
-
-/// v := Lambda' v for a vector of all random effects.
-pub fn scale_vector(design: &Design, lambda: &Lambda, v: &mut [f64]) {
-    for (g, group) in design.structure.groups.iter().enumerate() {
-        for level in v[group.offset..group.offset + group.effects()].chunks_exact_mut(group.k) {
-            lower_transpose_times(&lambda[g], group.k, level);
-        }
-    }
-}
-
-/// Lower triangle of L' A L.
-#[inline]
-pub fn congruence(a: &[f64], l: &[f64], k: usize, out: &mut [f64]) {
-    if k == 1 {
-        out[0] = l[0] * a[0] * l[0];
-        return;
-    }
-    times_lower(a, l, k, out);
-    for c in 0..k {
-        lower_transpose_times(l, k, &mut out[c * k..(c + 1) * k]);
-    }
-}
-
-/// out := L' X for k rows of length p.
-#[inline]
-pub fn scale_rows(x: &[f64], l: &[f64], k: usize, p: usize, out: &mut [f64]) {
-    for r in 0..k {
-        let row = &mut out[r * p..(r + 1) * p];
-        row.fill(0.0);
-        (r..k).for_each(|s| axpy(l[r * k + s], &x[s * p..(s + 1) * p], row));
-    }
 }

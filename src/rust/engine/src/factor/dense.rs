@@ -1,16 +1,4 @@
-//! Models of several grouping factors with few random effects: all of Z'PZ is formed, so that the second
-//! derivatives are exact.
-//!
-//! The leading group's blocks are eliminated as in [`crate::factor::blocks`], but what couples it to the other groups is
-//! a dense matrix: with V = L_1^-T U and Y = V S^-1 the inverse of M has the blocks M_i^-1 + Y V', -Y and S^-1.
-//! T = Z'V^-1Z is Lambda^-T (I - M^-1) Lambda^-1; off the diagonal blocks nothing cancels there, and on them
-//! I - M^-1 is taken as [Lambda'A Lambda M^-1]_jj. With G = Z'PZ and D_k the direction d(Lambda Lambda') of an element
-//! of theta,
-//!
-//! tr(P V_k P V_l) = sum over levels i of k's factor and j of l's of tr(G_ij D_l G_ji D_k) = <D_k (x) D_l, W>,
-//! W = sum of G_ij (x) G_ij, and y'P V_k P V_l P y = h_k'G h_l with h_k = D_k g
-//!
-//! (see [`crate::curvature::derivatives`] for the letters; for maximum likelihood T stands for G in the trace).
+//! Models of several grouping factors with few random effects, with what couples the leading group to the others as a dense matrix.
 
 use faer::dyn_stack::{MemBuffer, MemStack, StackReq};
 use faer::linalg::cholesky::llt;
@@ -19,95 +7,17 @@ use faer::linalg::matmul::triangular::{matmul as matmul_triangular, BlockStructu
 use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
 use faer::{Accum, MatMut, MatRef, Par};
 
-use crate::curvature::derivatives::{add_product, Curvature, Derivatives, Frame};
-use crate::factor::blocks::{
-    congruence, degrees_of_freedom, factor_fixed, scale_rows, scale_vector, solve_fixed, NotPositiveDefinite, Solution,
+use crate::factor::blocks::NotPositiveDefinite;
+use crate::factor::solution::{factor_fixed, solve_fixed, Solution};
+use crate::linalg::blocks::{congruence, scale_blocks, scale_rows, times_lower_wide};
+use crate::linalg::small::cholesky;
+use crate::linalg::small::{
+    axpy, inverse_lower, log_diagonal, long_dot, lower_times, lower_transpose_times, mirror, solve_lower_rows, with_constant,
 };
-use crate::linalg::small::*;
-use crate::model::terms::Lambda;
-use crate::parallel::Workers;
-use crate::products::design::Design;
+use crate::model::lambda::{scale_vector, Lambda};
+use crate::plan::coupling::Coupling;
+use crate::plan::design::Design;
 use crate::products::response::Response;
-
-/// Most random effects for which a q x q matrix is formed.
-const MOST_EFFECTS: usize = 2000;
-/// Operations that are worth an exact Hessian whatever the sparse evaluation would cost.
-const CHEAP: f64 = 3e5;
-/// An exact Hessian saves evaluations, so one of them may cost so many times more.
-const WORTH: f64 = 4.0;
-
-/// The parts of Z'WZ as dense matrices.
-#[derive(Clone, Debug)]
-pub struct Coupling {
-    /// Between the leading group and the rest, q1 x r.
-    lead_rest: Vec<f64>,
-    /// Of the rest, r x r, lower triangle.
-    rest: Vec<f64>,
-}
-
-impl Coupling {
-    /// Whether a model of several factors is so small that nothing needs to be compared.
-    pub fn is_cheap(design: &Design) -> bool {
-        design.structure.groups.len() > 1 && operations(design) < CHEAP
-    }
-
-    /// The dense parts where a model is small enough for them to be the quicker way.
-    pub fn new(design: &Design) -> Option<Self> {
-        if design.structure.groups.len() < 2 || !is_worth_it(design) {
-            return None;
-        }
-        let (q1, r) = (design.structure.groups[0].effects(), design.rest());
-        let k = design.structure.groups[0].k;
-        let mut out = Coupling { lead_rest: vec![0.0; q1 * r], rest: vec![0.0; r * r] };
-        for level in 0..design.structure.groups[0].levels {
-            for b in design.neighbour_ptr[level]..design.neighbour_ptr[level + 1] {
-                for (c, column) in design.neighbour_block(b).chunks_exact(k).enumerate() {
-                    let at = (design.neighbours[b].start as usize + c) * q1 + level * k;
-                    out.lead_rest[at..at + k].copy_from_slice(column);
-                }
-            }
-        }
-        for (g, group) in design.structure.groups.iter().enumerate().skip(1) {
-            let k = group.k;
-            for (level, block) in design.diagonal[g].chunks_exact(k * k).enumerate() {
-                let start = group.offset - q1 + level * k;
-                for (c, column) in block.chunks_exact(k).enumerate() {
-                    out.rest[(start + c) * r + start..(start + c) * r + start + k].copy_from_slice(column);
-                }
-            }
-        }
-        for pair in &design.rest_pairs {
-            let rows = design.structure.groups[pair.row_group as usize].k;
-            let columns = design.structure.groups[pair.col_group as usize].k;
-            let values = &design.rest_pair_values[pair.values..pair.values + rows * columns];
-            for (c, column) in values.chunks_exact(rows).enumerate() {
-                let at = (pair.col as usize + c) * r + pair.row as usize;
-                out.rest[at..at + rows].copy_from_slice(column);
-            }
-        }
-        Some(out)
-    }
-}
-
-/// Operations of an evaluation here.
-fn operations(design: &Design) -> f64 {
-    let (q, r, q1) = (design.structure.q as f64, design.rest() as f64, design.structure.groups[0].effects() as f64);
-    q1 * q1 * r / 2.0 + q1 * r * r + r.powi(3) / 2.0 + 4.0 * q * q
-}
-
-/// Compares them with those of an evaluation in [`crate::factor::blocks`].
-fn is_worth_it(design: &Design) -> bool {
-    if design.structure.q > MOST_EFFECTS {
-        return false;
-    }
-    let (k, r) = (design.structure.groups[0].k as f64, design.rest() as f64);
-    let columns = design.adjacency.ptr.windows(2).map(|w| (w[1] - w[0]) as f64);
-    let (pairs, met) = columns.fold((0.0, 0.0), |(pairs, met), s| (pairs + s * s / 2.0, met + s));
-    let elements = design.layout.len() as f64;
-    let factorisation = if design.layout.is_dense() { r.powi(3) / 2.0 } else { elements };
-    let there = 8.0 * pairs * k + factorisation + design.structure.entries.len() as f64 * (met * k + elements);
-    operations(design) < CHEAP.max(WORTH * there)
-}
 
 /// The factorisation at one theta with all that the derivatives need of it.
 #[derive(Clone, Debug)]
@@ -121,43 +31,30 @@ pub struct FullFactor {
     /// Lower Cholesky factor of X'V^-1X.
     pub xvx: Vec<f64>,
     /// L_i^-1 of the Cholesky factors L_i of the leading group's blocks of M.
-    lead_inverse: Vec<f64>,
+    pub(crate) lead_inverse: Vec<f64>,
     /// Lambda_1'A_12 Lambda_2, q1 x r.
-    coupling: Vec<f64>,
+    pub(crate) coupling: Vec<f64>,
     /// Lambda_2'A_22 Lambda_2, r x r, full.
-    rest_product: Vec<f64>,
+    pub(crate) rest_product: Vec<f64>,
     /// U = L_1^-1 of `coupling`.
-    u: Vec<f64>,
+    pub(crate) u: Vec<f64>,
     /// Lower Cholesky factor of S.
-    s: Vec<f64>,
+    pub(crate) s: Vec<f64>,
     /// L^-1 Lambda'Z'WX, a row of length p per random effect.
-    half_x: Vec<f64>,
-}
-
-/// The derivatives' part that depends on theta alone.
-#[derive(Clone, Debug)]
-pub struct FullCurvature {
-    /// Sums over levels and F.
-    pub curvature: Curvature,
-    /// Diagonal blocks of M^-1 per group, level after level.
-    pub inverse_blocks: Vec<Vec<f64>>,
-    /// T (maximum likelihood) or G (REML), q x q.
-    full: Vec<f64>,
-    /// Per pair of groups g >= h the matrix W, (K_g K_h) x (K_g K_h), its lower triangle.
-    pairs: Vec<Vec<f64>>,
+    pub(crate) half_x: Vec<f64>,
 }
 
 /// Memory that both work in.
 pub struct Workspace {
-    stack: MemBuffer,
+    pub(crate) stack: MemBuffer,
     /// q1 x r.
-    v: Vec<f64>,
+    pub(crate) v: Vec<f64>,
     /// q1 x r.
-    y: Vec<f64>,
+    pub(crate) y: Vec<f64>,
     /// r x r.
-    s_inverse: Vec<f64>,
+    pub(crate) s_inverse: Vec<f64>,
     /// Blocks G_ij side by side.
-    blocks: Vec<f64>,
+    pub(crate) blocks: Vec<f64>,
 }
 
 impl Workspace {
@@ -306,7 +203,7 @@ impl FullFactor {
     pub fn solve(&self, design: &Design, response: &Response, solution: &mut Solution) {
         let Solution { beta, u, r2, half } = solution;
         half.copy_from_slice(&response.zy);
-        scale_vector(design, &self.lambda, half);
+        scale_vector(&design.structure, &self.lambda, half);
         self.forward(design, half);
         solve_fixed(design.p, &self.half_x, &self.xvx, response, half, beta, u, r2);
         self.backward(design, u, 1);
@@ -326,7 +223,7 @@ impl FullFactor {
     }
 
     /// L'^-1 V for rows of length m, in place.
-    fn backward(&self, design: &Design, v: &mut [f64], m: usize) {
+    pub(crate) fn backward(&self, design: &Design, v: &mut [f64], m: usize) {
         if m == 0 {
             return;
         }
@@ -347,352 +244,12 @@ impl FullFactor {
     }
 }
 
-impl FullCurvature {
-    /// Allocates for a design.
-    pub fn new(design: &Design) -> Self {
-        let groups = &design.structure.groups;
-        let q = design.structure.q;
-        let mut pairs = Vec::new();
-        for (g, a) in groups.iter().enumerate() {
-            pairs.extend(groups[..=g].iter().map(|b| vec![0.0; (a.k * b.k).pow(2)]));
-        }
-        FullCurvature {
-            curvature: Curvature::new(design, false),
-            inverse_blocks: groups.iter().map(|g| vec![0.0; g.effects() * g.k]).collect(),
-            full: vec![0.0; q * q],
-            pairs,
-        }
-    }
-
-    /// Fills everything from a factor; its Lambda must have non-zero diagonals.
-    pub fn compute(&mut self, design: &Design, factor: &FullFactor, reml: bool, work: &mut Workspace) {
-        self.invert(design, factor, work);
-        self.diagonal_products(design, factor);
-        self.unscale(design, factor);
-        self.fixed_part(design, factor, reml);
-        self.pair_sums(design, work);
-    }
-
-    /// -M^-1 in `full`, and the diagonal blocks of M^-1.
-    fn invert(&mut self, design: &Design, factor: &FullFactor, work: &mut Workspace) {
-        let (k, q1, r, q) = (design.structure.groups[0].k, design.structure.groups[0].effects(), design.rest(), design.structure.q);
-        let s = MatRef::from_column_major_slice(&factor.s, r, r);
-        let s_inverse = MatMut::from_column_major_slice_mut(&mut work.s_inverse, r, r);
-        llt::inverse::inverse(s_inverse, s, Par::Seq, MemStack::new(&mut work.stack));
-        mirror(&mut work.s_inverse, r);
-        work.v.copy_from_slice(&factor.u);
-        for column in work.v.chunks_exact_mut(q1) {
-            lead_transpose(&factor.lead_inverse, k, column);
-        }
-        let v = MatRef::from_column_major_slice(&work.v, q1, r);
-        let s_inverse = MatRef::from_column_major_slice(&work.s_inverse, r, r);
-        matmul(MatMut::from_column_major_slice_mut(&mut work.y, q1, r), Accum::Replace, v, s_inverse, 1.0, Par::Seq);
-        matmul_triangular(
-            MatMut::from_column_major_slice_mut(&mut self.full, q, q).submatrix_mut(0, 0, q1, q1),
-            BlockStructure::TriangularLower,
-            Accum::Replace,
-            MatRef::from_column_major_slice(&work.y, q1, r),
-            BlockStructure::Rectangular,
-            v.transpose(),
-            BlockStructure::Rectangular,
-            -1.0,
-            Par::Seq,
-        );
-        for (e, column) in self.full.chunks_exact_mut(q).skip(q1).enumerate() {
-            column[..q1].copy_from_slice(&work.y[e * q1..(e + 1) * q1]);
-            column[q1..].iter_mut().zip(&work.s_inverse[e * r..(e + 1) * r]).for_each(|(to, from)| *to = -from);
-        }
-        for (level, l) in factor.lead_inverse.chunks_exact(k * k).enumerate() {
-            for c in 0..k {
-                let at = (level * k + c) * q + level * k;
-                (c..k).for_each(|r| self.full[at + r] -= (r..k).map(|s| l[r * k + s] * l[c * k + s]).sum::<f64>());
-            }
-        }
-        mirror_lead(&mut self.full, q, q1);
-        for (group, blocks) in design.structure.groups.iter().zip(&mut self.inverse_blocks) {
-            for (level, block) in blocks.chunks_exact_mut(group.k * group.k).enumerate() {
-                let start = group.offset + level * group.k;
-                for (c, column) in block.chunks_exact_mut(group.k).enumerate() {
-                    let from = &self.full[(start + c) * q + start..][..group.k];
-                    column.iter_mut().zip(from).for_each(|(to, from)| *to = -from);
-                }
-            }
-        }
-    }
-
-    /// The diagonal blocks of `full` become those of I - M^-1, computed as [Lambda'A Lambda M^-1]_jj.
-    fn diagonal_products(&mut self, design: &Design, factor: &FullFactor) {
-        let groups = &design.structure.groups;
-        let (k, q1, r, q) = (groups[0].k, groups[0].effects(), design.rest(), design.structure.q);
-        let mut sums = vec![0.0; q1 * k];
-        for e in 0..r {
-            let (a, m) = (&factor.coupling[e * q1..(e + 1) * q1], &self.full[(q1 + e) * q..(q1 + e) * q + q1]);
-            with_constant!(k, K, {
-                for ((sum, a), m) in sums.chunks_exact_mut(K * K).zip(a.chunks_exact(K)).zip(m.chunks_exact(K)) {
-                    (0..K).for_each(|c| axpy(-m[c], a, &mut sum[c * K..(c + 1) * K]));
-                }
-            });
-        }
-        let mut own = vec![0.0; k * k];
-        for (level, sum) in sums.chunks_exact_mut(k * k).enumerate() {
-            let span = level * k * k..(level + 1) * k * k;
-            congruence(&design.diagonal[0][span.clone()], &factor.lambda[0], k, &mut own);
-            mirror(&mut own, k);
-            add_product(&own, &self.inverse_blocks[0][span], k, sum);
-            symmetrise(sum, k);
-            put_block(&mut self.full, q, level * k, sum, k);
-        }
-        for group in &groups[1..] {
-            let k = group.k;
-            let mut block = vec![0.0; k * k];
-            for level in 0..group.levels {
-                let start = group.offset + level * k;
-                for c in 0..k {
-                    let m = &self.full[(start + c) * q..(start + c + 1) * q];
-                    for b in 0..k {
-                        let e = start - q1 + b;
-                        let lead = long_dot(&factor.coupling[e * q1..(e + 1) * q1], &m[..q1]);
-                        block[c * k + b] = -lead - long_dot(&factor.rest_product[e * r..(e + 1) * r], &m[q1..]);
-                    }
-                }
-                symmetrise(&mut block, k);
-                put_block(&mut self.full, q, start, &block, k);
-            }
-        }
-    }
-
-    /// T in `full`, from I - M^-1 there; the traces of A Lambda M^-1 are the sums of Lambda^-T [I - M^-1]_jj.
-    fn unscale(&mut self, design: &Design, factor: &FullFactor) {
-        let q = design.structure.q;
-        let groups = &design.structure.groups;
-        for (g, group) in groups.iter().enumerate() {
-            let (k, l, trace) = (group.k, &factor.lambda[g], &mut self.curvature.trace[g]);
-            trace.fill(0.0);
-            for level in 0..group.levels {
-                let start = group.offset + level * k;
-                for c in 0..k {
-                    axpy(1.0, &self.full[(start + c) * q + start..][..k], &mut trace[c * k..(c + 1) * k]);
-                }
-            }
-            trace.chunks_exact_mut(k).for_each(|column| solve_lower_transpose(l, k, column));
-            for columns in self.full[group.offset * q..(group.offset + group.effects()) * q].chunks_exact_mut(k * q) {
-                solve_right_lower_wide(columns, l, k, q);
-            }
-        }
-        for (g, group) in groups.iter().enumerate() {
-            let mut inverse = vec![0.0; group.k * group.k];
-            inverse_lower(&factor.lambda[g], group.k, &mut inverse);
-            for column in self.full.chunks_exact_mut(q) {
-                scale_blocks(&inverse, group.k, &mut column[group.offset..group.offset + group.effects()]);
-            }
-        }
-    }
-
-    /// F and, for REML, its part of G = T - F (X'V^-1X)^-1 F'.
-    fn fixed_part(&mut self, design: &Design, factor: &FullFactor, reml: bool) {
-        let (p, q) = (design.p, design.structure.q);
-        self.curvature.f.copy_from_slice(&factor.half_x);
-        factor.backward(design, &mut self.curvature.f, p);
-        self.curvature.fixed_part(design, &factor.lambda, &factor.xvx, reml, Workers::none());
-        if !reml || p == 0 {
-            return;
-        }
-        let whitened = MatRef::from_row_major_slice(&self.curvature.whitened, q, p);
-        let full = MatMut::from_column_major_slice_mut(&mut self.full, q, q);
-        matmul(full, Accum::Add, whitened, whitened.transpose(), -1.0, Par::Seq);
-    }
-
-    /// W of each pair of groups: with the blocks G_ij as the columns of a matrix R it is RR'.
-    fn pair_sums(&mut self, design: &Design, work: &mut Workspace) {
-        let (q, groups) = (design.structure.q, &design.structure.groups);
-        let mut out = self.pairs.iter_mut();
-        for (g, a) in groups.iter().enumerate() {
-            for b in &groups[..=g] {
-                let w = out.next().expect("one matrix a pair");
-                let size = a.k * b.k;
-                let columns = self.full[b.offset * q..(b.offset + b.effects()) * q].chunks_exact(b.k * q);
-                if a.k == 1 {
-                    // the rows of R are parts of columns
-                    w.fill(0.0);
-                    for columns in columns {
-                        let part = |c: usize| &columns[c * q + a.offset..c * q + a.offset + a.effects()];
-                        for c in 0..size {
-                            (0..size).for_each(|d| w[d * size + c] += long_dot(part(c), part(d)));
-                        }
-                    }
-                    continue;
-                }
-                work.blocks.resize(a.effects() * b.effects(), 0.0);
-                for (columns, blocks) in columns.zip(work.blocks.chunks_exact_mut(a.effects() * b.k)) {
-                    with_constant!(a.k, K, side_by_side(columns, q, a.offset, K, b.k, blocks));
-                }
-                let blocks = MatRef::from_column_major_slice(&work.blocks, size, work.blocks.len() / size);
-                matmul(MatMut::from_column_major_slice_mut(w, size, size), Accum::Replace, blocks, blocks.transpose(), 1.0, Par::Seq);
-            }
-        }
-    }
-
-    /// Derivatives for one response at the theta of the factor.
-    pub fn derivatives(&self, design: &Design, factor: &FullFactor, solution: &Solution, reml: bool, frame: &Frame) -> Derivatives {
-        let nu = degrees_of_freedom(design, reml);
-        Derivatives::compute(design, &factor.lambda, &self.curvature, solution, nu, frame, |g| {
-            let (second, first) = self.quadratic_forms(design, factor, reml, frame, g);
-            let n = first.len();
-            let r2 = solution.r2;
-            symmetric(n, |i, j| nu * (2.0 * second[j * n + i] / r2 - first[i] * first[j] / (r2 * r2)) - self.trace(design, frame, i, j))
-        })
-    }
-
-    /// Expected second derivatives tr(P V_k P V_l) - tr(P V_k) tr(P V_l) / nu in the covariances (for maximum likelihood V^-1
-    /// stands for P).
-    pub fn expected_information(&self, design: &Design, directions: Frame, nu: f64) -> Vec<f64> {
-        let q = design.structure.q;
-        let n = directions.directions.len();
-        let mut traces = vec![0.0; n];
-        for ((direction, e), trace) in directions.directions.iter().zip(&design.structure.entries).zip(&mut traces) {
-            let group = &design.structure.groups[e.group];
-            for start in (group.offset..group.offset + group.effects()).step_by(group.k) {
-                for (c, d) in direction.chunks_exact(group.k).enumerate() {
-                    *trace += dot(d, &self.full[(start + c) * q + start..][..group.k]);
-                }
-            }
-        }
-        symmetric(n, |i, j| self.trace(design, &directions, i, j) - traces[i] * traces[j] / nu)
-    }
-
-    /// tr(P V_k P V_l), for maximum likelihood tr(V^-1 V_k V^-1 V_l).
-    fn trace(&self, design: &Design, frame: &Frame, i: usize, j: usize) -> f64 {
-        let (entries, groups) = (&design.structure.entries, &design.structure.groups);
-        let (i, j) = if entries[i].group >= entries[j].group { (i, j) } else { (j, i) };
-        let (g, h) = (entries[i].group, entries[j].group);
-        let (kg, kh) = (groups[g].k, groups[h].k);
-        let w = &self.pairs[g * (g + 1) / 2 + h];
-        let (d, e) = (&frame.directions[i], &frame.directions[j]);
-        let mut sum = 0.0;
-        for b in 0..kg {
-            for a in (0..kg).filter(|a| d[b * kg + a] != 0.0) {
-                for s in 0..kh {
-                    for c in (0..kh).filter(|c| e[s * kh + c] != 0.0) {
-                        sum += d[b * kg + a] * e[s * kh + c] * w[(s * kg + b) * kg * kh + c * kg + a];
-                    }
-                }
-            }
-        }
-        sum
-    }
-
-    /// y'P V_k P V_l P y = h_k'G h_l for all pairs, and y'P V_k P y.
-    fn quadratic_forms(&self, design: &Design, factor: &FullFactor, reml: bool, frame: &Frame, g: &[f64]) -> (Vec<f64>, Vec<f64>) {
-        let (p, q, n) = (design.p, design.structure.q, frame.directions.len());
-        let (mut h, mut gh) = (vec![0.0; q * n], vec![0.0; q * n]);
-        let mut first = vec![0.0; n];
-        for ((h, first), (direction, e)) in
-            h.chunks_exact_mut(q).zip(&mut first).zip(frame.directions.iter().zip(&design.structure.entries))
-        {
-            let group = &design.structure.groups[e.group];
-            let span = group.offset..group.offset + group.effects();
-            for (h, g) in h[span.clone()].chunks_exact_mut(group.k).zip(g[span].chunks_exact(group.k)) {
-                (0..group.k).for_each(|c| axpy(g[c], &direction[c * group.k..(c + 1) * group.k], h));
-                *first += dot(h, g);
-            }
-        }
-        let columns = MatRef::from_column_major_slice(&h, q, n);
-        let full = MatRef::from_column_major_slice(&self.full, q, q);
-        matmul(MatMut::from_column_major_slice_mut(&mut gh, q, n), Accum::Replace, full, columns, 1.0, Par::Seq);
-        let mut second = vec![0.0; n * n];
-        let product = MatRef::from_column_major_slice(&gh, q, n);
-        matmul(MatMut::from_column_major_slice_mut(&mut second, n, n), Accum::Replace, columns.transpose(), product, 1.0, Par::Seq);
-        if !reml && p > 0 {
-            let mut fixed = vec![0.0; p * n];
-            let f = MatRef::from_row_major_slice(&self.curvature.f, q, p);
-            matmul(MatMut::from_column_major_slice_mut(&mut fixed, p, n), Accum::Replace, f.transpose(), columns, 1.0, Par::Seq);
-            fixed.chunks_exact_mut(p).for_each(|b| solve_lower(&factor.xvx, p, b));
-            for j in 0..n {
-                (0..n).for_each(|i| second[j * n + i] -= dot(&fixed[i * p..(i + 1) * p], &fixed[j * p..(j + 1) * p]));
-            }
-        }
-        symmetrise(&mut second, n);
-        (second, first)
-    }
-}
-
-/// out := X L for k columns of length m and a lower triangular L.
-fn times_lower_wide(x: &[f64], l: &[f64], k: usize, m: usize, out: &mut [f64]) {
-    for c in 0..k {
-        let column = &mut out[c * m..(c + 1) * m];
-        column.iter_mut().zip(&x[c * m..(c + 1) * m]).for_each(|(to, x)| *to = l[c * k + c] * x);
-        (c + 1..k).for_each(|s| axpy(l[c * k + s], &x[s * m..(s + 1) * m], column));
-    }
-}
-
-/// X := X L^-1 for k columns of length m and a lower triangular L.
-fn solve_right_lower_wide(x: &mut [f64], l: &[f64], k: usize, m: usize) {
-    for c in (0..k).rev() {
-        let (head, later) = x.split_at_mut((c + 1) * m);
-        let column = &mut head[c * m..];
-        (c + 1..k).for_each(|s| axpy(-l[c * k + s], &later[(s - c - 1) * m..(s - c) * m], column));
-        let d = 1.0 / l[c * k + c];
-        column.iter_mut().for_each(|v| *v *= d);
-    }
-}
-
-/// v := L'v for each k elements of columns.
-fn scale_blocks(l: &[f64], k: usize, v: &mut [f64]) {
-    with_constant!(k, K, v.chunks_exact_mut(K).for_each(|v| lower_transpose_times(l, K, v)));
-}
-
 /// v := L^-1 v for a column of the leading group's effects, from the inverses of its levels.
 fn lead_lower(inverses: &[f64], k: usize, v: &mut [f64]) {
     with_constant!(k, K, v.chunks_exact_mut(K).zip(inverses.chunks_exact(K * K)).for_each(|(v, l)| lower_times(l, K, v)));
 }
 
 /// v := L^-T v likewise.
-fn lead_transpose(inverses: &[f64], k: usize, v: &mut [f64]) {
+pub(crate) fn lead_transpose(inverses: &[f64], k: usize, v: &mut [f64]) {
     with_constant!(k, K, v.chunks_exact_mut(K).zip(inverses.chunks_exact(K * K)).for_each(|(v, l)| lower_transpose_times(l, K, v)));
-}
-
-/// The symmetric n x n matrix of a function of row and column.
-fn symmetric(n: usize, element: impl Fn(usize, usize) -> f64) -> Vec<f64> {
-    let mut out = vec![0.0; n * n];
-    for j in 0..n {
-        (j..n).for_each(|i| out[j * n + i] = element(i, j));
-    }
-    mirror(&mut out, n);
-    out
-}
-
-/// Completes a matrix of which the lower triangle of the first q1 rows and columns is given, and all of the other columns.
-fn mirror_lead(a: &mut [f64], n: usize, q1: usize) {
-    const TILE: usize = 16;
-    for c0 in (0..q1).step_by(TILE) {
-        for r0 in (c0..n).step_by(TILE) {
-            for c in c0..(c0 + TILE).min(q1) {
-                for r in r0.max(c + 1)..(r0 + TILE).min(n) {
-                    if r < q1 {
-                        a[r * n + c] = a[c * n + r];
-                    } else {
-                        a[c * n + r] = a[r * n + c];
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Cuts `width` columns, from row `offset` on, into blocks of k rows and writes these one after the other.
-#[inline(always)]
-fn side_by_side(columns: &[f64], n: usize, offset: usize, k: usize, width: usize, out: &mut [f64]) {
-    for c in 0..width {
-        let rows = &columns[c * n + offset..][..out.len() / width];
-        for (rows, block) in rows.chunks_exact(k).zip(out.chunks_exact_mut(k * width)) {
-            (0..k).for_each(|r| block[c * k + r] = rows[r]);
-        }
-    }
-}
-
-/// Overwrites the k x k diagonal block that begins at `start`.
-fn put_block(a: &mut [f64], n: usize, start: usize, block: &[f64], k: usize) {
-    for (c, column) in block.chunks_exact(k).enumerate() {
-        a[(start + c) * n + start..(start + c) * n + start + k].copy_from_slice(column);
-    }
 }

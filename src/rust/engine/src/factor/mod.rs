@@ -2,4 +2,6 @@
 
 pub mod blocks;
 pub mod by_class;
+pub mod criterion;
 pub mod dense;
+pub mod solution;

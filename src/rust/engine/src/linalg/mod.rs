@@ -1,4 +1,9 @@
 //! Dense and sparse kernels that know nothing of models.
 
 pub mod blocked;
+pub mod blocks;
+pub mod eigen;
+pub mod scratch;
 pub mod small;
+pub mod sparse;
+pub mod symmetric;

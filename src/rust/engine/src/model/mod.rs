@@ -1,5 +1,10 @@
 //! What is modelled: rows, terms, grouping factors, and the map from theta to Lambda.
 
 pub mod absorbed;
+pub mod columns;
+pub mod group;
+pub mod lambda;
 pub mod levels;
-pub mod terms;
+pub mod order;
+pub mod rows;
+pub mod structure;

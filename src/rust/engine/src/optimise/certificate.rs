@@ -1,7 +1,7 @@
 //! Is a stationary point a minimum beyond doubt?
 
 use crate::linalg::small::cholesky;
-use crate::model::terms::{Structure, ThetaEntry};
+use crate::model::structure::{Structure, ThetaEntry};
 
 /// Least second derivative, along theta in units of the effects' relative standard deviations.
 const LEAST: f64 = 1e-6;

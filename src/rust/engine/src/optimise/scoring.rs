@@ -7,13 +7,15 @@
 //! factors of many effects, only the blocks of single levels, sum over j of tr(T_j S_k T_j S_l), are used: the step has to be good, not exact (Harville 1977,
 //! doi:10.1080/01621459.1977.10480998).
 
-use crate::curvature::derivatives::Frame;
-use crate::factor::blocks::degrees_of_freedom;
+use crate::curvature::frame::Frame;
+use crate::factor::criterion::degrees_of_freedom;
+use crate::linalg::eigen::symmetric_eigen;
 use crate::linalg::small::{
-    cholesky, contract, dot, semidefinite_cholesky, solve_lower, solve_lower_transpose, solve_lower_transpose_rows, symmetric_eigen,
+    cholesky, contract, dot, semidefinite_cholesky, solve_lower, solve_lower_transpose, solve_lower_transpose_rows,
 };
-use crate::model::terms::{set_term_block, term_block, Structure};
-use crate::optimise::objective::{free_elements, lambda_of, Profile};
+use crate::model::lambda::{free_elements, lambda_of, set_term_block, term_block};
+use crate::model::structure::Structure;
+use crate::optimise::objective::Profile;
 use crate::optimise::trust_region::Objective;
 
 /// Share of the information that a level's effects can have in the data, below which a direction counts as flat.

@@ -1,11 +1,14 @@
 //! The search for the optimum: starts, descents, and the first-order condition in the covariance.
 
-use crate::linalg::small::{semidefinite_cholesky, symmetric_eigen};
-use crate::model::terms::{set_term_block, term_block, term_covariance, Lambda, Structure};
+use crate::linalg::eigen::symmetric_eigen;
+use crate::linalg::small::semidefinite_cholesky;
+use crate::model::lambda::{free_elements, lambda_of, set_term_block, term_block, term_covariance, Lambda};
+use crate::model::structure::Structure;
 use crate::optimise::fallback::below;
-use crate::optimise::objective::{free_elements, lambda_of, Profile};
+use crate::optimise::objective::Profile;
 use crate::optimise::scoring::{natural_size, scoring_step};
-use crate::optimise::trust_region::{minimise, Objective, Outcome, Point};
+use crate::optimise::trust_region::Objective;
+use crate::optimise::trust_region::{minimise, Outcome, Point};
 
 /// A diagonal below this share of its natural size is tried at exactly zero.
 const NEAR_ZERO: f64 = 1e-2;

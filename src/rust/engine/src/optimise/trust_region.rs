@@ -5,7 +5,8 @@
 //! subproblem is solved by the eigenvalues of the scaled Hessian, so that a step can leave a saddle point
 //! along its direction of negative curvature.
 
-use crate::linalg::small::{dot, symmetric_eigen};
+use crate::linalg::eigen::symmetric_eigen;
+use crate::linalg::small::dot;
 
 /// The objective with its derivatives at a point.
 #[derive(Clone, Debug)]

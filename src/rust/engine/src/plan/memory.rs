@@ -2,7 +2,7 @@
 
 use crate::error::FitError;
 use crate::linalg::blocked::LARGE;
-use crate::plan::schur::RestLayout;
+use crate::linalg::symmetric::RestLayout;
 
 /// Refuses a model whose factor would not fit: the system would end the process, and with it the user's session.
 pub fn check(layout: &RestLayout) -> Result<(), FitError> {

@@ -1,4 +1,9 @@
-//! What is chosen once per design: the ordering, sparse or dense, and what it takes of memory.
+//! What is chosen once per design: the ordering of the Schur complement, its storage, classes of equal levels, the dense way, and
+//! what all that takes of memory.
 
+pub mod adjacency;
+pub mod classes;
+pub mod coupling;
+pub mod design;
 pub mod memory;
-pub mod schur;
+pub mod ordering;

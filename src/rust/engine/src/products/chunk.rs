@@ -1,8 +1,10 @@
 //! Rows of a stream, and their cross-products.
 
+use crate::linalg::blocks::add_cross_product;
 use crate::linalg::small::{axpy, dot};
-use crate::products::accumulate::{regression, CrossProducts, FactorProducts, Names, TermShape, CONSTANT};
-use crate::products::design::add_cross_product;
+use crate::products::accumulate::{CrossProducts, TermShape, CONSTANT};
+use crate::products::regression::regression;
+use crate::products::sums::{FactorProducts, Names};
 
 /// Rows that are gathered before they are added.
 const BLOCK: usize = 512;

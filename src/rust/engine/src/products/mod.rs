@@ -2,7 +2,12 @@
 
 pub mod accumulate;
 pub mod chunk;
-pub mod design;
+pub mod cross;
+pub mod fixed;
+pub mod form;
+pub mod parts;
+pub mod regression;
 pub mod response;
 pub mod stream;
+pub mod sums;
 pub mod undetermined;

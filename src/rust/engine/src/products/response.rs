@@ -1,9 +1,11 @@
 //! Cross-products of a response with the design, and passes over the rows that need a fitted model.
 
 use crate::linalg::small::{axpy, dot, with_constant};
-use crate::model::terms::Rows;
+use crate::model::columns::GroupColumns;
+use crate::model::rows::Rows;
 use crate::parallel::{pieces, Workers};
-use crate::products::design::{row_blocks, sum_parts, Design, GroupColumns};
+use crate::products::cross::Products;
+use crate::products::parts::{row_blocks, sum_parts};
 
 /// What a response contributes to the criterion. The response is replaced by the residuals of its weighted
 /// least-squares regression on X, divided by their root mean square: the model is the same, and nothing of
@@ -34,14 +36,14 @@ const CHUNK: usize = 64;
 
 impl Response {
     /// Passes over the rows: the regression on X, its residuals, and their cross-products.
-    pub fn new(design: &Design, rows: &Rows, y: &[f64], workers: &Workers) -> Result<Self, String> {
+    pub fn new(design: &Products, rows: &Rows, y: &[f64], workers: &Workers) -> Result<Self, String> {
         let mut out = Response::empty(design);
         out.fill(design, rows, y, &mut Vec::new(), workers)?;
         Ok(out)
     }
 
     /// Allocates for a design; [`Response::fill`] has to follow.
-    pub fn empty(design: &Design) -> Self {
+    pub fn empty(design: &Products) -> Self {
         Response {
             zy: vec![0.0; design.structure.q],
             xy: vec![0.0; design.p],
@@ -54,7 +56,7 @@ impl Response {
     }
 
     /// Overwrites everything by another response's; `residual` is memory to work in.
-    pub fn fill(&mut self, design: &Design, rows: &Rows, y: &[f64], residual: &mut Vec<f64>, workers: &Workers) -> Result<(), String> {
+    pub fn fill(&mut self, design: &Products, rows: &Rows, y: &[f64], residual: &mut Vec<f64>, workers: &Workers) -> Result<(), String> {
         if y.len() != design.n {
             return Err(format!("the response has {} values for {} rows", y.len(), design.n));
         }
@@ -135,7 +137,7 @@ impl Response {
     }
 
     /// Z'Wr of the residuals r.
-    fn add_levels(&mut self, design: &Design, rows: &Rows, residual: &[f64], workers: &Workers) {
+    fn add_levels(&mut self, design: &Products, rows: &Rows, residual: &[f64], workers: &Workers) {
         self.zy.fill(0.0);
         for (g, group) in design.structure.groups.iter().enumerate() {
             let own = &mut self.zy[group.offset..group.offset + group.effects()];
@@ -172,7 +174,7 @@ fn for_each_effect(
 }
 
 /// Calls `visit` with each row's index and its centred and scaled row of X.
-fn for_each_row(design: &Design, rows: &Rows, range: std::ops::Range<usize>, mut visit: impl FnMut(usize, &[f64])) {
+fn for_each_row(design: &Products, rows: &Rows, range: std::ops::Range<usize>, mut visit: impl FnMut(usize, &[f64])) {
     let p = design.p;
     let mut chunk = vec![0.0; CHUNK.min(range.len()) * p];
     for begin in range.clone().step_by(CHUNK) {
@@ -184,7 +186,7 @@ fn for_each_row(design: &Design, rows: &Rows, range: std::ops::Range<usize>, mut
 
 /// Fitted values X beta + Z b, where `beta` belongs to the engine's X and `b` (in the engine's order and
 /// column scale) to its Z; `intercept` is what is added to every row.
-pub fn fitted_values(design: &Design, rows: &Rows, beta: &[f64], b: &[f64], workers: &Workers) -> Vec<f64> {
+pub fn fitted_values(design: &Products, rows: &Rows, beta: &[f64], b: &[f64], workers: &Workers) -> Vec<f64> {
     let mut out = vec![0.0; design.n];
     let items = row_blocks(design.n).zip(pieces(&mut out, row_blocks(design.n).map(|r| r.len())));
     workers.for_each(items, |(range, out)| {

@@ -1,13 +1,16 @@
-//! From the cross-products of a stream to a design and a response: what [`Design::new`] and [`Response::new`] make of rows
-//! that are there, made of the sums that [`crate::products::accumulate`] has kept.
+//! From the cross-products of a stream to those of a model, and to its response: what [`Products::of_rows`] and [`Response::new`]
+//! make of rows that are there, made of the sums that [`CrossProducts`] has kept.
 
 use crate::error::FitError;
 use crate::linalg::small::{axpy, dot};
-use crate::model::terms::{ColumnBasis, Group, Structure};
-use crate::plan::schur::{Adjacency, RestLayout};
-use crate::products::accumulate::{square_root, CrossProducts, FactorProducts, PairProducts};
-use crate::products::design::{ColumnTransform, Design, Neighbour, RestPair};
+use crate::model::group::{ColumnBasis, Group};
+use crate::model::structure::Structure;
+use crate::products::accumulate::CrossProducts;
+use crate::products::cross::{Neighbour, Products, RestPair};
+use crate::products::fixed::Fixed;
+use crate::products::regression::square_root;
 use crate::products::response::Response;
+use crate::products::sums::{FactorProducts, PairProducts};
 
 /// The model that is to be made of the cross-products.
 pub struct Model<'a> {
@@ -60,8 +63,8 @@ pub fn summary(products: &CrossProducts, columns: &[f64], p: usize) -> Result<Su
     Ok(Summary { root, share, sd })
 }
 
-/// The design and the response of a model.
-pub fn finish(mut products: CrossProducts, model: &Model) -> Result<(Design, Response), FitError> {
+/// The cross-products and the response of a model.
+pub fn finish(mut products: CrossProducts, model: &Model) -> Result<(Products, Response), FitError> {
     check(&products, model.columns, model.p)?;
     let base = products.best_base();
     products.rebase(&base);
@@ -70,30 +73,9 @@ pub fn finish(mut products: CrossProducts, model: &Model) -> Result<(Design, Res
     let structure = Structure::of_groups(groups, &sizes);
     let fixed = Fixed::new(&products, model.columns, model.p);
     let places = Places::new(&products, model, &structure, &stored);
-    let mut design = Design {
-        n: products.n,
-        p: model.p,
-        diagonal: Vec::new(),
-        zx: vec![0.0; structure.q * model.p],
-        xx: fixed.cross_product(&products),
-        xx_cholesky: Vec::new(),
-        layout: RestLayout::default(),
-        adjacency: Adjacency::default(),
-        classes: None,
-        coupling: None,
-        absorbed: None,
-        random: None,
-        undetermined: Vec::new(),
-        log_weights: products.log_weights,
-        neighbour_ptr: vec![0; structure.groups[0].levels + 1],
-        neighbours: Vec::new(),
-        neighbour_values_ptr: vec![0],
-        neighbour_values: Vec::new(),
-        rest_pairs: Vec::new(),
-        rest_pair_values: Vec::new(),
-        transform: fixed.transform.clone(),
-        structure,
-    };
+    let mut design = Products::zero(products.n, structure, fixed.transform.clone());
+    design.log_weights = products.log_weights;
+    design.xx = fixed.cross_product(&products);
     fill_levels(&mut design, &products, &fixed, &places);
     fill_neighbours(&mut design, &products, &places);
     fill_rest_pairs(&mut design, &products, &places);
@@ -165,85 +147,6 @@ fn first_column(products: &CrossProducts, term: usize) -> usize {
     products.terms[..term].iter().filter(|t| t.factor == factor).map(|t| t.k).sum()
 }
 
-/// The engine's X as a combination of the centred raw columns.
-struct Fixed {
-    p: usize,
-    transform: ColumnTransform,
-    /// Per column of X its non-zero coefficients.
-    coefficients: Vec<Vec<(usize, f64)>>,
-}
-
-impl Fixed {
-    /// X = V C with V = (centred V) + 1 m'. The cross-products must be on the means, so that m are the means.
-    fn new(products: &CrossProducts, columns: &[f64], p: usize) -> Self {
-        let (d, total) = (products.d(), products.total_weight());
-        let varies = |j: usize| columns[j * d + 1..(j + 1) * d].iter().any(|c| *c != 0.0);
-        let intercept = (0..p).find(|&j| columns[j * d] != 0.0 && !varies(j));
-        let (mut centre, mut scale, mut coefficients) = (vec![0.0; p], vec![1.0; p], Vec::with_capacity(p));
-        for j in 0..p {
-            let column = &columns[j * d..(j + 1) * d];
-            if intercept == Some(j) {
-                scale[j] = column[0];
-                coefficients.push(vec![(0, 1.0)]);
-                continue;
-            }
-            let level = column[0] + dot(&column[1..], &products.centre[1..]);
-            if intercept.is_some() {
-                centre[j] = level;
-            }
-            let mut own = column.to_vec();
-            own[0] = level - centre[j];
-            let square: f64 = own.iter().zip(products.vv.chunks_exact(d)).map(|(c, row)| c * dot(row, &own)).sum();
-            let rms = (square / total).sqrt();
-            if rms > 0.0 && rms.is_finite() {
-                scale[j] = rms;
-            }
-            let scaled = own.iter().enumerate().filter(|(_, c)| **c != 0.0);
-            coefficients.push(scaled.map(|(i, c)| (i, c / scale[j])).collect());
-        }
-        Fixed { p, transform: ColumnTransform { intercept, centre, scale }, coefficients }
-    }
-
-    /// Row times the coefficients: X'v from V'v, and a row of Z'WX from one of Z'WV.
-    fn combine(&self, raw: &[f64], out: &mut [f64]) {
-        for (slot, column) in out.iter_mut().zip(&self.coefficients) {
-            *slot = column.iter().map(|&(i, c)| c * raw[i]).sum();
-        }
-    }
-
-    /// Coefficients of the raw columns from those of X.
-    fn expand(&self, beta: &[f64], d: usize) -> Vec<f64> {
-        let mut out = vec![0.0; d];
-        for (b, column) in beta.iter().zip(&self.coefficients) {
-            column.iter().for_each(|&(i, c)| out[i] += b * c);
-        }
-        out
-    }
-
-    /// X'WX.
-    fn cross_product(&self, products: &CrossProducts) -> Vec<f64> {
-        let (d, p) = (products.d(), self.p);
-        let mut half = vec![0.0; d * p];
-        products.vv.chunks_exact(d).zip(half.chunks_exact_mut(p.max(1))).for_each(|(row, out)| self.combine(row, out));
-        let mut out = vec![0.0; p * p];
-        let mut raw = vec![0.0; d];
-        for j in 0..p {
-            (0..d).for_each(|i| raw[i] = half[i * p + j]);
-            self.combine(&raw, &mut out[j * p..(j + 1) * p]);
-        }
-        crate::linalg::small::symmetrise(&mut out, p);
-        out
-    }
-
-    /// Sum of squares of a column of X minus its mean.
-    fn centred_square(&self, products: &CrossProducts, columns: &[f64], j: usize) -> f64 {
-        let d = products.d();
-        let mut own = columns[j * d..(j + 1) * d].to_vec();
-        own[0] = 0.0;
-        own.iter().zip(products.vv.chunks_exact(d)).map(|(c, row)| c * dot(row, &own)).sum()
-    }
-}
-
 /// Where the stored levels and columns stand in the design.
 struct Places {
     /// Per stored factor its group, if it has one.
@@ -293,12 +196,12 @@ fn pick(
 }
 
 /// Z'WZ's diagonal blocks and Z'WX.
-fn fill_levels(design: &mut Design, products: &CrossProducts, fixed: &Fixed, places: &Places) {
+fn fill_levels(design: &mut Products, products: &CrossProducts, fixed: &Fixed, places: &Places) {
     let (d, p) = (products.d(), design.p);
     for (g, group) in design.structure.groups.iter().enumerate() {
         let factor: &FactorProducts = &products.factors[places.factor[g]];
         let (stored, k) = (factor.k, group.k);
-        let mut diagonal = vec![0.0; group.effects() * k];
+        let diagonal = &mut design.diagonal[g];
         for (from, &to) in places.level[g].iter().enumerate() {
             let block = &factor.zz[from * stored * stored..(from + 1) * stored * stored];
             let picked = pick(block, stored, &places.column[g], &group.columns, &places.column[g], &group.columns);
@@ -311,7 +214,6 @@ fn fill_levels(design: &mut Design, products: &CrossProducts, fixed: &Fixed, pla
                 out.iter_mut().for_each(|v| *v /= basis.scale);
             }
         }
-        design.diagonal.push(diagonal);
     }
 }
 
@@ -333,7 +235,7 @@ fn group_pair(places: &Places, pair: &PairProducts) -> Option<(usize, usize)> {
 
 /// Their blocks.
 fn blocks<'a>(
-    design: &'a Design,
+    design: &'a Products,
     products: &'a CrossProducts,
     places: &'a Places,
     pair: &'a PairProducts,
@@ -357,7 +259,7 @@ fn transposed(block: &[f64], rows: usize) -> Vec<f64> {
     (0..rows).flat_map(|r| block.iter().skip(r).step_by(rows).copied()).collect()
 }
 
-fn fill_neighbours(design: &mut Design, products: &CrossProducts, places: &Places) {
+fn fill_neighbours(design: &mut Products, products: &CrossProducts, places: &Places) {
     let rest_offset = design.structure.groups[0].effects();
     let mut found: Vec<(usize, Neighbour, Vec<f64>)> = Vec::new();
     for pair in &products.pairs {
@@ -378,7 +280,7 @@ fn fill_neighbours(design: &mut Design, products: &CrossProducts, places: &Place
     (0..design.structure.groups[0].levels).for_each(|level| design.neighbour_ptr[level + 1] += design.neighbour_ptr[level]);
 }
 
-fn fill_rest_pairs(design: &mut Design, products: &CrossProducts, places: &Places) {
+fn fill_rest_pairs(design: &mut Products, products: &CrossProducts, places: &Places) {
     let rest_offset = design.structure.groups[0].effects();
     let mut found: Vec<(RestPair, Vec<f64>)> = Vec::new();
     for pair in &products.pairs {
@@ -399,7 +301,7 @@ fn fill_rest_pairs(design: &mut Design, products: &CrossProducts, places: &Place
 
 /// The response minus its regression on X. What the base has taken from it already is a combination of raw columns, and
 /// but for rounding one of X; the regression on X is put in its place.
-fn response(products: &mut CrossProducts, design: &Design, fixed: &Fixed, places: &Places) -> Response {
+fn response(products: &mut CrossProducts, design: &Products, fixed: &Fixed, places: &Places) -> Response {
     let (d, p) = (products.d(), design.p);
     let mut out = Response::empty(design);
     let taken: Vec<f64> = products.vv.chunks_exact(d).map(|row| dot(row, &products.coefficients)).collect();

@@ -6,9 +6,11 @@
 //! column for each such n. (Maximum likelihood makes them zero itself.) The same holds, for both criteria, of columns of zeros,
 //! and of an effect for every observation whose covariance is that of the residuals.
 
+use crate::linalg::blocks::make_lower_triangular;
 use crate::linalg::small::{axpy, cholesky, dot, solve_lower, solve_lower_transpose};
-use crate::model::terms::{make_lower_triangular, Group, Lambda};
-use crate::products::design::Design;
+use crate::model::group::Group;
+use crate::model::lambda::Lambda;
+use crate::products::cross::Products;
 
 /// A column of which X and earlier columns leave no more than this share of its sum of squares is theirs.
 const ALIASED: f64 = 1e-10;
@@ -48,7 +50,7 @@ impl Undetermined {
     }
 }
 
-impl Design {
+impl Products {
     /// All columns of random-effects terms that the data don't tell from the fixed effects or the residuals.
     pub(crate) fn find_undetermined(&self) -> Vec<Undetermined> {
         let mut out = Vec::new();
@@ -157,7 +159,7 @@ struct Within {
 }
 
 impl Within {
-    fn new(design: &Design, g: usize) -> Self {
+    fn new(design: &Products, g: usize) -> Self {
         let (group, p) = (&design.structure.groups[g], design.p);
         let k = group.k;
         let mut out = Within { zx: Vec::new(), zz: Vec::new(), left: vec![0.0; k * k], squares: vec![0.0; k], levels: 0 };
@@ -178,13 +180,13 @@ impl Within {
     }
 
     /// Rows of Z'WX of a level.
-    fn products<'a>(&'a self, design: &'a Design, group: &Group, level: usize) -> &'a [f64] {
+    fn products<'a>(&'a self, design: &'a Products, group: &Group, level: usize) -> &'a [f64] {
         let (p, k) = (design.p, group.k);
         let (from, begin) = if self.zx.is_empty() { (&design.zx, group.offset) } else { (&self.zx, 0) };
         &from[(begin + level * k) * p..(begin + (level + 1) * k) * p]
     }
 
-    fn add(&mut self, design: &Design, group: &Group, level: usize) {
+    fn add(&mut self, design: &Products, group: &Group, level: usize) {
         let (p, k) = (design.p, group.k);
         let g = design.structure.groups.iter().position(|other| other.offset == group.offset).expect("it is one of them");
         let raw = &design.diagonal[g][level * k * k..(level + 1) * k * k];
@@ -231,7 +233,7 @@ impl Within {
     }
 
     /// Tells which columns of X span what.
-    fn report(&self, design: &Design, g: usize, out: &mut Vec<Undetermined>) {
+    fn report(&self, design: &Products, g: usize, out: &mut Vec<Undetermined>) {
         let (group, p) = (&design.structure.groups[g], design.p);
         for &(term, k, first) in &group.terms {
             let spanned = self.spanned(group, first, k);

@@ -7,14 +7,14 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::error::FitError;
-use crate::factor::blocks::{criterion_value, degrees_of_freedom};
+use crate::factor::criterion::{criterion_value, degrees_of_freedom};
 use crate::linalg::small::dot;
-use crate::model::terms::Rows;
+use crate::model::rows::Rows;
 use crate::optimise::objective::Profile;
 use crate::optimise::search::Search;
 use crate::optimise::trust_region::Outcome;
 use crate::parallel::Workers;
-use crate::products::design::Design;
+use crate::plan::design::Design;
 use crate::products::response::Response;
 use crate::tasks::fit::{caller_effects, coefficients};
 use crate::tasks::simulate::Simulator;

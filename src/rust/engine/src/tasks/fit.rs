@@ -1,15 +1,21 @@
 //! From a response to a fitted model, in the units and the order of the caller.
 
-use crate::curvature::derivatives::{inverse_diagonal_blocks, Coupled};
+use crate::curvature::traces::{inverse_diagonal_blocks, Coupled};
 use crate::error::FitError;
-use crate::factor::blocks::{criterion_value, degrees_of_freedom, Factor, NotPositiveDefinite, Solution};
+use crate::factor::blocks::{Factor, NotPositiveDefinite};
+use crate::factor::criterion::{criterion_value, degrees_of_freedom};
+use crate::factor::solution::Solution;
 use crate::linalg::small::{axpy, dot, inverse_from_cholesky, transpose};
-use crate::model::terms::{Group, Lambda, Rows, Structure};
+use crate::model::group::Group;
+use crate::model::lambda::Lambda;
+use crate::model::rows::Rows;
+use crate::model::structure::Structure;
 use crate::optimise::objective::{Profile, Solved};
 use crate::optimise::search::{Found, Search};
-use crate::optimise::trust_region::{Objective, Outcome};
+use crate::optimise::trust_region::Objective;
+use crate::optimise::trust_region::Outcome;
 use crate::parallel::Workers;
-use crate::products::design::Design;
+use crate::plan::design::Design;
 use crate::products::response::{fitted_values, Response};
 use crate::products::undetermined::Undetermined;
 
@@ -155,7 +161,7 @@ pub fn conditional_variances(design: &Design, theta: &[f64], workers: &Workers) 
     let mut factor = Factor::new(design);
     let lambda = design.structure.lambda(theta);
     factor.factorize(design, &lambda, workers)?;
-    let mut inverse = vec![0.0; design.layout.len()];
+    let mut inverse = vec![0.0; design.plan.layout.len()];
     factor.invert_rest(design, &mut inverse, workers);
     let mut coupled = Coupled::new(design);
     coupled.fill(design, &factor, &inverse, workers);

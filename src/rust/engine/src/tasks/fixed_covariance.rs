@@ -1,12 +1,16 @@
 //! The covariance of all fixed effects of a model with an absorbed factor (see [`crate::model::absorbed`]).
 
 use crate::error::FitError;
-use crate::factor::blocks::{scale_rows, Factor};
+use crate::factor::blocks::Factor;
+use crate::linalg::blocks::{add_cross_product, scale_rows};
 use crate::linalg::small::{axpy, cholesky, dot, inverse_from_cholesky, lower_transpose_times, solve_lower, transpose};
 use crate::model::absorbed::Absorbed;
-use crate::model::terms::{Group, Rows};
+use crate::model::columns::GroupColumns;
+use crate::model::group::Group;
+use crate::model::order::rows_by_level;
+use crate::model::rows::Rows;
 use crate::parallel::Workers;
-use crate::products::design::{add_cross_product, rows_by_level, Design, GroupColumns};
+use crate::plan::design::Design;
 
 /// Upper triangular R with R'R = X'V^-1X for all columns of the fixed effects in the caller's order, and (R'R)^-1, of a
 /// design with an absorbed factor, at theta. X'V^-1X = X'WX - |L^-1 Lambda'Z'WX|^2 is formed with L of the random effects
@@ -137,8 +141,8 @@ impl Columns {
             for (a, &column) in found.iter().enumerate() {
                 let value = &values[a * k..(a + 1) * k];
                 (0..=a).for_each(|b| self.add(information, column, found[b], -dot(value, &values[b * k..(b + 1) * k])));
-                for t in alone.adjacency.span(level) {
-                    let effect = alone.adjacency.columns[t] as usize;
+                for t in alone.plan.adjacency.span(level) {
+                    let effect = alone.plan.adjacency.columns[t] as usize;
                     rest[effect * self.total + column] -= dot(&factor.cross[t * k..(t + 1) * k], value);
                 }
                 place[column] = usize::MAX;

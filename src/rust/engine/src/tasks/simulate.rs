@@ -4,9 +4,11 @@ use rand::RngExt;
 use rand_distr::StandardNormal;
 use rand_pcg::Pcg64;
 
-use crate::factor::blocks::scale_effects;
-use crate::model::terms::{Lambda, Rows, Structure};
-use crate::products::design::{Design, ZRow};
+use crate::model::columns::ZRow;
+use crate::model::lambda::{scale_effects, Lambda};
+use crate::model::rows::Rows;
+use crate::model::structure::Structure;
+use crate::plan::design::Design;
 
 /// What does not change between the responses that are drawn.
 pub struct Simulator<'a> {
@@ -61,7 +63,7 @@ impl<'a> Simulator<'a> {
         let groups = &self.design.structure.groups;
         let mut b = vec![0.0; self.design.structure.q];
         b[self.design.structure.random()].iter_mut().zip(&self.place).for_each(|(b, &at)| *b = u[at]);
-        b = scale_effects(self.design, lambda, &b);
+        b = scale_effects(&self.design.structure, lambda, &b);
         for group in groups {
             b[group.offset..group.offset + group.effects()].chunks_exact_mut(group.k).for_each(|level| group.to_engine(level));
         }

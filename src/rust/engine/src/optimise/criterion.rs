@@ -2,14 +2,25 @@
 
 use std::cell::Cell;
 
-use crate::curvature::derivatives::{average_information, inverse_diagonal_blocks, Curvature, Derivatives, Frame};
-use crate::factor::blocks::{criterion_value, degrees_of_freedom, scale_effects, Factor, Solution};
-use crate::factor::by_class::{Classes, Evaluation, Moments};
-use crate::factor::dense::{Coupling, FullCurvature, FullFactor, Workspace};
-use crate::model::terms::{term_covariance, Lambda, Structure};
+use crate::curvature::average::average_information;
+use crate::curvature::by_class::ClassCurvature;
+use crate::curvature::dense::FullCurvature;
+use crate::curvature::derivatives::Derivatives;
+use crate::curvature::frame::Frame;
+use crate::curvature::traces::{inverse_diagonal_blocks, Curvature};
+use crate::factor::blocks::Factor;
+use crate::factor::by_class::Evaluation;
+use crate::factor::criterion::{criterion_value, degrees_of_freedom};
+use crate::factor::dense::{FullFactor, Workspace};
+use crate::factor::solution::Solution;
+use crate::model::lambda::{free_elements, lambda_of, scale_effects, term_covariance, Lambda};
+use crate::model::structure::Structure;
+use crate::model::structure::ThetaEntry;
 use crate::optimise::trust_region::{Objective, Point};
 use crate::parallel::Workers;
-use crate::products::design::Design;
+use crate::plan::classes::{Classes, Moments};
+use crate::plan::coupling::Coupling;
+use crate::plan::design::Design;
 use crate::products::response::Response;
 
 /// Least absolute value of a diagonal of Lambda (in the engine's column scale) while optimising: derivatives in
@@ -64,6 +75,7 @@ enum Solver<'a> {
     One {
         classes: &'a Classes,
         evaluation: Box<Evaluation>,
+        curvature: Box<ClassCurvature>,
         moments: Moments,
         xy: Vec<f64>,
         yy: f64,
@@ -131,9 +143,10 @@ pub struct Solved {
 impl<'a> Profile<'a> {
     /// Allocates; [`Profile::set_response`] has to follow.
     pub fn new(design: &'a Design, reml: bool, workers: &'a Workers, interrupted: &'a dyn Fn() -> bool) -> Self {
-        let solver = match (&design.classes, &design.coupling) {
+        let solver = match (&design.plan.classes, &design.plan.coupling) {
             (Some(classes), _) => Solver::One {
-                evaluation: Box::new(classes.evaluation()),
+                evaluation: Box::new(Evaluation::new(classes)),
+                curvature: Box::new(ClassCurvature::new(classes)),
                 moments: classes.moments(&vec![0.0; design.structure.q]),
                 xy: vec![0.0; design.p],
                 yy: 0.0,
@@ -235,7 +248,7 @@ impl<'a> Profile<'a> {
                 levels: Vec::new(),
                 effects: response.map(|r| {
                     let u = evaluation.spherical_effects(classes, &lambda[0], &r.zy, self.workers);
-                    let b = scale_effects(self.design, lambda, &u);
+                    let b = scale_effects(&self.design.structure, lambda, &u);
                     (u, b)
                 }),
             },
@@ -266,7 +279,7 @@ impl<'a> Profile<'a> {
         self.lambda.clone_from(lambda);
         self.there = There::Nothing;
         let (log_det_m, log_det_x, r2) = match &mut self.solver {
-            Solver::One { classes, evaluation, moments, xy, yy } => {
+            Solver::One { classes, evaluation, moments, xy, yy, .. } => {
                 if !evaluation.solve(classes, &self.lambda[0], &self.design.xx, xy, *yy, moments, self.workers) {
                     return None;
                 }
@@ -301,8 +314,9 @@ impl<'a> Profile<'a> {
             self.there = There::Curvature(value);
         }
         match &mut self.solver {
-            Solver::One { classes, evaluation, .. } => {
-                evaluation.derivatives(design, classes, &self.lambda[0], degrees_of_freedom(design, reml), reml, frame, self.workers)
+            Solver::One { classes, evaluation, curvature, .. } => {
+                let nu = degrees_of_freedom(design, reml);
+                curvature.derivatives(design, classes, evaluation, &self.lambda[0], nu, reml, frame, self.workers)
             }
             Solver::Few { at, work, solution, .. } => {
                 if !done {
@@ -473,7 +487,7 @@ impl Objective for Profile<'_> {
 
     fn step_scale(&self, x: &[f64]) -> Vec<f64> {
         let entries = &self.design.structure.entries;
-        let row_norm = |e: &crate::model::terms::ThetaEntry| -> f64 {
+        let row_norm = |e: &ThetaEntry| -> f64 {
             let same = entries.iter().zip(x).filter(|(o, _)| o.group == e.group && o.row == e.row);
             same.map(|(_, v)| v * v).sum::<f64>().sqrt()
         };
@@ -511,7 +525,7 @@ fn from_solution(
     (log_det_m, log_det_x, xvx): (f64, f64, &[f64]),
     effects: bool,
 ) -> Solved {
-    let effects = effects.then(|| (solution.u.clone(), scale_effects(design, lambda, &solution.u)));
+    let effects = effects.then(|| (solution.u.clone(), scale_effects(&design.structure, lambda, &solution.u)));
     let levels = design.structure.fixed_group().map_or_else(Vec::new, |group| solution.u[group.range()].to_vec());
     Solved { value, beta: solution.beta.clone(), r2: solution.r2, log_det_m, log_det_x, xvx: xvx.to_vec(), levels, effects }
 }
@@ -533,25 +547,11 @@ fn with_floor(structure: &Structure, mut x: Vec<f64>) -> Vec<f64> {
 }
 
 fn natural_sizes(design: &Design) -> Vec<f64> {
-    let size = |e: &crate::model::terms::ThetaEntry| {
+    let size = |e: &ThetaEntry| {
         let group = &design.structure.groups[e.group];
         let k = group.k;
         let sum: f64 = design.diagonal[e.group].chunks_exact(k * k).map(|a| a[e.row * k + e.row]).sum();
         (sum / group.levels as f64).max(1e-300).sqrt().recip()
     };
     design.structure.entries.iter().map(size).collect()
-}
-
-/// Lambda from its free elements.
-pub fn lambda_of(structure: &Structure, x: &[f64]) -> Lambda {
-    let mut lambda = structure.zero_lambda();
-    for (v, e) in x.iter().zip(&structure.entries) {
-        lambda[e.group][e.col * structure.groups[e.group].k + e.row] = *v;
-    }
-    lambda
-}
-
-/// The free elements of a Lambda, in the order of theta.
-pub fn free_elements(structure: &Structure, lambda: &Lambda) -> Vec<f64> {
-    structure.entries.iter().map(|e| lambda[e.group][e.col * structure.groups[e.group].k + e.row]).collect()
 }

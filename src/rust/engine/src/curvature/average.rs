@@ -1,0 +1,115 @@
+//! The average information in place of the second derivatives (Gilmour, Thompson and Cullis 1995, doi:10.2307/2533274).
+
+use crate::curvature::derivatives::Derivatives;
+use crate::curvature::frame::Frame;
+use crate::curvature::traces::Curvature;
+use crate::factor::blocks::Factor;
+use crate::factor::criterion::degrees_of_freedom;
+use crate::factor::solution::Solution;
+use crate::linalg::small::{axpy, dot, long_dot, solve_lower};
+use crate::model::lambda::scale_vector;
+use crate::parallel::Workers;
+use crate::plan::design::Design;
+
+/// Derivatives at the theta of a factor with the average information for the second ones.
+pub fn average_information(
+    design: &Design,
+    factor: &mut Factor,
+    curvature: &Curvature,
+    solution: &Solution,
+    reml: bool,
+    frame: &Frame,
+    workers: &Workers,
+) -> Derivatives {
+    let (nu, r2) = (degrees_of_freedom(design, reml), solution.r2);
+    let lambda = factor.lambda.clone();
+    Derivatives::compute(design, &lambda, curvature, solution, nu, frame, |g| {
+        let n = frame.directions.len();
+        let (q2, q1) = quadratic_forms(design, factor, curvature, frame, g, workers);
+        (0..n * n).map(|t| nu / r2 * q2[t] - nu * q1[t % n] * q1[t / n] / (r2 * r2)).collect()
+    })
+}
+
+/// y'P V_k P V_l P y for all pairs, and y'P V_k P y: with h_k = S_k g the first is h'Th - h'F (X'V^-1X)^-1 F'h,
+/// and h'Th = h'Ah - |L^-1 Lambda'A h|^2 takes one forward solve per element of theta.
+fn quadratic_forms(
+    design: &Design,
+    factor: &mut Factor,
+    curvature: &Curvature,
+    frame: &Frame,
+    g: &[f64],
+    workers: &Workers,
+) -> (Vec<f64>, Vec<f64>) {
+    let (p, n_theta, q) = (design.p, frame.directions.len(), design.structure.q);
+    let mut first = vec![0.0; n_theta];
+    let mut fixed = vec![0.0; n_theta * p];
+    let mut second = vec![0.0; n_theta * n_theta];
+    let (mut h, mut ah) = (vec![vec![0.0; q]; n_theta], vec![vec![0.0; q]; n_theta]);
+    let lambda = factor.lambda.clone();
+    for (i, e) in design.structure.entries.iter().enumerate() {
+        let group = &design.structure.groups[e.group];
+        let k = group.k;
+        for level in 0..group.levels {
+            let at = group.offset + level * k;
+            for r in 0..k {
+                h[i][at + r] = dot(&frame.directions[i][r * k..(r + 1) * k], &g[at..at + k]);
+                first[i] += h[i][at + r] * g[at + r];
+                axpy(h[i][at + r], &curvature.f[(at + r) * p..(at + r + 1) * p], &mut fixed[i * p..(i + 1) * p]);
+            }
+        }
+        multiply(design, &h[i], &mut ah[i]);
+    }
+    for i in 0..n_theta {
+        for j in 0..=i {
+            second[j * n_theta + i] = long_dot(&h[i], &ah[j]);
+        }
+    }
+    for v in &mut ah {
+        scale_vector(&design.structure, &lambda, v);
+        factor.forward(design, v, workers);
+    }
+    fixed.chunks_exact_mut(p.max(1)).for_each(|b| solve_lower(&factor.xvx, p, b));
+    for i in 0..n_theta {
+        for j in 0..=i {
+            second[j * n_theta + i] -= long_dot(&ah[i], &ah[j]) + dot(&fixed[i * p..(i + 1) * p], &fixed[j * p..(j + 1) * p]);
+            second[i * n_theta + j] = second[j * n_theta + i];
+        }
+    }
+    (second, first)
+}
+
+/// out := Z'WZ h.
+fn multiply(design: &Design, h: &[f64], out: &mut [f64]) {
+    let groups = &design.structure.groups;
+    let begin = groups[0].effects();
+    out.fill(0.0);
+    for (g, group) in groups.iter().enumerate() {
+        let k = group.k;
+        for level in 0..group.levels {
+            let at = group.offset + level * k;
+            for c in 0..k {
+                axpy(h[at + c], &design.diagonal[g][(level * k + c) * k..(level * k + c + 1) * k], &mut out[at..at + k]);
+            }
+        }
+    }
+    let k = groups[0].k;
+    for level in 0..groups[0].levels {
+        for b in design.neighbour_ptr[level]..design.neighbour_ptr[level + 1] {
+            let (neighbour, block) = (design.neighbours[b], design.neighbour_block(b));
+            for c in 0..groups[neighbour.group as usize].k {
+                let e = begin + neighbour.start as usize + c;
+                axpy(h[e], &block[c * k..(c + 1) * k], &mut out[level * k..(level + 1) * k]);
+                out[e] += dot(&block[c * k..(c + 1) * k], &h[level * k..(level + 1) * k]);
+            }
+        }
+    }
+    for pair in &design.rest_pairs {
+        let (kr, kc) = (groups[pair.row_group as usize].k, groups[pair.col_group as usize].k);
+        let (row, col) = (begin + pair.row as usize, begin + pair.col as usize);
+        for c in 0..kc {
+            let values = &design.rest_pair_values[pair.values + c * kr..pair.values + (c + 1) * kr];
+            axpy(h[col + c], values, &mut out[row..row + kr]);
+            out[col + c] += dot(values, &h[row..row + kr]);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The solution for one response at one theta.
+
+use crate::factor::blocks::{Factor, NotPositiveDefinite};
+use crate::linalg::blocks::add_cross_product;
+use crate::linalg::small::{axpy, cholesky, dot, log_diagonal, long_dot, solve_lower, solve_lower_transpose};
+use crate::model::lambda::scale_vector;
+use crate::parallel::Workers;
+use crate::plan::design::Design;
+use crate::products::response::Response;
+
+/// The solution for one response at one theta.
+#[derive(Clone, Debug)]
+pub struct Solution {
+    /// Coefficients of the engine's X for the engine's response.
+    pub beta: Vec<f64>,
+    /// Spherical random effects u.
+    pub u: Vec<f64>,
+    /// Penalised residual sum of squares.
+    pub r2: f64,
+    /// L^-1 Lambda'Z'Wy.
+    pub half: Vec<f64>,
+}
+
+impl Solution {
+    /// Allocates for a design.
+    pub fn new(design: &Design) -> Self {
+        Solution { beta: vec![0.0; design.p], u: vec![0.0; design.structure.q], r2: 0.0, half: vec![0.0; design.structure.q] }
+    }
+
+    /// Solves for beta and u:
+    /// `c = L^-1 Lambda'Z'Wy`, `X'V^-1X beta = X'Wy - half_x'c`, `L'u = c - half_x beta`,
+    /// `r2 = y'Wy - c'c - |L_x^-1 (X'Wy - half_x'c)|^2`.
+    pub fn solve(&mut self, design: &Design, response: &Response, factor: &mut Factor, workers: &Workers) {
+        let p = design.p;
+        self.half.copy_from_slice(&response.zy);
+        scale_vector(&design.structure, &factor.lambda, &mut self.half);
+        factor.forward(design, &mut self.half, workers);
+        let Solution { beta, u, r2, half } = self;
+        solve_fixed(p, &factor.half_x, &factor.xvx, response, half, beta, u, r2);
+        factor.backward(design, u, 1, workers);
+    }
+}
+
+/// Cholesky factor of X'V^-1X = X'WX - half_x'half_x; its log determinant.
+pub fn factor_fixed(design: &Design, half_x: &[f64], xvx: &mut [f64]) -> Result<f64, NotPositiveDefinite> {
+    let p = design.p;
+    xvx.copy_from_slice(&design.xx);
+    add_cross_product(xvx, half_x, p, -1.0);
+    let log_det = if cholesky(xvx, p) { 2.0 * log_diagonal(xvx, p) } else { f64::NAN };
+    if log_det.is_finite() {
+        Ok(log_det)
+    } else {
+        Err(NotPositiveDefinite)
+    }
+}
+
+/// What of a solution depends on c = `half` alone: beta, L'u and r2.
+#[allow(clippy::too_many_arguments)]
+pub fn solve_fixed(
+    p: usize,
+    half_x: &[f64],
+    xvx: &[f64],
+    response: &Response,
+    half: &[f64],
+    beta: &mut [f64],
+    u: &mut [f64],
+    r2: &mut f64,
+) {
+    beta.copy_from_slice(&response.xy);
+    for (c, row) in half.iter().zip(half_x.chunks_exact(p.max(1))) {
+        axpy(-c, row, beta);
+    }
+    *r2 = response.yy - long_dot(half, half);
+    solve_lower(xvx, p, beta);
+    *r2 -= dot(beta, beta);
+    *r2 = r2.max(f64::EPSILON * f64::EPSILON * response.yy.max(f64::MIN_POSITIVE));
+    solve_lower_transpose(xvx, p, beta);
+    for (i, u) in u.iter_mut().enumerate() {
+        *u = half[i] - dot(&half_x[i * p..(i + 1) * p], beta);
+    }
+}

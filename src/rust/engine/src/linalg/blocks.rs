@@ -1,0 +1,148 @@
+//! Products of the k x k blocks of one level with wider matrices.
+
+use faer::linalg::matmul::triangular::{matmul, BlockStructure};
+use faer::{Accum, MatMut, MatRef, Par};
+
+use crate::linalg::small::{axpy, lower_transpose_times, mirror, times_lower, with_constant};
+
+/// Lower triangle of L' A L.
+#[inline]
+pub fn congruence(a: &[f64], l: &[f64], k: usize, out: &mut [f64]) {
+    if k == 1 {
+        out[0] = l[0] * a[0] * l[0];
+        return;
+    }
+    times_lower(a, l, k, out);
+    for c in 0..k {
+        lower_transpose_times(l, k, &mut out[c * k..(c + 1) * k]);
+    }
+}
+
+/// out := L' X for k rows of length p.
+#[inline]
+pub fn scale_rows(x: &[f64], l: &[f64], k: usize, p: usize, out: &mut [f64]) {
+    for r in 0..k {
+        let row = &mut out[r * p..(r + 1) * p];
+        row.fill(0.0);
+        (r..k).for_each(|s| axpy(l[r * k + s], &x[s * p..(s + 1) * p], row));
+    }
+}
+
+/// out += A B for k x k matrices.
+#[inline]
+pub fn add_product(a: &[f64], b: &[f64], k: usize, out: &mut [f64]) {
+    for c in 0..k {
+        for s in 0..k {
+            axpy(b[c * k + s], &a[s * k..(s + 1) * k], &mut out[c * k..(c + 1) * k]);
+        }
+    }
+}
+
+/// A := A L^-1 for a lower triangular L.
+#[inline]
+pub(crate) fn solve_right_lower(a: &mut [f64], l: &[f64], k: usize) {
+    for c in (0..k).rev() {
+        for s in c + 1..k {
+            for r in 0..k {
+                a[c * k + r] -= a[s * k + r] * l[c * k + s];
+            }
+        }
+        a[c * k..(c + 1) * k].iter_mut().for_each(|v| *v /= l[c * k + c]);
+    }
+}
+
+/// out := X L for k columns of length m and a lower triangular L.
+pub(crate) fn times_lower_wide(x: &[f64], l: &[f64], k: usize, m: usize, out: &mut [f64]) {
+    for c in 0..k {
+        let column = &mut out[c * m..(c + 1) * m];
+        column.iter_mut().zip(&x[c * m..(c + 1) * m]).for_each(|(to, x)| *to = l[c * k + c] * x);
+        (c + 1..k).for_each(|s| axpy(l[c * k + s], &x[s * m..(s + 1) * m], column));
+    }
+}
+
+/// X := X L^-1 for k columns of length m and a lower triangular L.
+pub(crate) fn solve_right_lower_wide(x: &mut [f64], l: &[f64], k: usize, m: usize) {
+    for c in (0..k).rev() {
+        let (head, later) = x.split_at_mut((c + 1) * m);
+        let column = &mut head[c * m..];
+        (c + 1..k).for_each(|s| axpy(-l[c * k + s], &later[(s - c - 1) * m..(s - c) * m], column));
+        let d = 1.0 / l[c * k + c];
+        column.iter_mut().for_each(|v| *v *= d);
+    }
+}
+
+/// v := L'v for each k elements of columns.
+pub(crate) fn scale_blocks(l: &[f64], k: usize, v: &mut [f64]) {
+    with_constant!(k, K, v.chunks_exact_mut(K).for_each(|v| lower_transpose_times(l, K, v)));
+}
+
+/// Overwrites the k x k diagonal block that begins at `start`.
+pub(crate) fn put_block(a: &mut [f64], n: usize, start: usize, block: &[f64], k: usize) {
+    for (c, column) in block.chunks_exact(k).enumerate() {
+        a[(start + c) * n + start..(start + c) * n + start + k].copy_from_slice(column);
+    }
+}
+
+/// The symmetric n x n matrix of a function of row and column.
+pub(crate) fn symmetric(n: usize, element: impl Fn(usize, usize) -> f64) -> Vec<f64> {
+    let mut out = vec![0.0; n * n];
+    for j in 0..n {
+        (j..n).for_each(|i| out[j * n + i] = element(i, j));
+    }
+    mirror(&mut out, n);
+    out
+}
+
+/// Rotates the columns of a square B so that it becomes lower triangular: B = L Q, L overwrites B. What rounding
+/// leaves of a column that vanishes is set to zero.
+pub(crate) fn make_lower_triangular(b: &mut [f64], k: usize) {
+    let largest = b.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+    for r in 0..k {
+        for c in r + 1..k {
+            let (x, y) = (b[r * k + r], b[c * k + r]);
+            if y == 0.0 {
+                continue;
+            }
+            let h = x.hypot(y);
+            let (cos, sin) = (x / h, y / h);
+            for i in r..k {
+                let (p, q) = (b[r * k + i], b[c * k + i]);
+                b[r * k + i] = cos * p + sin * q;
+                b[c * k + i] = cos * q - sin * p;
+            }
+            b[c * k + r] = 0.0;
+        }
+    }
+    for column in b.chunks_exact_mut(k) {
+        if column.iter().all(|v| v.abs() < 1e-14 * largest) {
+            column.fill(0.0);
+        }
+    }
+}
+
+/// Adds `sign` times the cross-product of rows of length p (one after the other) to the lower triangle of `out`.
+pub fn add_cross_product(out: &mut [f64], rows: &[f64], p: usize, sign: f64) {
+    if p == 0 || rows.is_empty() {
+        return;
+    }
+    if p < 8 {
+        for row in rows.chunks_exact(p) {
+            for c in 0..p {
+                axpy(sign * row[c], &row[c..], &mut out[c * p + c..(c + 1) * p]);
+            }
+        }
+        return;
+    }
+    let transposed = MatRef::from_column_major_slice(rows, p, rows.len() / p);
+    matmul(
+        MatMut::from_column_major_slice_mut(out, p, p),
+        BlockStructure::TriangularLower,
+        Accum::Add,
+        transposed,
+        BlockStructure::Rectangular,
+        transposed.transpose(),
+        BlockStructure::Rectangular,
+        sign,
+        Par::Seq,
+    );
+}

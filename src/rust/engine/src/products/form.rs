@@ -1,0 +1,228 @@
+//! Cross-products of rows that are there, in one pass.
+
+use std::ops::Range;
+
+use crate::error::FitError;
+use crate::linalg::blocks::add_cross_product;
+use crate::linalg::small::{axpy, mirror, with_constant};
+use crate::model::columns::{ColumnTransform, GroupColumns, ZRow};
+use crate::model::order::{rows_by_level, RowOrder};
+use crate::model::rows::Rows;
+use crate::model::structure::Structure;
+use crate::parallel::{ranges, Workers};
+use crate::products::cross::{Neighbour, Products, RestPair};
+use crate::products::parts::{row_blocks, sum_parts, CHUNK};
+
+impl Products {
+    /// Passes over the rows: once for the centres and scales, once for the cross-products, and once more per
+    /// additional group for the pairs of levels. Fails on bad lengths and a rank-deficient X. The same bits for any number of threads.
+    pub fn of_rows(rows: &Rows, workers: &Workers) -> Result<Self, FitError> {
+        rows.check(workers)?;
+        let structure = Structure::new(rows, workers);
+        let transform = ColumnTransform::new(rows, workers);
+        let mut out = Products::zero(rows.n, structure, transform);
+        out.absorbed = rows.absorbed;
+        out.log_weights = rows.weights.map_or(0.0, |w| w.iter().filter(|&&w| w > 0.0).map(|w| w.ln()).sum());
+        out.add_rows(rows, workers);
+        if out.structure.groups.len() > 1 {
+            out.find_neighbours(rows, workers);
+        }
+        if out.structure.groups.len() > 2 {
+            out.find_rest_pairs(rows);
+        }
+        out.complete()
+    }
+
+    fn add_rows(&mut self, rows: &Rows, workers: &Workers) {
+        let (p, transform, structure) = (rows.p, &self.transform, &self.structure);
+        for part in workers.map(row_blocks(rows.n), |range| weighted_cross_product(transform, rows, range)) {
+            axpy(1.0, &part, &mut self.xx);
+        }
+        mirror(&mut self.xx, p);
+        let (mut zx, mut first) = (&mut self.zx[..], 0);
+        for (g, diagonal) in self.diagonal.iter_mut().enumerate() {
+            let (group, own) = (&structure.groups[g], &mut zx[..structure.groups[g].effects() * p]);
+            let k = group.k;
+            let z = GroupColumns::new(structure, rows, g);
+            let add = |range: Range<usize>, blocks: &mut [f64], products: &mut [f64]| {
+                with_constant!(k, K, add_levels(transform, &z, K, rows, group.factor, range, blocks, products));
+            };
+            sum_parts(workers, rows.n, group.effects(), diagonal, own, add);
+            first += group.effects() * p;
+            zx = &mut self.zx[first..];
+        }
+    }
+
+    /// Blocks between the leading group and the others.
+    fn find_neighbours(&mut self, rows: &Rows, workers: &Workers) {
+        let lead = &self.structure.groups[0];
+        let order = rows_by_level(rows.codes[lead.factor], lead.levels);
+        let shares = ranges(lead.levels, 1, workers.threads().min(rows.n / (16 * CHUNK)));
+        let parts = workers.map(shares, |range| Neighbours::of_levels(&self.structure, rows, &order, range));
+        let mut level = 0;
+        for part in parts {
+            let (begin, first) = (self.neighbour_values.len(), self.neighbours.len());
+            for end in part.ends {
+                level += 1;
+                self.neighbour_ptr[level] = first + end;
+            }
+            self.neighbours.extend(part.neighbours);
+            self.neighbour_values_ptr.extend(part.value_ends.iter().map(|end| begin + end));
+            if begin == 0 {
+                self.neighbour_values = part.values;
+            } else {
+                self.neighbour_values.extend(part.values);
+            }
+        }
+    }
+
+    /// Blocks between two groups neither of which leads.
+    fn find_rest_pairs(&mut self, rows: &Rows) {
+        let rest_offset = self.structure.groups[0].effects();
+        let mut z = ZRow::new(&self.structure, rows);
+        for h in 1..self.structure.groups.len() {
+            let later = &self.structure.groups[h];
+            let mut zh = vec![0.0; later.k];
+            let order = rows_by_level(rows.codes[later.factor], later.levels);
+            for g in 1..h {
+                let earlier = &self.structure.groups[g];
+                let mut mark = vec![usize::MAX; earlier.levels];
+                for level in 0..later.levels {
+                    let members = order.of_level(level);
+                    let first = self.rest_pairs.len();
+                    for &i in members {
+                        let i = i as usize;
+                        let other = rows.level(earlier.factor, i);
+                        if mark[other] == usize::MAX {
+                            mark[other] = self.rest_pair_values.len();
+                            self.rest_pairs.push(RestPair {
+                                row: (later.offset - rest_offset + level * later.k) as u32,
+                                col: (earlier.offset - rest_offset + other * earlier.k) as u32,
+                                row_group: h as u32,
+                                col_group: g as u32,
+                                values: mark[other],
+                            });
+                            self.rest_pair_values.resize(mark[other] + later.k * earlier.k, 0.0);
+                        }
+                        let (begin, w) = (mark[other], rows.weight(i));
+                        zh.copy_from_slice(z.get(h, i));
+                        for (c, &zc) in z.get(g, i).iter().enumerate() {
+                            axpy(w * zc, &zh, &mut self.rest_pair_values[begin + c * later.k..begin + (c + 1) * later.k]);
+                        }
+                    }
+                    for pair in &self.rest_pairs[first..] {
+                        mark[(pair.col as usize + rest_offset - earlier.offset) / earlier.k] = usize::MAX;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The blocks between a range of leading levels and the other groups.
+#[derive(Default)]
+struct Neighbours {
+    /// Per level the number of neighbours up to and with its own.
+    ends: Vec<usize>,
+    neighbours: Vec<Neighbour>,
+    /// Per neighbour where its values end.
+    value_ends: Vec<usize>,
+    values: Vec<f64>,
+}
+
+impl Neighbours {
+    /// The rows are visited level by level, so that one array of marks suffices.
+    fn of_levels(structure: &Structure, rows: &Rows, order: &RowOrder, range: Range<usize>) -> Self {
+        let lead = &structure.groups[0];
+        let rest_offset = lead.effects();
+        let mut mark = vec![u32::MAX; structure.q - rest_offset];
+        let mut z = ZRow::new(structure, rows);
+        let mut found: Vec<Neighbour> = Vec::new();
+        let mut z1 = vec![0.0; lead.k];
+        let mut out = Neighbours::default();
+        for level in range {
+            let members = order.of_level(level);
+            found.clear();
+            for (g, group) in structure.groups.iter().enumerate().skip(1) {
+                for &i in members {
+                    let start = group.offset - rest_offset + rows.level(group.factor, i as usize) * group.k;
+                    if mark[start] == u32::MAX {
+                        mark[start] = 0;
+                        found.push(Neighbour { start: start as u32, group: g as u32 });
+                    }
+                }
+            }
+            found.sort_unstable_by_key(|b| b.start);
+            for b in &found {
+                mark[b.start as usize] = out.neighbours.len() as u32;
+                out.neighbours.push(*b);
+                let end = out.values.len() + lead.k * structure.groups[b.group as usize].k;
+                out.values.resize(end, 0.0);
+                out.value_ends.push(end);
+            }
+            out.ends.push(out.neighbours.len());
+            for &i in members {
+                let (i, w) = (i as usize, rows.weight(i as usize));
+                z1.copy_from_slice(z.get(0, i));
+                for (g, group) in structure.groups.iter().enumerate().skip(1) {
+                    let start = group.offset - rest_offset + rows.level(group.factor, i) * group.k;
+                    let end = out.value_ends[mark[start] as usize];
+                    let values = &mut out.values[end - lead.k * group.k..end];
+                    for (c, &zc) in z.get(g, i).iter().enumerate() {
+                        axpy(w * zc, &z1, &mut values[c * lead.k..(c + 1) * lead.k]);
+                    }
+                }
+            }
+            found.iter().for_each(|b| mark[b.start as usize] = u32::MAX);
+        }
+        out
+    }
+}
+
+/// X'WX of some rows, lower triangle.
+fn weighted_cross_product(transform: &ColumnTransform, rows: &Rows, range: Range<usize>) -> Vec<f64> {
+    let p = rows.p;
+    let (mut out, mut chunk) = (vec![0.0; p * p], vec![0.0; CHUNK * p]);
+    for begin in range.clone().step_by(CHUNK) {
+        let end = (begin + CHUNK).min(range.end);
+        transform.gather(rows, begin, end, &mut chunk);
+        if rows.weights.is_some() && p > 0 {
+            for (i, row) in (begin..end).zip(chunk.chunks_exact_mut(p)) {
+                let root = rows.weight(i).sqrt();
+                row.iter_mut().for_each(|v| *v *= root);
+            }
+        }
+        add_cross_product(&mut out, &chunk[..(end - begin) * p], p, 1.0);
+    }
+    out
+}
+
+/// Adds a range of rows to the blocks of Z'WZ and of Z'WX of one group.
+#[allow(clippy::too_many_arguments)]
+#[inline(always)]
+pub(crate) fn add_levels(
+    transform: &ColumnTransform,
+    columns: &GroupColumns,
+    k: usize,
+    rows: &Rows,
+    factor: usize,
+    range: Range<usize>,
+    blocks: &mut [f64],
+    products: &mut [f64],
+) {
+    let p = rows.p;
+    let (mut x, mut z) = (vec![0.0; CHUNK * p], vec![0.0; CHUNK * k]);
+    for begin in range.clone().step_by(CHUNK) {
+        let end = (begin + CHUNK).min(range.end);
+        transform.gather(rows, begin, end, &mut x);
+        columns.gather(begin, end, &mut z);
+        for (m, i) in (begin..end).enumerate() {
+            let (w, level) = (rows.weight(i), rows.level(factor, i));
+            let (x, z) = (&x[m * p..(m + 1) * p], &z[m * k..(m + 1) * k]);
+            let block = &mut blocks[level * k * k..(level + 1) * k * k];
+            (0..k).for_each(|c| axpy(w * z[c], z, &mut block[c * k..(c + 1) * k]));
+            let product = &mut products[level * k * p..(level + 1) * k * p];
+            (0..k).for_each(|c| axpy(w * z[c], x, &mut product[c * p..(c + 1) * p]));
+        }
+    }
+}
