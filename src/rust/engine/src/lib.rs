@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `tasks` | what a user asks for: fit, refits, simulation, covariances |
 //! | `optimise` | the criterion of the free elements of Lambda, and the search for its minimum |
+//! | `pls` | the verbs of penalised least squares, whatever the structure of a design |
 //! | `curvature` | derivatives, from a factorisation |
 //! | `factor` | the penalised least-squares problem at one theta |
 //! | `plan` | what is chosen once per design |
@@ -25,6 +26,7 @@ mod model;
 mod optimise;
 mod parallel;
 mod plan;
+mod pls;
 mod products;
 mod tasks;
 

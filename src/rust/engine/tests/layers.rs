@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the bottom up. Files that lie beside the folders are used by all.
-const LAYERS: [&str; 8] = ["linalg", "model", "products", "plan", "factor", "curvature", "optimise", "tasks"];
+const LAYERS: [&str; 9] = ["linalg", "model", "products", "plan", "factor", "curvature", "pls", "optimise", "tasks"];
 
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());

@@ -2,25 +2,15 @@
 
 use std::cell::Cell;
 
-use crate::curvature::average::average_information;
-use crate::curvature::by_class::ClassCurvature;
-use crate::curvature::dense::FullCurvature;
 use crate::curvature::derivatives::Derivatives;
 use crate::curvature::frame::Frame;
-use crate::curvature::traces::{inverse_diagonal_blocks, Curvature};
-use crate::factor::blocks::Factor;
-use crate::factor::by_class::Evaluation;
-use crate::factor::criterion::{criterion_value, degrees_of_freedom};
-use crate::factor::dense::{FullFactor, Workspace};
-use crate::factor::solution::Solution;
+use crate::factor::criterion::criterion_value;
 use crate::model::lambda::{free_elements, lambda_of, scale_effects, term_covariance, Lambda};
-use crate::model::structure::Structure;
-use crate::model::structure::ThetaEntry;
+use crate::model::structure::{Structure, ThetaEntry};
 use crate::optimise::trust_region::{Objective, Point};
 use crate::parallel::Workers;
-use crate::plan::classes::{Classes, Moments};
-use crate::plan::coupling::Coupling;
 use crate::plan::design::Design;
+use crate::pls::{self, Pls};
 use crate::products::response::Response;
 
 /// Least absolute value of a diagonal of Lambda (in the engine's column scale) while optimising: derivatives in
@@ -31,7 +21,7 @@ const FLOOR: f64 = 1e-7;
 const NEAR: f64 = 0.05;
 
 /// The criterion with all the memory that its evaluation needs; it serves one response after the other.
-pub struct Profile<'a> {
+pub struct Criterion<'a> {
     /// The design.
     pub design: &'a Design,
     /// REML instead of maximum likelihood.
@@ -50,73 +40,18 @@ pub struct Profile<'a> {
     /// Elements that the criterion doesn't depend on and that stay zero; empty where there are none.
     idle: Vec<bool>,
     lambda: Lambda,
-    /// What is known at `lambda`.
-    there: There,
+    /// The criterion at `lambda`, if it has been computed there.
+    there: Option<f64>,
     scale: f64,
     /// Whether the fixed effects fit the response exactly.
     exact: bool,
     /// y'Wy / r2 where the criterion was last computed: how many of r2's digits its subtractions cost.
     cancellation: f64,
-    solver: Solver<'a>,
-}
-
-/// What the solver holds for the Lambda and response at hand.
-#[derive(Clone, Copy, PartialEq)]
-enum There {
-    Nothing,
-    /// The factorisation, the solution and this criterion.
-    Value(f64),
-    /// Also what derivatives share.
-    Curvature(f64),
-}
-
-/// One grouping factor, and several with few effects, have solvers of their own.
-enum Solver<'a> {
-    One {
-        classes: &'a Classes,
-        evaluation: Box<Evaluation>,
-        curvature: Box<ClassCurvature>,
-        moments: Moments,
-        xy: Vec<f64>,
-        yy: f64,
-    },
-    Few {
-        coupling: &'a Coupling,
-        at: Box<Full>,
-        work: Box<Workspace>,
-        solution: Solution,
-        response: Box<Response>,
-        pinned: Option<Box<Full>>,
-    },
-    Many {
-        factor: Box<Factor>,
-        curvature: Box<Curvature>,
-        solution: Solution,
-        response: Box<Response>,
-        pinned: Option<Box<Pinned>>,
-    },
-}
-
-/// The factorisation at a theta by [`crate::factor::dense`].
-#[derive(Clone)]
-struct Full {
-    x: Vec<f64>,
-    factor: FullFactor,
-    curvature: FullCurvature,
-}
-
-impl Full {
-    fn new(design: &Design) -> Self {
-        Full { x: Vec::new(), factor: FullFactor::new(design), curvature: FullCurvature::new(design) }
-    }
-}
-
-/// The factorisation at a theta that many searches start from.
-struct Pinned {
-    x: Vec<f64>,
-    factor: Factor,
-    log_determinants: (f64, f64),
-    curvature: Curvature,
+    /// y'Wy of the engine's response.
+    yy: f64,
+    /// The penalised residual sum of squares where the criterion was last computed.
+    r2: f64,
+    pls: Box<dyn Pls + 'a>,
 }
 
 /// Estimates at one Lambda, for the engine's X and response.
@@ -140,33 +75,10 @@ pub struct Solved {
     pub effects: Option<(Vec<f64>, Vec<f64>)>,
 }
 
-impl<'a> Profile<'a> {
-    /// Allocates; [`Profile::set_response`] has to follow.
+impl<'a> Criterion<'a> {
+    /// Allocates; [`Criterion::set_response`] has to follow.
     pub fn new(design: &'a Design, reml: bool, workers: &'a Workers, interrupted: &'a dyn Fn() -> bool) -> Self {
-        let solver = match (&design.plan.classes, &design.plan.coupling) {
-            (Some(classes), _) => Solver::One {
-                evaluation: Box::new(Evaluation::new(classes)),
-                curvature: Box::new(ClassCurvature::new(classes)),
-                moments: classes.moments(&vec![0.0; design.structure.q]),
-                xy: vec![0.0; design.p],
-                yy: 0.0,
-                classes,
-            },
-            (None, Some(coupling)) => Solver::Few {
-                coupling,
-                at: Box::new(Full::new(design)),
-                work: Box::new(Workspace::new(design)),
-                solution: Solution::new(design),
-                response: Box::new(Response::empty(design)),
-                pinned: None,
-            },
-            (None, None) => {
-                let (factor, curvature) = (Box::new(Factor::new(design)), Box::new(Curvature::new(design, true)));
-                let response = Box::new(Response::empty(design));
-                Solver::Many { factor, curvature, solution: Solution::new(design), response, pinned: None }
-            }
-        };
-        Profile {
+        Criterion {
             design,
             reml,
             interrupted,
@@ -175,13 +87,15 @@ impl<'a> Profile<'a> {
             natural: natural_sizes(design),
             idle: design.idle_elements(reml),
             known: None,
-            there: There::Nothing,
+            there: None,
             workers,
             lambda: design.structure.zero_lambda(),
             scale: 1.0,
             exact: false,
             cancellation: 1.0,
-            solver,
+            yy: 0.0,
+            r2: 0.0,
+            pls: pls::of_design(design, reml, workers),
         }
     }
 
@@ -189,79 +103,37 @@ impl<'a> Profile<'a> {
     pub fn set_response(&mut self, response: &Response) {
         self.scale = response.scale;
         self.exact = response.is_exact();
-        self.there = There::Nothing;
-        match &mut self.solver {
-            Solver::One { classes, moments, xy, yy, .. } => {
-                classes.fill_moments(&response.zy, moments);
-                xy.copy_from_slice(&response.xy);
-                *yy = response.yy;
-            }
-            Solver::Few { response: slot, .. } | Solver::Many { response: slot, .. } => slot.as_mut().clone_from(response),
-        }
+        self.there = None;
+        self.yy = response.yy;
+        self.pls.set_response(response);
     }
 
     /// Keeps the factorisation at a theta for all searches that start there (where that saves anything).
     pub fn pin(&mut self, theta: &[f64]) {
-        if matches!(self.solver, Solver::One { .. }) {
-            return;
-        }
-        let (design, reml) = (self.design, self.reml);
-        let structure = &design.structure;
+        let structure = &self.design.structure;
         let x = self.admissible(free_elements(structure, &structure.lambda(theta)));
-        let lambda = lambda_of(structure, &x);
-        match &mut self.solver {
-            Solver::One { .. } => unreachable!("returned above"),
-            Solver::Few { pinned: Some(pinned), .. } if pinned.x == x => {}
-            Solver::Few { coupling, work, pinned, .. } => {
-                let mut full = Full::new(design);
-                if full.factor.factorize(design, coupling, &lambda, work).is_ok() {
-                    full.curvature.compute(design, &full.factor, reml, work);
-                    full.x = x;
-                    *pinned = Some(Box::new(full));
-                }
-            }
-            Solver::Many { pinned: Some(pinned), .. } if pinned.x == x => {}
-            Solver::Many { pinned, .. } => {
-                let (mut factor, mut curvature) = (Factor::new(design), Curvature::new(design, true));
-                if factor.factorize(design, &lambda, self.workers).is_err() {
-                    return;
-                }
-                if let Ok(log_determinants) = factor.log_determinants(design, !reml, self.workers) {
-                    curvature.compute(design, &mut factor, reml, self.workers);
-                    *pinned = Some(Box::new(Pinned { x, factor, log_determinants, curvature }));
-                }
-            }
-        }
+        self.pls.pin(&lambda_of(structure, &x));
     }
 
-    /// The estimates at a Lambda; with random effects where the response is given, which is that of `set_response`.
-    pub fn solution(&mut self, lambda: &Lambda, response: Option<&Response>) -> Option<Solved> {
+    /// The estimates at a Lambda for the response of `set_response`, with the random effects where they are wanted.
+    pub fn solution(&mut self, lambda: &Lambda, response: &Response, effects: bool) -> Option<Solved> {
         let value = self.solve(lambda)?;
-        let solved = match &mut self.solver {
-            Solver::One { classes, evaluation, .. } => Solved {
-                value,
-                beta: evaluation.beta.clone(),
-                r2: evaluation.r2,
-                log_det_m: evaluation.log_det_m,
-                log_det_x: evaluation.log_det_x,
-                xvx: evaluation.xvx.clone(),
-                levels: Vec::new(),
-                effects: response.map(|r| {
-                    let u = evaluation.spherical_effects(classes, &lambda[0], &r.zy, self.workers);
-                    let b = scale_effects(&self.design.structure, lambda, &u);
-                    (u, b)
-                }),
-            },
-            Solver::Few { at, solution, .. } => {
-                let factor = &at.factor;
-                from_solution(self.design, value, lambda, solution, (factor.log_det_m, factor.log_det_x, &factor.xvx), response.is_some())
-            }
-            Solver::Many { factor, solution, .. } => {
-                let (log_det_m, log_det_x) = factor.log_determinants(self.design, true, self.workers).ok()?;
-                from_solution(self.design, value, lambda, solution, (log_det_m, log_det_x, &factor.xvx), response.is_some())
-            }
-        };
-        Some(solved)
+        let (log_det_m, log_det_x) = self.pls.log_determinants(true).ok()?;
+        let structure = &self.design.structure;
+        let u = if effects || structure.fixed.is_some() { self.pls.spherical_effects(response) } else { Vec::new() };
+        Some(Solved {
+            value,
+            beta: self.pls.beta().to_vec(),
+            r2: self.r2,
+            log_det_m,
+            log_det_x,
+            xvx: self.pls.fixed_factor().to_vec(),
+            levels: structure.fixed_group().map_or_else(Vec::new, |group| u[group.range()].to_vec()),
+            effects: effects.then(|| {
+                let b = scale_effects(structure, lambda, &u);
+                (u, b)
+            }),
+        })
     }
 
     /// The criterion alone, also where a diagonal is zero.
@@ -272,97 +144,28 @@ impl<'a> Profile<'a> {
 
     /// Factors and solves at a Lambda, unless that is where it was last done; the criterion.
     fn solve(&mut self, lambda: &Lambda) -> Option<f64> {
-        match self.there {
-            There::Value(value) | There::Curvature(value) if self.lambda == *lambda => return Some(value),
-            _ => {}
+        if self.there.is_some() && self.lambda == *lambda {
+            return self.there;
         }
         self.lambda.clone_from(lambda);
-        self.there = There::Nothing;
-        let (log_det_m, log_det_x, r2) = match &mut self.solver {
-            Solver::One { classes, evaluation, moments, xy, yy, .. } => {
-                if !evaluation.solve(classes, &self.lambda[0], &self.design.xx, xy, *yy, moments, self.workers) {
-                    return None;
-                }
-                (evaluation.log_det_m, evaluation.log_det_x, evaluation.r2)
-            }
-            Solver::Few { coupling, at, work, solution, response, .. } => {
-                at.factor.factorize(self.design, coupling, &self.lambda, work).ok()?;
-                at.factor.solve(self.design, response, solution);
-                (at.factor.log_det_m, at.factor.log_det_x, solution.r2)
-            }
-            Solver::Many { factor, solution, response, .. } => {
-                factor.factorize(self.design, &self.lambda, self.workers).ok()?;
-                let (log_det_m, log_det_x) = factor.log_determinants(self.design, !self.reml, self.workers).ok()?;
-                solution.solve(self.design, response, factor, self.workers);
-                (log_det_m, log_det_x, solution.r2)
-            }
-        };
-        self.cancellation = self.sum_of_squares() / r2;
-        let value = criterion_value(self.design, log_det_m, log_det_x, r2, self.scale, self.reml);
-        if !value.is_finite() && !(self.exact && value == f64::NEG_INFINITY) {
-            return None;
+        self.there = None;
+        self.pls.factorize(lambda).ok()?;
+        let (log_det_m, log_det_x) = self.pls.log_determinants(!self.reml).ok()?;
+        self.r2 = self.pls.solve();
+        self.cancellation = self.yy / self.r2;
+        let value = criterion_value(self.design, log_det_m, log_det_x, self.r2, self.scale, self.reml);
+        if value.is_finite() || (self.exact && value == f64::NEG_INFINITY) {
+            self.there = Some(value);
         }
-        self.there = There::Value(value);
-        Some(value)
-    }
-
-    /// Derivatives where `solve` was last called.
-    fn derivatives(&mut self, frame: &Frame) -> Derivatives {
-        let (design, reml) = (self.design, self.reml);
-        let done = matches!(self.there, There::Curvature(_));
-        if let There::Value(value) = self.there {
-            self.there = There::Curvature(value);
-        }
-        match &mut self.solver {
-            Solver::One { classes, evaluation, curvature, .. } => {
-                let nu = degrees_of_freedom(design, reml);
-                curvature.derivatives(design, classes, evaluation, &self.lambda[0], nu, reml, frame, self.workers)
-            }
-            Solver::Few { at, work, solution, .. } => {
-                if !done {
-                    at.curvature.compute(design, &at.factor, reml, work);
-                }
-                at.curvature.derivatives(design, &at.factor, solution, reml, frame)
-            }
-            Solver::Many { factor, curvature, solution, .. } => {
-                if !done {
-                    curvature.compute(design, factor, reml, self.workers);
-                }
-                average_information(design, factor, curvature, solution, reml, frame, self.workers)
-            }
-        }
+        self.there
     }
 
     /// Gradient and second derivatives in theta at a Lambda, whose theta is given too.
     pub fn derivatives_in_theta(&mut self, lambda: &Lambda, theta: &[f64]) -> Option<(Vec<f64>, Vec<f64>)> {
         let structure = &self.design.structure;
         self.value(&with_floor(structure, free_elements(structure, lambda)))?;
-        let d = self.derivatives(&Frame::theta(structure, theta));
+        let d = self.pls.derivatives(&Frame::theta(structure, theta));
         Some((d.gradient, d.hessian))
-    }
-
-    /// Value and derivatives where the factorisation is at hand.
-    fn evaluate_pinned(&mut self, x: &[f64]) -> Option<Point> {
-        let (design, reml) = (self.design, self.reml);
-        let (value, d) = match &mut self.solver {
-            Solver::Few { solution, response, pinned: Some(pinned), .. } if pinned.x == x => {
-                let factor = &pinned.factor;
-                factor.solve(design, response, solution);
-                let value = criterion_value(design, factor.log_det_m, factor.log_det_x, solution.r2, self.scale, reml);
-                let frame = Frame::engine(&design.structure, &factor.lambda);
-                (value, pinned.curvature.derivatives(design, factor, solution, reml, &frame))
-            }
-            Solver::Many { solution, response, pinned: Some(pinned), .. } if pinned.x == x => {
-                solution.solve(design, response, &mut pinned.factor, self.workers);
-                let (m, f) = pinned.log_determinants;
-                let value = criterion_value(design, m, f, solution.r2, self.scale, reml);
-                let frame = Frame::engine(&design.structure, &pinned.factor.lambda);
-                (value, average_information(design, &mut pinned.factor, &pinned.curvature, solution, reml, &frame, self.workers))
-            }
-            _ => return None,
-        };
-        self.there = There::Nothing;
-        Some(self.point(x.to_vec(), value, d))
     }
 
     /// Whether the fixed effects fit the response exactly.
@@ -410,26 +213,14 @@ impl<'a> Profile<'a> {
     }
 
     /// The expected second derivatives in the covariances where [`Objective::evaluate`] was last called, if all of them are at hand.
-    pub fn expected_information(&self) -> Option<Vec<f64>> {
-        let Solver::Few { at, .. } = &self.solver else { return None };
-        let nu = degrees_of_freedom(self.design, self.reml);
-        Some(at.curvature.expected_information(self.design, Frame::covariances(&self.design.structure), nu))
+    pub fn expected_information(&mut self) -> Option<Vec<f64>> {
+        self.pls.expected_information()
     }
 
     /// Calls `visit(group, number of levels, block)` for the K x K diagonal blocks of M^-1 where
     /// [`Objective::evaluate`] was last called.
-    pub fn for_each_inverse_block(&self, visit: impl FnMut(usize, f64, &[f64])) {
-        match &self.solver {
-            Solver::One { classes, evaluation, .. } => {
-                let mut visit = visit;
-                evaluation.for_each_inverse_block(classes, |m, block| visit(0, m, block));
-            }
-            Solver::Few { at, .. } => visit_blocks(self.design, &at.curvature.inverse_blocks, visit),
-            Solver::Many { factor, curvature, .. } => {
-                let blocks = inverse_diagonal_blocks(self.design, factor, &curvature.rest_inverse, &curvature.coupled);
-                visit_blocks(self.design, &blocks, visit);
-            }
-        }
+    pub fn for_each_inverse_block(&mut self, visit: &mut dyn FnMut(usize, f64, &[f64])) {
+        self.pls.inverse_blocks(visit);
     }
 
     /// Largest difference between the covariances of two points, where data and prior weigh the same for a variance of one.
@@ -451,14 +242,6 @@ impl<'a> Profile<'a> {
         largest
     }
 
-    /// y'Wy of the engine's response.
-    fn sum_of_squares(&self) -> f64 {
-        match &self.solver {
-            Solver::One { yy, .. } => *yy,
-            Solver::Few { response, .. } | Solver::Many { response, .. } => response.yy,
-        }
-    }
-
     /// What is added to the value by rounding, at most.
     pub fn rounding(&self, value: f64) -> f64 {
         let n = self.design.n as f64;
@@ -466,15 +249,12 @@ impl<'a> Profile<'a> {
     }
 }
 
-impl Objective for Profile<'_> {
+impl Objective for Criterion<'_> {
     fn evaluate(&mut self, x: Vec<f64>) -> Option<Point> {
         let x = self.admissible(x);
-        if let Some(point) = self.evaluate_pinned(&x) {
-            return Some(point);
-        }
         let value = self.value(&x)?;
         let frame = Frame::engine(&self.design.structure, &self.lambda);
-        let d = self.derivatives(&frame);
+        let d = self.pls.derivatives(&frame);
         let finite = d.gradient.iter().chain(&d.hessian).all(|v| v.is_finite());
         let point = self.point(x, value, d);
         finite.then_some(point)
@@ -482,7 +262,7 @@ impl Objective for Profile<'_> {
 
     fn value(&mut self, x: &[f64]) -> Option<f64> {
         let x = self.without_idle(x.to_vec());
-        Profile::value(self, &x)
+        Criterion::value(self, &x)
     }
 
     fn step_scale(&self, x: &[f64]) -> Vec<f64> {
@@ -499,7 +279,7 @@ impl Objective for Profile<'_> {
     }
 
     fn exact_hessian(&self) -> bool {
-        !matches!(self.solver, Solver::Many { .. })
+        self.pls.has_exact_hessian()
     }
 
     fn interrupted(&self) -> bool {
@@ -513,26 +293,6 @@ impl Objective for Profile<'_> {
         let Some(known) = &self.known else { return false };
         let gap = at.value - known.value;
         gap > -1e-9 && promised < 1.2 * gap.max(0.0) + 1e-9 && self.distance(&at.x, &known.x) < NEAR
-    }
-}
-
-/// What is solved at a Lambda; `factor` is log |M|, log |X'V^-1X| and the Cholesky factor of X'V^-1X.
-fn from_solution(
-    design: &Design,
-    value: f64,
-    lambda: &Lambda,
-    solution: &Solution,
-    (log_det_m, log_det_x, xvx): (f64, f64, &[f64]),
-    effects: bool,
-) -> Solved {
-    let effects = effects.then(|| (solution.u.clone(), scale_effects(&design.structure, lambda, &solution.u)));
-    let levels = design.structure.fixed_group().map_or_else(Vec::new, |group| solution.u[group.range()].to_vec());
-    Solved { value, beta: solution.beta.clone(), r2: solution.r2, log_det_m, log_det_x, xvx: xvx.to_vec(), levels, effects }
-}
-
-fn visit_blocks(design: &Design, blocks: &[Vec<f64>], mut visit: impl FnMut(usize, f64, &[f64])) {
-    for (g, (group, blocks)) in design.structure.groups.iter().zip(blocks).enumerate() {
-        blocks.chunks_exact(group.k * group.k).for_each(|block| visit(g, 1.0, block));
     }
 }
 

@@ -1,8 +1,8 @@
 //! The criterion as a function of theta, and the search for its minimum.
 
 pub mod certificate;
+pub mod criterion;
 pub mod fallback;
-pub mod objective;
 pub mod scoring;
 pub mod search;
 pub mod trust_region;

@@ -15,7 +15,7 @@ use crate::linalg::small::{
 };
 use crate::model::lambda::{free_elements, lambda_of, set_term_block, term_block};
 use crate::model::structure::Structure;
-use crate::optimise::objective::Profile;
+use crate::optimise::criterion::Criterion;
 use crate::optimise::trust_region::Objective;
 
 /// Share of the information that a level's effects can have in the data, below which a direction counts as flat.
@@ -24,20 +24,24 @@ const FLAT: f64 = 1e-8;
 const LEAST: f64 = 1e-2;
 
 /// The free elements of Lambda after one step of scoring from `from`; `None` where it cannot be computed.
-pub fn scoring_step(profile: &mut Profile, from: Vec<f64>) -> Option<Vec<f64>> {
-    let at = profile.evaluate(from)?;
-    let structure = &profile.design.structure;
+pub fn scoring_step(criterion: &mut Criterion, from: Vec<f64>) -> Option<Vec<f64>> {
+    let at = criterion.evaluate(from)?;
+    let design = criterion.design;
+    let structure = &design.structure;
     let mut lambda = lambda_of(structure, &at.x);
     let basis = Frame::covariances(structure).directions;
-    let mut expected = profile.expected_information().unwrap_or_else(|| blockwise_information(profile, &lambda, &basis));
+    let mut expected = match criterion.expected_information() {
+        Some(expected) => expected,
+        None => blockwise_information(criterion, &lambda, &basis),
+    };
     let n = structure.entries.len();
     for (i, e) in structure.entries.iter().enumerate() {
         // Where the fixed effects span the random ones the criterion is flat, and the step would be one rounding error over another.
-        let size = |row: usize| natural_of(structure, &profile.natural, e.group, row);
+        let size = |row: usize| natural_of(structure, &criterion.natural, e.group, row);
         let most = structure.groups[e.group].levels as f64 / (size(e.row) * size(e.col)).powi(2);
         expected[i * n + i] = expected[i * n + i] * (1.0 + 1e-10) + FLAT * most;
     }
-    let mut step: Vec<f64> = structure.entries.iter().zip(&basis).map(|(e, s)| -dot(&profile.covariance[e.group], s)).collect();
+    let mut step: Vec<f64> = structure.entries.iter().zip(&basis).map(|(e, s)| -dot(&criterion.covariance[e.group], s)).collect();
     if !cholesky(&mut expected, n) {
         return None;
     }
@@ -55,7 +59,7 @@ pub fn scoring_step(profile: &mut Profile, from: Vec<f64>) -> Option<Vec<f64>> {
             sigma.iter_mut().zip(s).for_each(|(v, s)| *v += step * s);
         }
         for &(index, k, first) in &group.terms {
-            let natural: Vec<f64> = (0..k).map(|r| natural_size(structure, &profile.natural, index, r)).collect();
+            let natural: Vec<f64> = (0..k).map(|r| natural_size(structure, &criterion.natural, index, r)).collect();
             let block = keep_positive(term_block(&sigma, group.k, first, k), &natural, k)?;
             set_term_block(&mut lambda[g], group.k, first, k, &semidefinite_cholesky(&block, k));
         }
@@ -70,10 +74,11 @@ fn natural_of(structure: &Structure, natural: &[f64], group: usize, row: usize) 
 }
 
 /// The expected second derivatives from the blocks of single levels.
-fn blockwise_information(profile: &Profile, lambda: &[Vec<f64>], basis: &[Vec<f64>]) -> Vec<f64> {
-    let structure = &profile.design.structure;
-    let nu = degrees_of_freedom(profile.design, profile.reml);
-    let (squares, sums) = information(profile, lambda);
+fn blockwise_information(criterion: &mut Criterion, lambda: &[Vec<f64>], basis: &[Vec<f64>]) -> Vec<f64> {
+    let design = criterion.design;
+    let structure = &design.structure;
+    let nu = degrees_of_freedom(criterion.design, criterion.reml);
+    let (squares, sums) = information(criterion, lambda);
     let n = structure.entries.len();
     let traces: Vec<f64> = structure.entries.iter().zip(basis).map(|(e, s)| dot(&sums[e.group], s)).collect();
     let mut expected = vec![0.0; n * n];
@@ -87,12 +92,13 @@ fn blockwise_information(profile: &Profile, lambda: &[Vec<f64>], basis: &[Vec<f6
 }
 
 /// Per group the sums over levels of T_j (x) T_j and of T_j, with T_j = Lambda^-T (I - [M^-1]_jj) Lambda^-1.
-fn information(profile: &Profile, lambda: &[Vec<f64>]) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
-    let groups = &profile.design.structure.groups;
+fn information(criterion: &mut Criterion, lambda: &[Vec<f64>]) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
+    let design = criterion.design;
+    let groups = &design.structure.groups;
     let mut squares: Vec<Vec<f64>> = groups.iter().map(|g| vec![0.0; g.k.pow(4)]).collect();
     let mut sums: Vec<Vec<f64>> = groups.iter().map(|g| vec![0.0; g.k * g.k]).collect();
     let mut t = Vec::new();
-    profile.for_each_inverse_block(|g, levels, inverse| {
+    criterion.for_each_inverse_block(&mut |g, levels, inverse| {
         let k = groups[g].k;
         t.clear();
         t.extend(inverse.iter().enumerate().map(|(i, v)| f64::from(u8::from(i % k == i / k)) - v));

@@ -4,11 +4,10 @@ use crate::linalg::eigen::symmetric_eigen;
 use crate::linalg::small::semidefinite_cholesky;
 use crate::model::lambda::{free_elements, lambda_of, set_term_block, term_block, term_covariance, Lambda};
 use crate::model::structure::Structure;
+use crate::optimise::criterion::Criterion;
 use crate::optimise::fallback::below;
-use crate::optimise::objective::Profile;
 use crate::optimise::scoring::{natural_size, scoring_step};
-use crate::optimise::trust_region::Objective;
-use crate::optimise::trust_region::{minimise, Outcome, Point};
+use crate::optimise::trust_region::{minimise, Objective, Outcome, Point};
 
 /// A diagonal below this share of its natural size is tried at exactly zero.
 const NEAR_ZERO: f64 = 1e-2;
@@ -35,20 +34,20 @@ pub struct Found {
 /// The search for the optimum of one response after the other.
 pub struct Search<'a> {
     /// The criterion.
-    pub profile: Profile<'a>,
+    pub criterion: Criterion<'a>,
     /// Most evaluations of one descent.
     pub max_evaluations: usize,
 }
 
 impl<'a> Search<'a> {
     fn structure(&self) -> &'a Structure {
-        &self.profile.design.structure
+        &self.criterion.design.structure
     }
 
     /// Optimises from the first start, from others when the fit is singular, and off any point at which the
     /// derivative in the covariance has a negative direction.
     pub fn run(&mut self, start: Option<&[f64]>) -> Result<Found, String> {
-        if self.profile.is_exact() {
+        if self.criterion.is_exact() {
             // Rounding errors have a likelihood too, with an optimum somewhere.
             let theta = vec![0.0; self.structure().entries.len()];
             return Ok(Found { lambda: self.structure().zero_lambda(), theta, outcome: Outcome::Converged, evaluations: 0 });
@@ -61,13 +60,13 @@ impl<'a> Search<'a> {
                 self.scored_start(FIRST_START)
             }
         };
-        self.profile.known = None;
+        self.criterion.known = None;
         let mut best = self.descend(start)?;
         evaluations += best.2;
         if self.is_singular(&best.0.x) && best.1 != Outcome::Interrupted {
             for far in [false, true] {
                 let start = if far { self.away_from_zero(&best.0.x) } else { self.scored_start(OTHER_START) };
-                self.profile.known = Some(best.0.clone());
+                self.criterion.known = Some(best.0.clone());
                 if let Ok(other) = self.descend(start) {
                     evaluations += other.2 + usize::from(!far);
                     if other.1 == Outcome::Interrupted {
@@ -91,7 +90,7 @@ impl<'a> Search<'a> {
     /// One step of scoring from [`Search::uniform_start`].
     fn scored_start(&mut self, multiple: f64) -> Vec<f64> {
         let uniform = self.uniform_start(multiple);
-        scoring_step(&mut self.profile, uniform.clone()).unwrap_or(uniform)
+        scoring_step(&mut self.criterion, uniform.clone()).unwrap_or(uniform)
     }
 
     /// A point with its singular terms moved into the interior.
@@ -118,13 +117,13 @@ impl<'a> Search<'a> {
     fn descend(&mut self, start: Vec<f64>) -> Result<(Point, Outcome, usize), String> {
         let limit = self.max_evaluations;
         let failure = "the criterion cannot be computed at the starting values";
-        let (mut point, mut outcome, mut evaluations) = minimise(&mut self.profile, start, limit).ok_or(failure)?;
+        let (mut point, mut outcome, mut evaluations) = minimise(&mut self.criterion, start, limit).ok_or(failure)?;
         for _ in 0..5 {
             if outcome != Outcome::Converged {
                 break;
             }
             let Some(escape) = self.escape(&point) else { break };
-            match minimise(&mut self.profile, escape, limit) {
+            match minimise(&mut self.criterion, escape, limit) {
                 Some((_, Outcome::Interrupted, _)) => outcome = Outcome::Interrupted,
                 Some((other, how, more)) if other.value < point.value - 1e-9 => {
                     (point, outcome) = (other, how);
@@ -138,9 +137,9 @@ impl<'a> Search<'a> {
 
     /// Where the derivatives led no further, a descent from a lower point that the values alone lead to, if there is one.
     fn go_on_by_values(&mut self, stalled: (Point, Outcome, usize)) -> Result<(Point, Outcome, usize), String> {
-        self.profile.known = None;
-        let (lower, tried) = below(&mut self.profile, &stalled.0, self.max_evaluations);
-        if self.profile.interrupted() {
+        self.criterion.known = None;
+        let (lower, tried) = below(&mut self.criterion, &stalled.0, self.max_evaluations);
+        if self.criterion.interrupted() {
             return Ok((stalled.0, Outcome::Interrupted, tried));
         }
         let Some(x) = lower else { return Ok((stalled.0, stalled.1, tried)) };
@@ -154,13 +153,13 @@ impl<'a> Search<'a> {
         if !self.is_singular(&point.x) {
             return None;
         }
-        let at = self.profile.evaluate(point.x.clone())?;
+        let at = self.criterion.evaluate(point.x.clone())?;
         let mut lambda = lambda_of(self.structure(), &at.x);
         let mut found = false;
         for (g, group) in self.structure().groups.iter().enumerate() {
             for &(index, k, first) in &group.terms {
-                let natural: Vec<f64> = (0..k).map(|r| natural_size(self.structure(), &self.profile.natural, index, r)).collect();
-                let mut d = term_block(&self.profile.covariance[g], group.k, first, k);
+                let natural: Vec<f64> = (0..k).map(|r| natural_size(self.structure(), &self.criterion.natural, index, r)).collect();
+                let mut d = term_block(&self.criterion.covariance[g], group.k, first, k);
                 (0..k * k).for_each(|i| d[i] *= natural[i / k] * natural[i % k]);
                 let (values, vectors) = symmetric_eigen(&d, k);
                 if values[0] > -1e-6 {
@@ -185,23 +184,23 @@ impl<'a> Search<'a> {
 
     fn near_zero<'b>(&'b self, x: &'b [f64]) -> impl Iterator<Item = usize> + 'b {
         let entries = &self.structure().entries;
-        let near = move |i: usize| entries[i].row == entries[i].col && x[i].abs() < NEAR_ZERO * self.profile.natural[i];
-        (0..x.len()).filter(move |&i| near(i) && !self.profile.is_idle(i))
+        let near = move |i: usize| entries[i].row == entries[i].col && x[i].abs() < NEAR_ZERO * self.criterion.natural[i];
+        (0..x.len()).filter(move |&i| near(i) && !self.criterion.is_idle(i))
     }
 
     /// The canonical Lambda of a point: columns that can be exactly zero are, or else their diagonals; and its theta.
     fn settle(&mut self, point: &Point) -> (Lambda, Vec<f64>) {
         let structure = self.structure();
-        let mut x = self.profile.without_idle(point.x.clone());
+        let mut x = self.criterion.without_idle(point.x.clone());
         let candidates: Vec<usize> = self.near_zero(&point.x).collect();
-        let tolerance = 1e-9_f64.max(10.0 * self.profile.rounding(point.value));
+        let tolerance = 1e-9_f64.max(10.0 * self.criterion.rounding(point.value));
         for i in candidates {
             let own = structure.entries[i];
             let same_column = |j: usize| structure.entries[j].group == own.group && structure.entries[j].col == own.col;
             let column: Vec<f64> = (0..x.len()).map(|j| if same_column(j) { 0.0 } else { x[j] }).collect();
             let diagonal: Vec<f64> = (0..x.len()).map(|j| if j == i { 0.0 } else { x[j] }).collect();
             for trial in [column, diagonal] {
-                if self.profile.value(&trial).is_some_and(|v| v <= point.value + tolerance) {
+                if self.criterion.value(&trial).is_some_and(|v| v <= point.value + tolerance) {
                     x = trial;
                     break;
                 }
@@ -209,8 +208,8 @@ impl<'a> Search<'a> {
         }
         let mut lambda = lambda_of(structure, &x);
         structure.canonical(&mut lambda);
-        let theta = self.profile.design.determined_theta(&lambda, self.profile.reml);
-        if self.profile.has_idle() {
+        let theta = self.criterion.design.determined_theta(&lambda, self.criterion.reml);
+        if self.criterion.has_idle() {
             lambda = structure.lambda(&theta); // the variances that are zero are those of the caller's columns
         }
         (lambda, theta)

@@ -10,7 +10,7 @@ use crate::error::FitError;
 use crate::factor::criterion::{criterion_value, degrees_of_freedom};
 use crate::linalg::small::dot;
 use crate::model::rows::Rows;
-use crate::optimise::objective::Profile;
+use crate::optimise::criterion::Criterion;
 use crate::optimise::search::Search;
 use crate::optimise::trust_region::Outcome;
 use crate::parallel::Workers;
@@ -197,7 +197,7 @@ impl<'a> Worker<'a> {
         Worker {
             design,
             rows,
-            search: Search { profile: Profile::new(design, reml, Workers::none(), interrupted), max_evaluations },
+            search: Search { criterion: Criterion::new(design, reml, Workers::none(), interrupted), max_evaluations },
             response: Response::empty(design),
             y: vec![0.0; design.n],
             residual: Vec::new(),
@@ -210,17 +210,17 @@ impl<'a> Worker<'a> {
         let design = self.design;
         responses.fill(index, &mut self.normals, &mut self.y);
         self.response.fill(design, self.rows, &self.y, &mut self.residual, Workers::none()).ok()?;
-        self.search.profile.set_response(&self.response);
+        self.search.criterion.set_response(&self.response);
         if let Some(theta) = start {
-            self.search.profile.pin(theta);
+            self.search.criterion.pin(theta);
         }
         let found = self.search.run(start).ok()?;
-        let solved = self.search.profile.solution(&found.lambda, self.effects.then_some(&self.response))?;
+        let solved = self.search.criterion.solution(&found.lambda, &self.response, self.effects)?;
         let scale = self.response.scale;
         let beta = coefficients(design, &self.response, &solved);
         let theta = found.theta;
         let effects = solved.effects.map(|(u, b)| caller_effects(design, &found.lambda, &theta, scale, u, b));
-        let reml = self.search.profile.reml;
+        let reml = self.search.criterion.reml;
         let pwrss = self.response.off_zero(solved.r2 * scale * scale, design.n);
         let criterion = if self.response.is_exact() {
             criterion_value(design, solved.log_det_m, solved.log_det_x, pwrss, 1.0, reml)

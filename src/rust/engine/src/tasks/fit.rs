@@ -10,7 +10,7 @@ use crate::model::group::Group;
 use crate::model::lambda::Lambda;
 use crate::model::rows::Rows;
 use crate::model::structure::Structure;
-use crate::optimise::objective::{Profile, Solved};
+use crate::optimise::criterion::{Criterion, Solved};
 use crate::optimise::search::{Found, Search};
 use crate::optimise::trust_region::Objective;
 use crate::optimise::trust_region::Outcome;
@@ -97,9 +97,9 @@ pub fn fit(design: &Design, rows: &Rows, y: &[f64], options: &Options) -> Result
 /// squares is what the cross-products say.
 pub fn fit_response(design: &Design, response: &Response, rows: Option<(&Rows, &[f64])>, options: &Options) -> Result<Fit, FitError> {
     check(design, options)?;
-    let mut profile = Profile::new(design, options.reml, options.workers, options.interrupted);
-    profile.set_response(response);
-    let mut search = Search { profile, max_evaluations: options.max_evaluations };
+    let mut criterion = Criterion::new(design, options.reml, options.workers, options.interrupted);
+    criterion.set_response(response);
+    let mut search = Search { criterion, max_evaluations: options.max_evaluations };
     let found = if options.fixed {
         let theta = options.start.clone().ok_or("a fixed evaluation needs theta")?;
         let lambda = design.structure.lambda(&theta);
@@ -111,9 +111,9 @@ pub fn fit_response(design: &Design, response: &Response, rows: Option<(&Rows, &
     } else {
         search
             .run(options.start.as_deref())
-            .map_err(|text| if search.profile.interrupted() { FitError::Interrupted } else { text.into() })?
+            .map_err(|text| if search.criterion.interrupted() { FitError::Interrupted } else { text.into() })?
     };
-    finish(&mut search.profile, response, rows, found)
+    finish(&mut search.criterion, response, rows, found)
 }
 
 fn check(design: &Design, options: &Options) -> Result<(), FitError> {
@@ -149,9 +149,9 @@ pub fn criterion(design: &Design, response: &Response, factor: &mut Factor, thet
 /// Gradient and second derivatives of the criterion in theta (for several grouping factors the average
 /// information stands for part of the latter).
 pub fn derivatives(design: &Design, response: &Response, theta: &[f64], reml: bool) -> Result<(Vec<f64>, Vec<f64>), NotPositiveDefinite> {
-    let mut profile = Profile::new(design, reml, Workers::none(), &|| false);
-    profile.set_response(response);
-    profile.derivatives_in_theta(&design.structure.lambda(theta), theta).ok_or(NotPositiveDefinite)
+    let mut criterion = Criterion::new(design, reml, Workers::none(), &|| false);
+    criterion.set_response(response);
+    criterion.derivatives_in_theta(&design.structure.lambda(theta), theta).ok_or(NotPositiveDefinite)
 }
 
 /// Diagonal blocks of Lambda M^-1 Lambda' per group of random effects, level by level, K x K each, in the
@@ -187,27 +187,27 @@ fn congruence_of_effects(group: &Group, lambda: &[f64], block: &mut [f64]) {
 }
 
 /// Everything that the caller gets, at the Lambda that was found.
-fn finish(profile: &mut Profile, response: &Response, rows: Option<(&Rows, &[f64])>, found: Found) -> Result<Fit, FitError> {
-    let (design, reml) = (profile.design, profile.reml);
+fn finish(criterion: &mut Criterion, response: &Response, rows: Option<(&Rows, &[f64])>, found: Found) -> Result<Fit, FitError> {
+    let (design, reml) = (criterion.design, criterion.reml);
     if found.outcome == Outcome::Interrupted {
         return Err(FitError::Interrupted);
     }
     let theta = found.theta;
-    let (gradient, hessian) = match profile.derivatives_in_theta(&found.lambda, &theta) {
-        _ if profile.is_exact() => (vec![0.0; theta.len()], vec![0.0; theta.len() * theta.len()]),
+    let (gradient, hessian) = match criterion.derivatives_in_theta(&found.lambda, &theta) {
+        _ if criterion.is_exact() => (vec![0.0; theta.len()], vec![0.0; theta.len() * theta.len()]),
         Some(derivatives) => derivatives,
         None => (vec![f64::NAN; theta.len()], vec![f64::NAN; theta.len() * theta.len()]),
     };
     let failure = "the criterion cannot be computed at these covariance parameters (theta)";
-    let solved = profile.solution(&found.lambda, Some(response)).ok_or(failure);
-    if profile.interrupted() {
+    let solved = criterion.solution(&found.lambda, response, true).ok_or(failure);
+    if criterion.interrupted() {
         return Err(FitError::Interrupted);
     }
     let mut solved = solved?;
     let (u, b) = solved.effects.take().ok_or("the engine left out the random effects")?;
     let ussq = dot(&u[design.structure.random()], &u[design.structure.random()]) * response.scale * response.scale;
     let (fitted, wrss) = match rows {
-        Some((rows, y)) => fitted_and_wrss(design, response, rows, y, &solved, &b, profile.workers),
+        Some((rows, y)) => fitted_and_wrss(design, response, rows, y, &solved, &b, criterion.workers),
         None => (Vec::new(), solved.r2 * response.scale * response.scale - ussq),
     };
     let wrss = response.off_zero(wrss, design.n);
