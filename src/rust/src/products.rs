@@ -2,7 +2,7 @@
 use crate::condition::{answer, fitted, Answer};
 use crate::model::{element, integer, number, real, Model};
 use crate::ResponseState;
-use engine::{stream, Chunk, CrossProducts, Design, FactorProducts, Names, PairProducts, Structure, TermShape};
+use engine::{stream, Chunk, CrossProducts, FactorProducts, Names, PairProducts, Structure, TermShape};
 use extendr_api::prelude::*;
 use std::cell::RefCell;
 
@@ -89,7 +89,7 @@ fn engine_products_model(products: Robj, columns: Robj, terms: Robj, levels: Lis
         let terms = places(integer(&terms, "terms")?);
         let levels = levels.values().map(|l| integer(&l, "levels").map(places)).collect::<Answer<Vec<_>>>()?;
         let model = stream::Model { columns: c, p: c.len() / products.d(), terms: terms.clone(), levels };
-        let (design, response) = fitted(Design::of_chunks(products, &model))?;
+        let (design, response) = fitted(stream::finish(products, &model))?;
         let response = ResponseState::new(response, &design);
         let groups = &design.structure.groups;
         let factors: Vec<usize> = (0..terms.len()).map(|t| groups[Structure::locate(groups, t).0].factor).collect();

@@ -44,13 +44,18 @@ pub use plan::design::Design;
 pub use products::accumulate::{CrossProducts, TermShape};
 pub use products::chunk::Chunk;
 pub use products::response::Response;
-pub use products::stream;
 pub use products::sums::{FactorProducts, Names, PairProducts};
 pub use products::undetermined::{Source, Undetermined};
 pub use tasks::batch::{refit, BatchOptions, Replicate, Responses};
 pub use tasks::fit::{conditional_variances, criterion, derivatives, fit, fit_response, Fit, Options};
 pub use tasks::fixed_covariance::fixed_factor;
 pub use tasks::simulate::Simulator;
+
+/// Models of data that come a chunk at a time.
+pub mod stream {
+    pub use crate::plan::design::finish;
+    pub use crate::products::stream::{summary, Model, Summary};
+}
 
 #[doc(hidden)] // for the dense reference that the tests compute
 pub use linalg::small;

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{designs, some_theta, Model, Uniform};
-use engine::stream;
+use engine::stream::{self, finish};
 use engine::{fit, fit_response, Chunk, CrossProducts, Design, Fit, Options, Response, TermShape};
 
 fn shapes(model: &Model) -> Vec<TermShape> {
@@ -66,7 +66,7 @@ fn finished(model: &Model, products: CrossProducts) -> (Design, Response) {
     let levels = levels.collect();
     let p = model.p;
     let columns: Vec<f64> = (0..p * p).map(|i| f64::from(i % p == i / p)).collect();
-    Design::of_chunks(products, &stream::Model { columns: &columns, p, terms: (0..model.terms.len()).collect(), levels }).unwrap()
+    finish(products, &stream::Model { columns: &columns, p, terms: (0..model.terms.len()).collect(), levels }).unwrap()
 }
 
 fn fitted(model: &Model, products: CrossProducts, theta: Option<&[f64]>) -> Fit {
@@ -284,7 +284,7 @@ fn indicators_that_add_up_to_a_constant_leave_no_rounding() {
         order.sort_unstable();
         let columns: Vec<f64> = (0..20).map(|i| f64::from(i % 5 == i / 5 + 1)).collect();
         let levels = vec![order.iter().map(|o| o.1).collect()];
-        let (design, response) = Design::of_chunks(products, &stream::Model { columns: &columns, p: 4, terms: vec![0], levels }).unwrap();
+        let (design, response) = finish(products, &stream::Model { columns: &columns, p: 4, terms: vec![0], levels }).unwrap();
         let found = fit_response(&design, &response, None, &fixed).unwrap();
         assert_near(&[found.wrss, found.ussq], &[reference.wrss, reference.ussq], 1e-7, &size.to_string());
         assert_near(&found.beta, &reference.beta, 1e-12, &size.to_string());

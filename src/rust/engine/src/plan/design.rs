@@ -14,7 +14,7 @@ use crate::plan::ordering::ordering;
 use crate::products::accumulate::CrossProducts;
 use crate::products::cross::Products;
 use crate::products::response::Response;
-use crate::products::stream::{finish, Model};
+use crate::products::stream::{of_chunks, Model};
 
 /// What is chosen once for given cross-products.
 #[derive(Clone, Debug)]
@@ -76,14 +76,14 @@ impl Design {
         Ok(design)
     }
 
-    /// The design and the response of a model whose rows came in chunks.
-    pub fn of_chunks(products: CrossProducts, model: &Model) -> Result<(Self, Response), FitError> {
-        let (products, response) = finish(products, model)?;
-        Ok((Self::of_products(products)?, response))
-    }
-
     fn of_products(products: Products) -> Result<Self, FitError> {
         let plan = Plan::new(&products)?;
         Ok(Design { products, plan, random: None })
     }
+}
+
+/// The design and the response of a model whose rows came in chunks. Uses the sums up.
+pub fn finish(products: CrossProducts, model: &Model) -> Result<(Design, Response), FitError> {
+    let (products, response) = of_chunks(products, model)?;
+    Ok((Design::of_products(products)?, response))
 }

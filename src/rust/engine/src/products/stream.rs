@@ -64,7 +64,7 @@ pub fn summary(products: &CrossProducts, columns: &[f64], p: usize) -> Result<Su
 }
 
 /// The cross-products and the response of a model.
-pub fn finish(mut products: CrossProducts, model: &Model) -> Result<(Products, Response), FitError> {
+pub fn of_chunks(mut products: CrossProducts, model: &Model) -> Result<(Products, Response), FitError> {
     check(&products, model.columns, model.p)?;
     let base = products.best_base();
     products.rebase(&base);
