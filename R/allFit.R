@@ -1,8 +1,8 @@
 #' Refit a model with all optimizers
 #'
 #' lme4's [lme4::allFit()], which also finds the data of a fit that was made inside a function. lme4's own looks for them where the
-#' formula was written, and for its settings elsewhere, and stops where no single place has both. The optimizers run on the engine's criterion; fits by other
-#' functions go to lme4 as they are.
+#' formula was written, and for its settings elsewhere, and stops where no single place has both. The optimizers run on the engine's
+#' criterion; fits by other functions go to lme4 as they are.
 #'
 #' @param object a fitted model.
 #' @param meth.tab,data,verbose,show.meth.tab,maxfun,parallel,ncpus,cl,catch.errs,start_from_mle as in [lme4::allFit()]; versions of lme4

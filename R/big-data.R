@@ -5,8 +5,8 @@
 #' at a time, beside cross-products whose size depends on the numbers of levels and columns, not on the number of rows.
 #'
 #' @section Sources:
-#' * **A function** with one argument is called with 1, 2, 3, ... and returns that chunk, a function without arguments returns the next one at
-#'   every call. A chunk is a data frame; one without rows is skipped, `NULL` is the end. A function of the first kind can be read
+#' * **A function** with one argument is called with 1, 2, 3, ... and returns that chunk, a function without arguments returns the next one
+#'   at every call. A chunk is a data frame; one without rows is skipped, `NULL` is the end. A function of the first kind can be read
 #'   again, by another [lmer()] or by [update()].
 #' * **A database table or query**: `dplyr::tbl()` of package dbplyr, on whatever DBI connects to. The query is sent once, with the columns
 #'   that the model needs, and fetched as many rows at a time as the option `fastlmer.chunk` says (100,000). Filter, join and
@@ -19,8 +19,8 @@
 #' have tests too, which run where these packages are installed. Spark tables are refused.
 #'
 #' @section The model:
-#' The fit is that of all rows together, to rounding, for any chunks in any order. Rows with missing values are left out. Weights, offset and
-#' subset are expressions in the chunks' columns. Columns are centred as they come and the response is replaced by what a regression
+#' The fit is that of all rows together, to rounding, for any chunks in any order. Rows with missing values are left out. Weights, offset
+#' and subset are expressions in the chunks' columns. Columns are centred as they come and the response is replaced by what a regression
 #' leaves of it, so that time stamps and means of 1e8 cost no digits.
 #'
 #' What a row contributes must not depend on other rows, which may not be there:
@@ -34,12 +34,12 @@
 #' * Grouping factors may be text, numbers, or factors, with new levels in any chunk; `a:b` and `a/b` as usual.
 #'
 #' @section The fit:
-#' It is an object of lme4's class as always, and has fixed and random effects, variances, standard errors, likelihoods and tests: `summary()`,
-#' `fixef()`, `ranef()`, `VarCorr()`, `vcov()`, `anova()`, `AIC()`, `predict(newdata = )` and the packages that use them. It has no rows, so that
-#' `fitted()`, `residuals()`, `simulate()`, `refit()`, `bootMer()` and profiles are errors, and `weights()` is `NULL`. Predict chunk by chunk
-#' instead; residuals are the chunk's response minus these predictions. What other packages compute of the model matrix (`performance::icc()`, say) is
-#' missing, and what needs new data (emmeans) takes a chunk by its argument `data`. Where a saved fit is opened, fastlmer has to be
-#' loaded: lme4 alone would count no observations.
+#' It is an object of lme4's class as always, and has fixed and random effects, variances, standard errors, likelihoods and tests:
+#' `summary()`, `fixef()`, `ranef()`, `VarCorr()`, `vcov()`, `anova()`, `AIC()`, `predict(newdata = )` and the packages that use them. It
+#' has no rows, so that `fitted()`, `residuals()`, `simulate()`, `refit()`, `bootMer()` and profiles are errors, and `weights()` is `NULL`.
+#' Predict chunk by chunk instead; residuals are the chunk's response minus these predictions. What other packages compute of the model
+#' matrix (`performance::icc()`, say) is missing, and what needs new data (emmeans) takes a chunk by its argument `data`. Where a saved fit
+#' is opened, fastlmer has to be loaded: lme4 alone would count no observations.
 #'
 #' @section Several workers, a cluster, Spark:
 #' Cross-products add up. Each worker forms those of its part by [cross_products()], they are sent back, and `c()` adds them:

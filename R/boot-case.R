@@ -38,8 +38,8 @@ drawn_cases <- function(record, draws) {
   list(rows = rows, labels = unname(labels[as.character(seq_along(codes))]))
 }
 
-# Within each stratum the levels that occur there are drawn with replacement, or taken as they are. Which positions that gives, and from which
-# draw each comes.
+# Within each stratum the levels that occur there are drawn with replacement, or taken as they are. Which positions that gives, and from
+# which draw each comes.
 drawn_copies <- function(stratum, level, replace) {
   pairs <- unique(data.frame(stratum, level))
   if (replace) pairs$level <- stats::ave(pairs$level, pairs$stratum, FUN = function(x) x[sample.int(length(x), replace = TRUE)])

@@ -2,11 +2,11 @@
 #'
 #' Percentile, basic, normal, studentised and BCa intervals from the replicates of [bootMer()], [boot_resample()] or [boot::boot()].
 #'
-#' With t0 the estimate, t* the replicates and a = (1 - level) / 2, the limits are: *percentile*, the a and 1 - a quantiles of t*; *basic*, 2 t0 minus
-#' the 1 - a and a quantiles; *normal*, t0 minus the bootstrap's bias plus and minus the normal quantile times its standard deviation;
-#' *studentised*, t0 minus the standard error of t0 times the 1 - a and a quantiles of (t* - t0) / its standard error; *BCa*, percentile limits at levels
-#' corrected for the median bias of t* and for acceleration, which is estimated by leaving out one group at a time. Quantiles are interpolated on the
-#' normal scale, as [boot::boot.ci()] does. Replicates that failed are left out.
+#' With t0 the estimate, t* the replicates and a = (1 - level) / 2, the limits are: *percentile*, the a and 1 - a quantiles of t*; *basic*,
+#' 2 t0 minus the 1 - a and a quantiles; *normal*, t0 minus the bootstrap's bias plus and minus the normal quantile times its standard
+#' deviation; *studentised*, t0 minus the standard error of t0 times the 1 - a and a quantiles of (t* - t0) / its standard error; *BCa*,
+#' percentile limits at levels corrected for the median bias of t* and for acceleration, which is estimated by leaving out one group at a
+#' time. Quantiles are interpolated on the normal scale, as [boot::boot.ci()] does. Replicates that failed are left out.
 #'
 #' @param boot a bootstrap.
 #' @param type which intervals.

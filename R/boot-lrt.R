@@ -8,9 +8,9 @@
 #'   also be a formula, for `update(large, small)`.
 #' @param nsim number of responses.
 #' @param seed,rng,threads as in [bootMer()].
-#' @return An object of class `boot_lrt`: `test` is a data frame with the statistic, its degrees of freedom and chi-squared p-value (`LRT`) and
-#'   the bootstrap p-value (`PBtest`), (1 + number of draws with a larger statistic) / (1 + number of draws with a positive one); `ref` holds the
-#'   statistics of the draws.
+#' @return An object of class `boot_lrt`: `test` is a data frame with the statistic, its degrees of freedom and chi-squared p-value (`LRT`)
+#'   and the bootstrap p-value (`PBtest`), (1 + number of draws with a larger statistic) / (1 + number of draws with a positive one); `ref`
+#'   holds the statistics of the draws.
 #' @references Halekoh, U. and Hojsgaard, S. (2014) A Kenward-Roger approximation and parametric bootstrap methods for tests in linear mixed
 #'   models: the R package pbkrtest. *Journal of Statistical Software* 59(9). \doi{10.18637/jss.v059.i09}
 #' @examples

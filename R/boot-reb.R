@@ -21,7 +21,8 @@ reb_draws <- function(plan, reb_type) {
     columns_of(count, n, function() {
       levels <- sample.int(number, replace = TRUE)
       donors <- sample.int(number, replace = TRUE)
-      drawn <- unlist(Map(function(to, from) from[sample.int(length(from), length(to), replace = TRUE)], rows, rows[donors]), use.names = FALSE)
+      draw <- function(to, from) from[sample.int(length(from), length(to), replace = TRUE)]
+      drawn <- unlist(Map(draw, rows, rows[donors]), use.names = FALSE)
       within <- numeric(n)
       within[unlist(rows, use.names = FALSE)] <- residuals[drawn]
       fixed + random_part(record, lapply(effects, function(effects) effects[levels, , drop = FALSE])) + within / root
@@ -55,8 +56,8 @@ adjusting_plan <- function(plan) {
   plan
 }
 
-# Fixed effects are centred at the original ones. The logarithms of the two variances are made uncorrelated, keeping their standard deviations,
-# and the variances scaled to have the original ones as their means.
+# Fixed effects are centred at the original ones. The logarithms of the two variances are made uncorrelated, keeping their standard
+# deviations, and the variances scaled to have the original ones as their means.
 adjusted_batch <- function(batch, record) {
   kept <- which(batch$theta[1L, ] > 0)
   variances <- cbind((batch$theta[1L, kept] * batch$sigma[kept])^2, batch$sigma[kept]^2)

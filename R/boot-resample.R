@@ -5,29 +5,29 @@
 #' | `type` | new data | assumes | grouping factors |
 #' |---|---|---|---|
 #' | `"parametric"` | drawn from the fitted model, as [bootMer()] | the model with normal errors | any |
-#' | `"residual"` | conditional modes and residuals, centred and reflated to the estimated variances, drawn with replacement | the model, but not normality | any, each factor by itself |
+#' | `"residual"` | modes and residuals, reflated to the estimated variances | the model, but not normality | any, each by itself |
 #' | `"case"` | whole groups, and rows in them if asked | independent groups | nested; crossed factors each by itself |
-#' | `"wild"` | marginal residuals of each group, scaled for leverage, times one random number per group | the fixed part; errors may be heteroscedastic | one factor, or factors nested in one |
+#' | `"wild"` | each group's residuals times a random number | the fixed part, but not equal variances | one, or factors nested in one |
 #' | `"reb"` | group means and within-group residuals, drawn in blocks | the model, but not normality or independence within groups | one |
 #'
-#' **Residual** (Carpenter, Goldstein and Rasbash 2003). Conditional modes vary less than the random effects they estimate, so per term their
-#' matrix is multiplied such that its empirical covariance is the estimated one, and residuals likewise.
+#' **Residual** (Carpenter, Goldstein and Rasbash 2003). Conditional modes vary less than the random effects they estimate, so per term
+#' their matrix is multiplied such that its empirical covariance is the estimated one, and residuals likewise.
 #'
-#' **Case** (Davison and Hinkley 1997, section 3.8; van der Leeden, Meijer and Busing 2008). `resample` says for every grouping factor, and for
-#' `.obs`, the rows within the finest groups, whether it is drawn with replacement; what isn't is kept whole. By default the groups that aren't nested
-#' in others are drawn. A factor nested in another is drawn within each drawn group of that; crossed factors are drawn each by itself and a
-#' row is repeated as often as all its levels demand (the pigeonhole bootstrap of Owen 2007, which is conservative). A group that is drawn twice
-#' counts as two groups.
+#' **Case** (Davison and Hinkley 1997, section 3.8; van der Leeden, Meijer and Busing 2008). `resample` says for every grouping factor, and
+#' for `.obs`, the rows within the finest groups, whether it is drawn with replacement; what isn't is kept whole. By default the groups that
+#' aren't nested in others are drawn. A factor nested in another is drawn within each drawn group of that; crossed factors are drawn each by
+#' itself and a row is repeated as often as all its levels demand (the pigeonhole bootstrap of Owen 2007, which is conservative). A group
+#' that is drawn twice counts as two groups.
 #'
 #' **Wild** (Modugno and Giannerini 2015). Residuals are divided by the root of 1 - h (`hccme = "hc2"`) or by 1 - h (`"hc3"`), h
 #' the leverage in the fixed part; the group's number has mean 0 and variance 1: `"mammen"` takes two values with third moment 1,
 #' `"rademacher"` is a sign, `"normal"` standard normal.
 #'
-#' **Random-effect block** (Chambers and Chandra 2013). A group's effects are the least-squares coefficients of its marginal residuals on its
-#' random-effects columns; groups' effects, and one group's remaining residuals for another group's, are drawn with replacement.
+#' **Random-effect block** (Chambers and Chandra 2013). A group's effects are the least-squares coefficients of its marginal residuals on
+#' its random-effects columns; groups' effects, and one group's remaining residuals for another group's, are drawn with replacement.
 #' `reb_type` 0 takes them as they are, 1 centres and scales them to the estimated variances first, 2 adjusts the replicates' estimates
-#' afterwards: they are centred at the original estimates, and the logarithms of the variances made uncorrelated (for a random intercept, and a
-#' statistic of the vocabulary in [bootMer()]).
+#' afterwards: they are centred at the original estimates, and the logarithms of the variances made uncorrelated (for a random intercept,
+#' and a statistic of the vocabulary in [bootMer()]).
 #'
 #' @param fit a fitted linear mixed model.
 #' @param FUN a function of a fit that returns a numeric vector, as for [bootMer()].
@@ -40,8 +40,8 @@
 #' @param threads as in [bootMer()].
 #' @param ... for `"parametric"`: other arguments of [bootMer()].
 #' @return An object of class `c("bootMer", "boot")` as that of [bootMer()], with the kind in its element `resampling`.
-#' @references Carpenter, J. R., Goldstein, H. and Rasbash, J. (2003) A novel bootstrap procedure for assessing the relationship between class
-#'   size and achievement. *Applied Statistics* 52, 431-443. \doi{10.1111/1467-9876.00415}
+#' @references Carpenter, J. R., Goldstein, H. and Rasbash, J. (2003) A novel bootstrap procedure for assessing the relationship between
+#'   class size and achievement. *Applied Statistics* 52, 431-443. \doi{10.1111/1467-9876.00415}
 #'
 #'   Chambers, R. and Chandra, H. (2013) A random effect block bootstrap for clustered data. *Journal of Computational and Graphical
 #'   Statistics* 22, 452-470. \doi{10.1080/10618600.2012.681216}

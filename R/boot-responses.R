@@ -20,7 +20,10 @@ response_source <- function(plan, type, keep, rng, seed) {
     resample <- function(count) mean + vapply(seq_len(count), function(i) sample(residuals, replace = TRUE), residuals)
     return(drawn_source(chunks, NULL, resample, plan$draws, function(first, second) list(y = second)))
   }
-  if (!plain_keep(keep)) return(given_source(stats::simulate(plan$x, plan$nsim, re.form = keep, na.action = stats::na.omit), record, chunks))
+  if (!plain_keep(keep)) {
+    given <- stats::simulate(plan$x, plan$nsim, re.form = keep, na.action = stats::na.omit)
+    return(given_source(given, record, chunks))
+  }
   recipe <- simulation_recipe(record, plan$x, keep = is.null(keep))
   effects <- if (recipe$effects) function(count) draw_effects(recipe, count)
   drawn_source(chunks, effects, function(count) draw_residuals(recipe, count), plan$draws, function(first, second) {

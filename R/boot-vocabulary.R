@@ -4,8 +4,8 @@
 # is evaluated here once for all replicates of a batch: a small interpreter, in which what depends on the fit is a *batch value*, a list of
 #   m   a matrix with a column per replicate
 #   t   the value on the original fit, for its names and dimensions; the elements of `t`, in order, are the rows of `m`
-# and everything else an ordinary R value. A body with anything unknown in it makes the interpreter give up, and the statistic then runs as R
-# code on each replicate's fit. Names are looked up where FUN was written, and a function counts as known only if it is the one
+# and everything else an ordinary R value. A body with anything unknown in it makes the interpreter give up, and the statistic then runs as
+# R code on each replicate's fit. Names are looked up where FUN was written, and a function counts as known only if it is the one
 # that the name should mean. The vocabulary is in boot-words.R.
 
 # NULL, or a function of a batch (see refit_batch()) that returns a matrix with a column per replicate. It is checked on the
@@ -45,7 +45,9 @@ effects_of <- function(u, record) {
 # The expression, the name of its argument and where its other names are looked up.
 statistic_body <- function(FUN) {
   for (name in c("fixef", "sigma", "logLik", "AIC", "BIC", "deviance", "REMLcrit")) {
-    if (identical(FUN, words()[[name]]$is)) return(list(code = call(name, quote(fit)), fit = "fit", env = asNamespace("fastlmer"), locals = list()))
+    if (identical(FUN, words()[[name]]$is)) {
+      return(list(code = call(name, quote(fit)), fit = "fit", env = asNamespace("fastlmer"), locals = list()))
+    }
   }
   if (!is.function(FUN) || is.primitive(FUN) || !length(formals(FUN))) return(NULL)
   list(code = body(FUN), fit = names(formals(FUN))[1L], env = environment(FUN), locals = list(), hidden = names(formals(FUN))[-1L])
@@ -109,7 +111,8 @@ value_of_user_function <- function(code, where, model) {
   arguments <- as.list(match.call(user, code))[-1L]
   if ("..." %in% names(formals(user))) give_up()
   locals <- lapply(arguments, value_of, where = where, model = model)
-  interpret(list(code = body(user), fit = "", env = environment(user), locals = locals, hidden = setdiff(names(formals(user)), names(locals))), model)
+  hidden <- setdiff(names(formals(user)), names(locals))
+  interpret(list(code = body(user), fit = "", env = environment(user), locals = locals, hidden = hidden), model)
 }
 
 # The elements of a value numbered in order: what a function that only picks and orders elements makes of it says which rows to take.

@@ -63,7 +63,11 @@ batch_covariances <- function(x, batch, record) {
   t <- lme4::VarCorr(x)
   columns <- lengths(record$cnms)
   last <- cumsum(columns * (columns + 1L) / 2L)
-  terms <- Map(function(k, last) term_covariance(batch$theta[last - k * (k + 1L) / 2L + seq_len(k * (k + 1L) / 2L), , drop = FALSE], k, batch$sigma), columns, last)
+  of_term <- function(k, last) {
+    size <- k * (k + 1L) / 2L
+    term_covariance(batch$theta[last - size + seq_len(size), , drop = FALSE], k, batch$sigma)
+  }
+  terms <- Map(of_term, columns, last)
   plain <- lapply(t, function(v) structure(as.numeric(v), dim = dim(v), dimnames = dimnames(v)))
   value <- batch_value(do.call(rbind, lapply(terms, `[[`, "covariance")), plain)
   structure(value, class = c("batch_covariances", "batch_value"), terms = terms, original = t, sigma = batch$sigma)
@@ -74,7 +78,10 @@ term_covariance <- function(theta, k, sigma) {
   position <- matrix(0L, k, k)
   position[lower.tri(position, diag = TRUE)] <- seq_len(nrow(theta))
   scaled <- theta * rep(sigma, each = nrow(theta))
-  entry <- function(i, j) colSums(scaled[position[i, seq_len(min(i, j))], , drop = FALSE] * scaled[position[j, seq_len(min(i, j))], , drop = FALSE])
+  entry <- function(i, j) {
+    common <- seq_len(min(i, j))
+    colSums(scaled[position[i, common], , drop = FALSE] * scaled[position[j, common], , drop = FALSE])
+  }
   cells <- expand.grid(i = seq_len(k), j = seq_len(k))
   covariance <- t(matrix(mapply(entry, cells$i, cells$j), ncol = nrow(cells)))
   sd <- sqrt(covariance[(seq_len(k) - 1L) * k + seq_len(k), , drop = FALSE])
@@ -159,34 +166,45 @@ mode_map <- function(model, given) {
   x@theta <- as.numeric(model$record$lower == 0)
   x@u <- as.numeric(seq_along(x@u))
   kept <- given$re.form %||% stats::formula(x, random.only = TRUE)[-2L]
-  terms <- lme4_internal("mkNewReTrms")(x, given$newdata, kept, na.action = stats::na.pass, allow.new.levels = isTRUE(given$allow.new.levels))
+  new_levels <- isTRUE(given$allow.new.levels)
+  terms <- lme4_internal("mkNewReTrms")(x, given$newdata, kept, na.action = stats::na.pass, allow.new.levels = new_levels)
   list(modes = terms$Zt, rows = as.integer(round(terms$b)))
 }
 
 # What is computed from values -------------------------------------------------------------------------------------------------------
 
 value_words <- function() {
-  pick <- function(f) word(f, function(arguments, where, model) {
-    values <- lapply(arguments, value_of, where = where, model = model)
-    if (any(vapply(values[-1L], is_batch_value, NA))) give_up()
-    do.call(rearranged, c(list(f), unname(values[1L]), values[-1L]))
-  })
-  elementwise <- function(f) word(f, function(arguments, where, model) {
-    values <- lapply(arguments, value_of, where = where, model = model)
-    do.call(elementwise_value, c(list(f), unname(values)))
-  })
-  shape <- function(f) word(f, function(arguments, where, model) {
-    values <- lapply(arguments, value_of, where = where, model = model)
-    do.call(f, lapply(values, function(value) if (is_batch_value(value)) value$t else value))
-  })
-  summary <- function(f, columns) word(f, function(arguments, where, model) {
-    values <- lapply(arguments, value_of, where = where, model = model)
-    if (length(values) != 1L || !is_batch_value(values[[1L]])) return(constant_value(f, values))
-    batch_value(rbind(columns(values[[1L]]$m)), f(values[[1L]]$t))
-  })
-  constant <- function(f) word(f, function(arguments, where, model) {
-    constant_value(f, lapply(arguments, value_of, where = where, model = model))
-  })
+  pick <- function(f) {
+    word(f, function(arguments, where, model) {
+      values <- lapply(arguments, value_of, where = where, model = model)
+      if (any(vapply(values[-1L], is_batch_value, NA))) give_up()
+      do.call(rearranged, c(list(f), unname(values[1L]), values[-1L]))
+    })
+  }
+  elementwise <- function(f) {
+    word(f, function(arguments, where, model) {
+      values <- lapply(arguments, value_of, where = where, model = model)
+      do.call(elementwise_value, c(list(f), unname(values)))
+    })
+  }
+  shape <- function(f) {
+    word(f, function(arguments, where, model) {
+      values <- lapply(arguments, value_of, where = where, model = model)
+      do.call(f, lapply(values, function(value) if (is_batch_value(value)) value$t else value))
+    })
+  }
+  summary <- function(f, columns) {
+    word(f, function(arguments, where, model) {
+      values <- lapply(arguments, value_of, where = where, model = model)
+      if (length(values) != 1L || !is_batch_value(values[[1L]])) return(constant_value(f, values))
+      batch_value(rbind(columns(values[[1L]]$m)), f(values[[1L]]$t))
+    })
+  }
+  constant <- function(f) {
+    word(f, function(arguments, where, model) {
+      constant_value(f, lapply(arguments, value_of, where = where, model = model))
+    })
+  }
   by_column <- function(f) function(m) apply(m, 2L, f)
   picks <- list(unname = unname, setNames = stats::setNames, as.vector = as.vector, as.numeric = as.numeric, as.double = as.double,
     drop = drop, t = t, rev = rev, head = utils::head, tail = utils::tail, diag = diag, unlist = unlist, as.matrix = as.matrix)
@@ -236,7 +254,8 @@ elementwise_value <- function(f, ...) {
 combined <- function(values) {
   batches <- vapply(values, is_batch_value, NA)
   if (!any(batches)) return(constant_value(c, values))
-  values <- lapply(values, function(value) if (is_batch_value(value) && is.object(value$t)) batch_value(value$m, c(as.numeric(value$t))) else value)
+  plain <- function(value) if (is_batch_value(value) && is.object(value$t)) batch_value(value$m, c(as.numeric(value$t))) else value
+  values <- lapply(values, plain)
   if (!all(vapply(values, function(value) is.atomic(if (is_batch_value(value)) value$t else value), NA))) give_up()
   count <- ncol(values[[which(batches)[1L]]]$m)
   rows <- lapply(values, function(value) if (is_batch_value(value)) value$m else matrix(as.numeric(value), length(value), count))
@@ -247,7 +266,9 @@ combined <- function(values) {
 attribute_value <- function(arguments, where, model) {
   value <- value_of(arguments[[1L]], where, model)
   name <- value_of(arguments[[2L]], where, model)
-  if (inherits(value, "batch_covariances") && identical(name, "sc")) return(batch_value(rbind(attr(value, "sigma")), attr(attr(value, "original"), "sc")))
+  if (inherits(value, "batch_covariances") && identical(name, "sc")) {
+    return(batch_value(rbind(attr(value, "sigma")), attr(attr(value, "original"), "sc")))
+  }
   beside <- if (is_batch_value(value)) attr(value, "beside")
   if (is.null(beside) || !name %in% names(beside)) give_up()
   beside[[name]]
@@ -292,7 +313,7 @@ assigned <- function(arguments, where, model) {
 picked <- function(f, arguments, where, model) {
   value <- value_of(arguments[[1L]], where, model)
   index <- lapply(arguments[-1L], function(argument) {
-    if (identical(argument, quote(expr = ))) return(argument)
+    if (identical(argument, quote(expr = ))) return(argument) # nolint: spaces_inside_linter.
     value_of(argument, where, model)
   })
   if (any(vapply(index, is_batch_value, NA)) || inherits(value, "batch_fit")) give_up()

@@ -82,8 +82,8 @@ map_on_cluster <- function(jobs, plan, workers) {
   parallel::parLapply(cl, jobs, run_job, plan = plan)
 }
 
-# The user's variables that a function uses, and those that these use: a worker's workspace is empty. (Variables elsewhere than in the workspace go
-# with the function.)
+# The user's variables that a function uses, and those that these use: a worker's workspace is empty. (Variables elsewhere than in the
+# workspace go with the function.)
 globals_of <- function(FUN) {
   found <- list()
   pending <- list(FUN)

@@ -40,9 +40,10 @@
 #'   `"future"` on the current [future::plan()]. With `rng = "pcg64"` the workers also draw and refit.
 #' @param call.env where `control` of the fit's call is looked up.
 #' @param rng where random numbers come from: R's generator, or the engine's.
-#' @param threads threads that refit; the option `fastlmer.threads` if it is set, else the number of cores, at most 8. Results don't depend on it.
-#' @return An object of class `c("bootMer", "boot")`, as lme4's: `t0` is `FUN(x)`, `t` has a row per replicate; the functions of package boot,
-#'   `print()`, `plot()`, `confint()`, `as.data.frame()` take it. How many replicates failed, and what they said, is in its attributes
+#' @param threads threads that refit; the option `fastlmer.threads` if it is set, else the number of cores, at most 8. Results don't depend
+#'   on it.
+#' @return An object of class `c("bootMer", "boot")`, as lme4's: `t0` is `FUN(x)`, `t` has a row per replicate; the functions of package
+#'   boot, `print()`, `plot()`, `confint()`, `as.data.frame()` take it. How many replicates failed, and what they said, is in its attributes
 #'   `bootFail`, `boot.fail.msgs` and `boot.all.msgs`.
 #' @references Davison, A. C. and Hinkley, D. V. (1997) *Bootstrap Methods and Their Application*. Cambridge University Press.
 #' @seealso [boot_resample()] for other kinds of bootstrap, [confint.lmerMod()], [boot_lrt()], [lme4::bootMer()]

@@ -5,7 +5,8 @@
 passes_checks <- function(terms, n, control) {
   levels <- level_numbers(terms$flist)
   effects <- levels[attr(terms$flist, "assign")] * lengths(terms$cnms)
-  (identical(control, default_control()$checkControl) || plain_levels(control)) && all(levels > 1L) && all(levels < n) && all(effects < n) &&
+  (identical(control, default_control()$checkControl) || plain_levels(control)) &&
+    all(levels > 1L) && all(levels < n) && all(effects < n) &&
     (control$check.nlev.gtreq.5 == "ignore" || all(levels >= 5L))
 }
 
@@ -84,4 +85,3 @@ refuse_int64 <- function(frame, formula) {
     stop("64-bit integers can't enter a model matrix: use as.numeric() on ", paste(sQuote(wide), collapse = ", "), call. = FALSE)
   }
 }
-

@@ -227,7 +227,10 @@ refuse_open <- function(bar, kinds) {
   names <- side_variables(bar)
   for (name in names[vapply(kinds[names], function(kind) kind$kind == "open", NA)]) {
     stop(sprintf(
-      "the levels of '%s' must be known before the first chunk, for there is a random effect of it: make it a factor with the same levels in all chunks, or name them in cross_products(levels = list(%s = ...))",
+      paste0(
+        "the levels of '%s' must be known before the first chunk, for there is a random effect of it: make it a factor with the same ",
+        "levels in all chunks, or name them in cross_products(levels = list(%s = ...))"
+      ),
       name, name
     ), call. = FALSE)
   }

@@ -7,8 +7,8 @@ rowwise_functions <- c(
   "is.element", "log", "log2", "log10", "log1p", "exp", "expm1", "sqrt", "abs", "sign", "floor", "ceiling", "round", "trunc", "signif",
   "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "pmin", "pmax", "ifelse", "is.na", "is.finite", "plogis",
   "qlogis", "pnorm", "qnorm", "dnorm", "gamma", "lgamma", "beta", "choose", "factorial", "c", ":", "as.numeric", "as.double", "as.integer",
-  "as.logical", "as.character", "nchar", "substr", "substring", "tolower", "toupper", "paste", "paste0", "startsWith", "endsWith", "grepl", "cbind",
-  "sub", "gsub", "as.Date", "format", "weekdays", "months", "factor", "as.factor", "ordered", "relevel", "cut", "findInterval"
+  "as.logical", "as.character", "nchar", "substr", "substring", "tolower", "toupper", "paste", "paste0", "startsWith", "endsWith", "grepl",
+  "cbind", "sub", "gsub", "as.Date", "format", "weekdays", "months", "factor", "as.factor", "ordered", "relevel", "cut", "findInterval"
 )
 
 # Functions that make a factor; without `levels` its levels are those of the rows they see.
@@ -21,7 +21,10 @@ check_rowwise <- function(expression, top = TRUE) {
   name <- if (is.name(head)) as.character(head) else deparse1(head)
   if (!name %in% rowwise_functions && !is_raw_polynomial(name, expression)) {
     stop(sprintf(
-      "'%s' can't be computed chunk by chunk: %s() may look at other rows too. Compute it as a column of the chunks (in the function that makes them, or by dplyr::mutate() in the database)",
+      paste0(
+        "'%s' can't be computed chunk by chunk: %s() may look at other rows too. Compute it as a column of the chunks (in the ",
+        "function that makes them, or by dplyr::mutate() in the database)"
+      ),
       deparse1(expression), name
     ), call. = FALSE)
   }
@@ -37,7 +40,7 @@ check_rowwise <- function(expression, top = TRUE) {
 is_raw_polynomial <- function(name, expression) name == "poly" && isTRUE(eval_constant(expression$raw))
 
 # TRUE or T as it is written in a formula.
-eval_constant <- function(value) if (identical(value, quote(T))) TRUE else value
+eval_constant <- function(value) if (identical(value, as.name("T"))) TRUE else value
 
 check_formula <- function(parts, extras) {
   variables <- as.list(attr(stats::terms(parts$combined), "variables"))[-1L]
@@ -106,8 +109,8 @@ refuse_foreign <- function(names, env) {
 # Kinds of variables -------------------------------------------------------------------------------------------------------
 
 # What is known of a variable: a list of
-#   kind      "number"; "matrix", of numbers, with `k` columns of the names `columns`; "levels", a factor whose levels are known (those of a logical are FALSE and TRUE); "open", whose levels are
-#             the values in the data
+#   kind      "number"; "matrix", of numbers, with `k` columns of the names `columns`; "levels", a factor whose levels are
+#             known (those of a logical are FALSE and TRUE); "open", whose levels are the values in the data
 #   levels, contrasts, ordered, logical   of a factor
 #   numeric   are an open variable's values numbers?
 #   observed  the levels met so far
@@ -137,7 +140,8 @@ plain <- function(value) {
 
 factor_kind <- function(kind, value, numeric = FALSE, logical = FALSE) {
   list(
-    kind = kind, levels = if (kind == "levels") levels(value), contrasts = attr(value, "contrasts"), ordered = is.ordered(value), logical = logical, numeric = numeric,
+    kind = kind, levels = if (kind == "levels") levels(value), contrasts = attr(value, "contrasts"), ordered = is.ordered(value),
+    logical = logical, numeric = numeric,
     observed = levels(value)[tabulate(value, nlevels(value)) > 0L]
   )
 }
@@ -155,7 +159,8 @@ common_kind <- function(one, other, name) {
     return(one)
   }
   if (one$kind == "levels" && !identical(one[c("levels", "contrasts", "ordered")], other[c("levels", "contrasts", "ordered")])) {
-    refuse_variable(name, "is a factor with other levels or contrasts in another chunk: give it the same levels in all of them, or make it text")
+    why <- "is a factor with other levels or contrasts in another chunk: give it the same levels in all of them, or make it text"
+    refuse_variable(name, why)
   }
   if (one$numeric != other$numeric) refuse_variable(name, "is a number in some chunks and text in others")
   one$observed <- union(one$observed, other$observed)
@@ -184,7 +189,9 @@ group_values <- function(value, name) {
   } else if (is.numeric(value) && !is.object(value)) {
     if (is.integer(value)) "integer" else "double"
   }
-  if (is.null(type)) refuse_variable(name, paste0("is of class ", class(value)[1L], " and can't be a grouping factor: use as.character() on it"))
+  if (is.null(type)) {
+    refuse_variable(name, paste0("is of class ", class(value)[1L], " and can't be a grouping factor: use as.character() on it"))
+  }
   spelt <- if (type == "double" && all(values == round(values) & abs(values) < 2^31)) as.integer(values) else values
   named_codes(match(value, values), as.character(spelt), type)
 }

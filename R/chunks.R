@@ -84,8 +84,8 @@ frame_source <- function(data) {
 database_source <- function(data) {
   # It is one for dplyr, but its rows don't come through a DBI result.
   if (inherits(data, "tbl_spark")) {
-    stop("a Spark table can't be read in chunks: write it by sparklyr::spark_write_parquet() and give arrow::open_dataset() of that folder ",
-      "as 'data', or dplyr::collect() it", call. = FALSE)
+    stop("a Spark table can't be read in chunks: write it by sparklyr::spark_write_parquet() and give arrow::open_dataset() of that ",
+      "folder as 'data', or dplyr::collect() it", call. = FALSE)
   }
   need_packages(c("dbplyr", "dplyr", "DBI"), "a database table")
   list(columns = function() colnames(data), open = function(columns) {

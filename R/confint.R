@@ -1,8 +1,8 @@
 #' Confidence intervals of a linear mixed model
 #'
-#' `confint()` with `method = "boot"` bootstraps on the engine, see [bootMer()]: the same statistics (standard deviations and correlations of
-#' the random effects, sigma, fixed effects), names, order, arguments and interval types as in the lme4 that is installed: from version 2.0
-#' on a term's standard deviations come before its correlations, as in the profile. The methods `"profile"` and `"Wald"` are lme4's.
+#' `confint()` with `method = "boot"` bootstraps on the engine, see [bootMer()]: the same statistics (standard deviations and correlations
+#' of the random effects, sigma, fixed effects), names, order, arguments and interval types as in the lme4 that is installed: from version
+#' 2.0 on a term's standard deviations come before its correlations, as in the profile. The methods `"profile"` and `"Wald"` are lme4's.
 #'
 #' @param object a fitted linear mixed model.
 #' @param parm which parameters: numbers, names, `"theta_"` or `"beta_"`. With `FUN`, rows of its result.

@@ -10,8 +10,8 @@
 #' @param subset,weights,offset expressions in the data's columns, as in [lmer()].
 #' @param na.action `na.omit` (rows with a missing value are left out and counted), `na.exclude` (the same) or `na.fail`.
 #' @param contrasts a list as for [model.matrix.default()]; it can also be given to [lmer()] later.
-#' @param levels a named list of levels for variables that are factors. Needed for text in the columns of random effects, as `f` in `(f | g)`;
-#'   otherwise the levels of text are its sorted values.
+#' @param levels a named list of levels for variables that are factors. Needed for text in the columns of random effects, as `f` in `(f |
+#'   g)`; otherwise the levels of text are its sorted values.
 #' @param ... `cross_products`, for `c()`.
 #' @return An object of class `cross_products`: plain vectors, which can be saved, sent to another process and combined by `c()`. Its size
 #'   depends on the number of levels and columns, not on the number of rows.

@@ -1,6 +1,6 @@
 # Random-effects terms with independent columns: `diag(x | g)`, and `(x || g)` where lme4 is told to take it so. To the engine such a
-# term is one term for each of its columns. A model's parts have them apart, with the element `structure`, which says how they belong together; lme4's
-# object has them in one, with the effects of a level side by side. A list of
+# term is one term for each of its columns. A model's parts have them apart, with the element `structure`, which says how they belong
+# together; lme4's object has them in one, with the effects of a level side by side. A list of
 #   block      for each of the engine's terms, which of the model's it belongs to
 #   diagonal   for each of the model's terms: has it independent columns?
 

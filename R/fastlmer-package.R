@@ -42,11 +42,11 @@
 #'   where they are true; with checks of your own in `lmerControl(check.conv.* = )` lme4's run as they are.
 #' * `fit@@optinfo` names lme4's default optimizer, `"nloptwrap"`, because lme4's functions look it up; `feval` counts the engine's
 #'   evaluations, `message` is the engine's, and `derivs` holds the exact gradient and Hessian at the optimum.
-#' * lme4's warning "Some predictor variables are on very different scales: consider rescaling" isn't given by default: the engine scales the
-#'   columns itself, and predictors in units from 1e-6 to 1e6 give the same model. Every other value of `lmerControl(check.scaleX = )` is
-#'   honoured.
-#' * "boundary (singular) fit" is said where a variance is zero, or nearly so beside the residual variance, for predictors of unit size. lme4
-#'   looks at theta, which is tiny for a predictor in large units; so does its `isSingular()`.
+#' * lme4's warning "Some predictor variables are on very different scales: consider rescaling" isn't given by default: the engine scales
+#'   the columns itself, and predictors in units from 1e-6 to 1e6 give the same model. Every other value of `lmerControl(check.scaleX = )`
+#'   is honoured.
+#' * "boundary (singular) fit" is said where a variance is zero, or nearly so beside the residual variance, for predictors of unit size.
+#'   lme4 looks at theta, which is tiny for a predictor in large units; so does its `isSingular()`.
 #' * A variance that the likelihood doesn't determine is zero: by REML that of a factor that is a fixed effect too, of one that the fixed
 #'   effects nest in, or of one with a single level; and that of a factor with a level for each row. A message of class
 #'   `fastlmer_undetermined` says which term the data can't tell from what. lme4 leaves it, and with it standard errors, near where its
@@ -66,32 +66,32 @@
 #' * Columns of 64-bit integers (package bit64) are an error in the fixed effects and in the columns of random effects, where
 #'   [model.matrix()] would take their bits for something else. They are accepted as grouping factors.
 #' * `weights` and `offset` no longer leave a variable of that name in the formula's environment.
-#' * `data`, `subset`, `weights` and `offset` are evaluated once. lme4 evaluates them several times, so that of `data = d[sample(nrow(d)), ]`
-#'   its frame, model matrix and groups have each another order.
-#' * A fit keeps its own copy of the columns it uses. lme4's frame shares them with the data, and changes with these where a package writes in
-#'   place (`:=`, `set()` and `setorder()` of data.table).
+#' * `data`, `subset`, `weights` and `offset` are evaluated once. lme4 evaluates them several times, so that of `data = d[sample(nrow(d)),
+#'   ]` its frame, model matrix and groups have each another order.
+#' * A fit keeps its own copy of the columns it uses. lme4's frame shares them with the data, and changes with these where a package writes
+#'   in place (`:=`, `set()` and `setorder()` of data.table).
 #' * A bar inside a function, as in `I(a > 7 | b < 2)`, is R's own; lme4 takes it for a random-effects term.
 #'
 #' @section Refits, simulation and bootstrap:
-#' * `refit()` finds the exact REML fit of a new response. In lme4 1.1-31 `refit()` of a REML fit optimises another criterion (newer versions
-#'   don't), so its bootstraps of REML fits differ from ours in the variances and in intervals for the fixed effects.
+#' * `refit()` finds the exact REML fit of a new response. In lme4 1.1-31 `refit()` of a REML fit optimises another criterion (newer
+#'   versions don't), so its bootstraps of REML fits differ from ours in the variances and in intervals for the fixed effects.
 #' * `refit()` of a linear mixed model takes a matrix or list of several responses, and optimises by the engine whatever optimizer made the
 #'   fit. A response may have as many values as the fit has observations, also where rows with missing values were left out.
 #' * `simulate()` divides the residual standard deviation by the square root of the prior weights; lme4 (1.1-31 and 2.1) ignores them. The
 #'   draws before that are lme4's.
-#' * `predict()` and `simulate()` for new data evaluate the fit's argument `offset` in them, as [predict.lm()] does, or stop; lme4 leaves the
-#'   offset out. (An `offset()` in the formula is taken by both.)
-#' * What the engine recomputes are the linear mixed models of lme4's and lmerTest's `lmer()`, exactly of their classes and with a Z, Lambda,
-#'   weights and offset that are those of their terms. Other fits (blme's, gamm4's, of lme4's modular functions with another `Zt`) go to
-#'   their own package's methods or lme4's.
+#' * `predict()` and `simulate()` for new data evaluate the fit's argument `offset` in them, as [predict.lm()] does, or stop; lme4 leaves
+#'   the offset out. (An `offset()` in the formula is taken by both.)
+#' * What the engine recomputes are the linear mixed models of lme4's and lmerTest's `lmer()`, exactly of their classes and with a Z,
+#'   Lambda, weights and offset that are those of their terms. Other fits (blme's, gamm4's, of lme4's modular functions with another `Zt`)
+#'   go to their own package's methods or lme4's.
 #' * [update()] of a fit by the engine runs this package's `lmer()`, also inside packages that import lme4, and the variables of its new
 #'   arguments are looked up where it is called before they are where the formula was written. Of a model that [refit()] gave another
 #'   response it fits the old one, as in lme4, and says so in a warning of class `fastlmer_refitted_update`.
 #' * [allFit()] finds data that only the calling function has.
 #' * `simulate()` and `bootMer()` with `re.form = NULL` don't look the data up again, so they also work where lme4 doesn't find
 #'   them or forgets the `subset`.
-#' * `bootMer()` and `confint(method = "boot")` have the further arguments `rng`, `threads` and `call.env`, and `parallel = "future"` with every
-#'   version of lme4. `confint(method = "boot")` takes `signames` and `oldNames` with every version, and its `boot.scale = "vcov"`
+#' * `bootMer()` and `confint(method = "boot")` have the further arguments `rng`, `threads` and `call.env`, and `parallel = "future"` with
+#'   every version of lme4. `confint(method = "boot")` takes `signames` and `oldNames` with every version, and its `boot.scale = "vcov"`
 #'   works (lme4 2.1 stops). Where
 #'   `FUN` is recognised (see [bootMer()]), `parallel = "multicore"` and `"snow"` start no processes: the engine's threads do the work.
 #'

@@ -150,8 +150,8 @@ has_bar <- function(term) {
   FALSE
 }
 
-# R's own bars, as in I(a > 7 | b < 2), out of sight of lme4's functions, which take every bar for that of a random-effects term: a list of the
-# expression with a name in place of each call that has one, and these calls by their names.
+# R's own bars, as in I(a > 7 | b < 2), out of sight of lme4's functions, which take every bar for that of a random-effects term: a list of
+# the expression with a name in place of each call that has one, and these calls by their names.
 mask_inner_bars <- function(term, hidden = list()) {
   if (!is.call(term) || !any(c("|", "||") %in% all.names(term))) return(list(term = term, hidden = hidden))
   head <- term[[1L]]

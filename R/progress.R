@@ -1,8 +1,10 @@
-# A progress bar as two functions, set(done) and close(), and whether there is anything to see. lme4's kinds "txt", "tk" and "win" are R's own bars; "cli" is that package's, with
-# the time left, and appears after two seconds; "none" is cli's in an interactive session, else nothing.
+# A progress bar as two functions, set(done) and close(), and whether there is anything to see. lme4's kinds "txt", "tk" and "win" are R's
+# own bars; "cli" is that package's, with the time left, and appears after two seconds; "none" is cli's in an interactive session, else
+# nothing.
 progress_bar <- function(kind, arguments, total) {
   if (identical(kind, "none")) kind <- if (shows_progress()) "cli" else "none"
-  switch(kind, none = , off = list(set = function(done) NULL, close = function() NULL, shown = FALSE), cli = cli_bar(total), r_bar(kind, arguments, total))
+  nothing <- list(set = function(done) NULL, close = function() NULL, shown = FALSE)
+  switch(kind, none = , off = nothing, cli = cli_bar(total), r_bar(kind, arguments, total))
 }
 
 shows_progress <- function() {

@@ -3,8 +3,8 @@
 #' Draws responses from a fitted model with new random effects, or given those of the fit. From the same seed the draws are lme4's, to
 #' rounding: standard normals for the random effects of all responses, then for the residuals of all responses.
 #'
-#' Prior weights enter: a residual has standard deviation sigma / sqrt(weight), as the model says. lme4's `simulate()` (1.1-31 and 2.1) gives
-#' all residuals standard deviation sigma. With `newdata` the weights are 1 unless the argument `weights` gives them.
+#' Prior weights enter: a residual has standard deviation sigma / sqrt(weight), as the model says. lme4's `simulate()` (1.1-31 and 2.1)
+#' gives all residuals standard deviation sigma. With `newdata` the weights are 1 unless the argument `weights` gives them.
 #'
 #' @param object a fitted linear mixed model.
 #' @param nsim number of responses.
@@ -13,8 +13,8 @@
 #' @param re.form a formula of the random effects to keep; `NULL` keeps all, `NA` and `~0` none.
 #' @param newdata,newparams,family,allow.new.levels,na.action as in [lme4::simulate.merMod()]; what they ask for is done by lme4's method.
 #' @param ... `weights` (with `newdata`), and what lme4's method takes.
-#' @return A data frame with a column per response, named `sim_1`, `sim_2`, ..., and the attributes `seed` (the state of R's generator before
-#'   the first draw) and `na.action`.
+#' @return A data frame with a column per response, named `sim_1`, `sim_2`, ..., and the attributes `seed` (the state of R's generator
+#'   before the first draw) and `na.action`.
 #' @seealso [bootMer()], [refit.lmerMod()], [lme4::simulate.merMod()]
 #' @examples
 #' fit <- lmer(Reaction ~ Days + (Days | Subject), sleepstudy)

@@ -168,7 +168,10 @@ refuse_collinear <- function(x, share, least = 1e-9) {
   near <- colnames(x)[which(share > 0 & share < least)]
   if (length(near)) {
     stop(sprintf(
-      "the column '%s' is all but a combination of other columns, which cross-products can't tell apart: subtract a number near its mean from each numeric variable that is far from zero, as in I(x - 1000)",
+      paste0(
+        "the column '%s' is all but a combination of other columns, which cross-products can't tell apart: subtract a number near its ",
+        "mean from each numeric variable that is far from zero, as in I(x - 1000)"
+      ),
       near[1L]
     ), call. = FALSE)
   }

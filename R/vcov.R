@@ -1,5 +1,5 @@
-# The covariance matrix of the fixed effects of a fit by the engine, as the object of package Matrix that lme4 makes, without its conversions
-# (which take twenty times as long; bootstraps of standard errors or t-values ask for it in every replicate).
+# The covariance matrix of the fixed effects of a fit by the engine, as the object of package Matrix that lme4 makes, without its
+# conversions (which take twenty times as long; bootstraps of standard errors or t-values ask for it in every replicate).
 #' @importFrom stats vcov
 #' @export
 #' @noRd

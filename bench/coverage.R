@@ -2,7 +2,8 @@
 #
 # First table: how often the 95 % percentile interval of bootMer() covers the truth, over data sets simulated here from known parameters of
 # two balanced designs. In a balanced design the estimates are functions of independent mean squares, so what the interval should cover is
-# known without fitting a model, and that number stands beside. Second table: replicates drawn with rng = "pcg64" and with rng = "R" compared.
+# known without fitting a model, and that number stands beside. Second table: replicates drawn with rng = "pcg64" and with rng = "R"
+# compared.
 suppressMessages(library(fastlmer))
 arguments <- commandArgs(trailingOnly = TRUE)
 sets <- if (length(arguments) > 1L) as.integer(arguments[[2L]]) else 1000L
@@ -10,7 +11,8 @@ replicates <- if (length(arguments) > 2L) as.integer(arguments[[3L]]) else 399L
 level <- 0.95
 
 # A design: its rows, a response from the true parameters, the model, and the distribution of each estimate. `mean_squares` are the expected
-# ones, with their degrees of freedom `df`; a variance is estimated by a linear combination of them, the slope with a standard error from one.
+# ones, with their degrees of freedom `df`; a variance is estimated by a linear combination of them, the slope with a standard error from
+# one.
 slopes <- list(
   name = "18 subjects x 10 days, `x + (x | subject)`",
   rows = expand.grid(x = 0:9, subject = gl(18, 1)),

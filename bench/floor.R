@@ -3,7 +3,8 @@
 #
 # Each package runs in an R process of its own (lme4's functions would find fastlmer's methods), and the two take turns, several times
 # each. What is printed is the median of the user times of a call, for the elapsed time of so short a call is that of the machine's other
-# work. Data: sleepstudy, `Days | Subject`; InstEval, `service + (1 | s) + (1 | d)`; and made ones, of which the table says the rows and groups.
+# work. Data: sleepstudy, `Days | Subject`; InstEval, `service + (1 | s) + (1 | d)`; and made ones, of which the table says the rows and
+# groups.
 arguments <- commandArgs(trailingOnly = TRUE)
 
 # A row: the call, how often fastlmer and lme4 make it in one turn, and how many turns they take.

@@ -1,8 +1,9 @@
-# Fifty small models of psychology's shapes, whole calls of lmer(), lme4's and fastlmer's: Rscript bench/psychology.R [output.md] [folder] [models]
+# Fifty small models of psychology's shapes, whole calls of lmer(), lme4's and fastlmer's: Rscript bench/psychology.R [output.md] [folder]
+# [models]
 #
-# Medians of the elapsed times of several calls that take turns. "Best" is the lowest criterion that lme4 reaches: with its default optimiser,
-# with bobyqa to a tight tolerance, and with that from fastlmer's optimum. With a folder, each model's data are written there for bench/peers.
-# `models` is an expression that names match.
+# Medians of the elapsed times of several calls that take turns. "Best" is the lowest criterion that lme4 reaches: with its default
+# optimiser, with bobyqa to a tight tolerance, and with that from fastlmer's optimum. With a folder, each model's data are written there for
+# bench/peers. `models` is an expression that names match.
 suppressMessages(library(fastlmer))
 arguments <- commandArgs(trailingOnly = TRUE)
 here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)))

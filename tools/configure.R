@@ -42,8 +42,8 @@ for (tool in tools) {
 
 source("tools/unpack.R")
 
-# What R CMD build made is installed on at most two cores, as CRAN asks, writes nothing outside its own folder and leaves nothing behind. In a
-# clone all cores are used, and what was compiled stays for the next time.
+# What R CMD build made is installed on at most two cores, as CRAN asks, writes nothing outside its own folder and leaves nothing behind. In
+# a clone all cores are used, and what was compiled stays for the next time.
 packaged <- !is.na(read.dcf("DESCRIPTION", fields = "Packaged")[[1]])
 if (packaged) dir.create("src/rust/cargo-home", showWarnings = FALSE)
 

@@ -1,4 +1,4 @@
-# Sourced by tools/test.sh and tools/demo.sh, from the root of the repository: finds what is missing and installs it by apt;
+# Sourced by tools/test.sh, tools/check.sh and tools/demo.sh, from the root of the repository: finds what is missing and installs it by apt;
 # where there is no apt it says what to install and stops. Call `setup <R packages>`.
 # It may set CARGO and RUSTC, where a distribution's new enough cargo goes by a name of its own.
 
@@ -121,3 +121,24 @@ setup() {
   missing=$(missing_r_packages $(description Depends) $(description Imports) "$@")
   [ -z "$missing" ] || stop "these R packages are still missing:" $missing
 }
+
+# What tools/check.sh is the better for: lintr, and the rustfmt and clippy that belong to apt's cargo. Nobody needs them, so that one which
+# apt doesn't have is no error.
+setup_lints() {
+  have apt-get || return 0
+  lints=
+  [ -z "$(missing_r_packages lintr)" ] || lints=r-cran-lintr
+  cargo=$(dpkg-query -S "$(command -v "${CARGO:-cargo}")" 2> /dev/null) && cargo=${cargo%%:*} || cargo=
+  case "$cargo" in
+    cargo*)
+      have_cargo fmt || lints="$lints rustfmt${cargo#cargo}"
+      have_cargo clippy || lints="$lints rust${cargo#cargo}-clippy"
+      ;;
+  esac
+  for package in $lints; do
+    [ -n "$(candidate "$package")" ] || apt_update
+    [ -z "$(candidate "$package")" ] || (apt_install "$package") || :
+  done
+}
+
+have_cargo() { "${CARGO:-cargo}" "$1" --version > /dev/null 2>&1; } # have_cargo <one of cargo's commands>

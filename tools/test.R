@@ -1,11 +1,16 @@
-# Run by tools/test.sh: all of tests/testthat against the installed package, and the totals as the last line.
+# Run by tools/test.sh: all of tests/testthat against the installed package, and the totals as the last line. With the argument `fast`, as
+# tools/check.sh runs it, without the files that take longer than a few seconds.
+slow <- "^(absorbed|allFit|boot.*|comparison|confint|ecosystem.*|lecture|model-frame|optimum|refit|rng|simulate|stream)$"
+fast <- "fast" %in% commandArgs(TRUE)
 
 results <- as.data.frame(testthat::test_dir(
   "tests/testthat",
   package = "fastlmer",
   load_package = "installed",
   reporter = "summary",
-  stop_on_failure = FALSE
+  stop_on_failure = FALSE,
+  filter = if (fast) slow,
+  invert = fast
 ))
 failed <- sum(results$failed) + sum(results$error)
 cat(sprintf("\n%d passed, %d failed, %d skipped\n", sum(results$passed), failed, sum(results$skipped)))

@@ -24,7 +24,7 @@ comparison_models <- function() {
     "sleepstudy: aliased column" = quote(lmer(Reaction ~ Days + I(2 * Days) + (Days | Subject), sleepstudy)),
     "sleepstudy: empty cell" = quote(lmer(Reaction ~ three * late + (1 | Subject), sleep, subset = !(three == "1" & late))),
     "sleepstudy: mean 1e8" = quote(lmer(far ~ Days + (Days | Subject), sleep)),
-    "sleepstudy: time stamps" = 
+    "sleepstudy: time stamps" =
       # the warning of lme4 that this turns off is not given by fastlmer
       quote(lmer(Reaction ~ stamp + (1 | Subject), sleep, control = lmerControl(check.scaleX = "ignore"))),
     "Dyestuff" = quote(lmer(Yield ~ 1 + (1 | Batch), Dyestuff)),

@@ -38,8 +38,9 @@ test_that("columns and names are those of model.matrix()", {
   d$`the f` <- d$f
   d$labelled <- structure(d$f, label = "a label")
   for (formula in list(
-    y ~ b:h + f + h + (1 | g), y ~ h:b + f + b + (1 | g), y ~ t:x + f + x + (1 | g), y ~ `the f` + b * h + (1 | g), y ~ labelled + x + (1 | g),
-    y ~ factor(as.integer(f)) + offset(w) + (1 | g), y ~ poly(x, 2) + f + splines::ns(sin(t), 3) + b + (1 | g), y ~ 0 + f + b + (1 | g)
+    y ~ b:h + f + h + (1 | g), y ~ h:b + f + b + (1 | g), y ~ t:x + f + x + (1 | g), y ~ `the f` + b * h + (1 | g),
+    y ~ labelled + x + (1 | g), y ~ factor(as.integer(f)) + offset(w) + (1 | g),
+    y ~ poly(x, 2) + f + splines::ns(sin(t), 3) + b + (1 | g), y ~ 0 + f + b + (1 | g)
   )) {
     fit <- lmer(formula, d)
     expect_true(is_absorbing(fit))

@@ -48,7 +48,8 @@ test_that("powers of a variable and other matrices of numbers are columns of chu
   for (formula in list(
     Reaction ~ poly(Days, 2, raw = TRUE) + (1 | Subject), Reaction ~ stats::poly(Days, 2, raw = TRUE) * late + (1 | Subject),
     Reaction ~ three * poly(Days, degree = 2, raw = TRUE) + (1 | Subject), Reaction ~ Days + (poly(Days, 1, raw = TRUE) | Subject),
-    Reaction ~ cbind(Days, d2 = Days^2) + (1 | Subject), Reaction ~ poly(Days, 2, raw = TRUE):three + poly(Days, 2, raw = TRUE) + (1 | Subject)
+    Reaction ~ cbind(Days, d2 = Days^2) + (1 | Subject),
+    Reaction ~ poly(Days, 2, raw = TRUE):three + poly(Days, 2, raw = TRUE) + (1 | Subject)
   )) {
     pair <- suppressWarnings(stream_pair(formula, data))
     expect_same_stream(pair, 1e-6)

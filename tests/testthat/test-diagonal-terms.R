@@ -120,7 +120,8 @@ test_that("a saved fit opens, and is refitted as the fit itself", {
 test_that("cs() and ar1() terms are lme4's, fitted once, and nothing takes them for unstructured ones", {
   data <- structured()
   for (formula in list(
-    Reaction ~ Days + cs(Days | Subject), Reaction ~ Days + ar1(0 + three | Subject), Reaction ~ Days + diag(0 + three | Subject, hom = TRUE)
+    Reaction ~ Days + cs(Days | Subject), Reaction ~ Days + ar1(0 + three | Subject),
+    Reaction ~ Days + diag(0 + three | Subject, hom = TRUE)
   )) {
     made <- new.env()
     made$count <- 0

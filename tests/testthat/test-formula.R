@@ -55,8 +55,10 @@ test_that("which structures are lme4's is seen from the formula", {
   }
 })
 
-bars <- data.frame(a = seq(0, 10, length.out = 120), b = rep(c(1, 3, 5), 40), p = rep(c(TRUE, FALSE, FALSE), 40), q = rep(c(FALSE, TRUE), 60),
-  g = gl(12, 10), h = factor(rep(1:6, 20)))
+bars <- data.frame(
+  a = seq(0, 10, length.out = 120), b = rep(c(1, 3, 5), 40), p = rep(c(TRUE, FALSE, FALSE), 40), q = rep(c(FALSE, TRUE), 60),
+  g = gl(12, 10), h = factor(rep(1:6, 20))
+)
 bars$y <- sin(seq_len(120)) + bars$a / 5 + as.integer(bars$g) %% 4
 
 test_that("a bar below a function is R's own", {
@@ -97,7 +99,10 @@ test_that("a fit with such a bar goes through lme4's functions", {
 
 test_that("where lme4 would misread such a bar it is an error that says so", {
   fit <- lmer(y ~ I(p | q) + (1 | g), bars)
-  expect_error(simulate(fit, newdata = bars), "takes the bar in .I\\(p | q\\). for a random-effects term: compute that variable in the data")
+  expect_error(
+    simulate(fit, newdata = bars),
+    "takes the bar in .I\\(p | q\\). for a random-effects term: compute that variable in the data"
+  )
   slopes <- lmer(y ~ a + (I(p | q) | g), bars, control = lmerControl(optimizer = NULL))
   expect_error(predict(slopes, bars), "predict(newdata = ) goes to lme4", fixed = TRUE)
   expect_error(lmer(y ~ I(p | q) + (1 | g), bars, devFunOnly = TRUE), "compute that variable")

@@ -133,8 +133,8 @@ test_that("names of rows and notes on variables are those of lme4's frame", {
   missing$x[3] <- NA
   data <- list(
     matrix = data.frame(values, g = d$g, check.rows = FALSE), twice = twice, whole = whole, rbind = rbind(d[1:20, ], d[1:20, ]),
-    rows = d[c(1:30, 1:10), ], list = list(y = setNames(d$y, rep(c("a", "b"), 15)), x = d$x, g = d$g), named = `rownames<-`(d, paste0("q", 30:1)),
-    turned = d[30:1, ], noted = noted, series = series, several = several, missing = missing
+    rows = d[c(1:30, 1:10), ], list = list(y = setNames(d$y, rep(c("a", "b"), 15)), x = d$x, g = d$g),
+    named = `rownames<-`(d, paste0("q", 30:1)), turned = d[30:1, ], noted = noted, series = series, several = several, missing = missing
   )
   for (name in names(data)) for (formula in list(y ~ x + (1 | g), y ~ x + I(g == "1") + (1 | g), y ~ 1 + (x | g))) {
     if (name == "several" && grepl("(x | g)", deparse1(formula), fixed = TRUE)) next

@@ -161,7 +161,10 @@ test_that("convergence warnings and errors show lme4's own calls", {
     same_calls(refit(fit, sleepstudy$Reaction + 1, control = control), refit_by_lme4(lme4s, sleepstudy$Reaction + 1, control = control), 1L)
   }
   singular <- lmerControl(check.conv.singular = .makeCC("warning", tol = 1e-4))
-  same_calls(lmer(Yield ~ 1 + (1 | Batch), Dyestuff2, control = singular), lme4::lmer(Yield ~ 1 + (1 | Batch), Dyestuff2, control = singular), 1L)
+  same_calls(
+    lmer(Yield ~ 1 + (1 | Batch), Dyestuff2, control = singular),
+    lme4::lmer(Yield ~ 1 + (1 | Batch), Dyestuff2, control = singular), 1L
+  )
   # as it is printed
   shown <- conditions(lmer(Reaction ~ Days + (Days | Subject), sleepstudy, control = strict$hessian))[[1L]]
   expect_match(deparse1(shown), 'checkConv(attr(opt, "derivs"), opt$par, ctrl = control$checkConv, lbound = ', fixed = TRUE)
@@ -169,6 +172,7 @@ test_that("convergence warnings and errors show lme4's own calls", {
   unknown <- lmerControl()
   unknown$checkControl$check.scaleX <- "no such check"
   same_calls(
-    lmer(Reaction ~ Days + (Days | Subject), sleepstudy, control = unknown), lme4::lmer(Reaction ~ Days + (Days | Subject), sleepstudy, control = unknown), 1L
+    lmer(Reaction ~ Days + (Days | Subject), sleepstudy, control = unknown),
+    lme4::lmer(Reaction ~ Days + (Days | Subject), sleepstudy, control = unknown), 1L
   )
 })

@@ -72,11 +72,14 @@ test_that("the fit's argument `offset` is evaluated in new data, as an offset() 
     argument <- lmer(model[[1L]], data, offset = 2 * o + 1)
     term <- lmer(model[[2L]], data)
     expect_true(any(predict(term, new) - (2 * new$o + 1) != predict(term, new), na.rm = TRUE))
-    for (re.form in list(NULL, NA)) expect_equal(predict(argument, new, re.form = re.form), predict(term, new, re.form = re.form), tolerance = 1e-8)
+    for (re.form in list(NULL, NA)) {
+      expect_equal(predict(argument, new, re.form = re.form), predict(term, new, re.form = re.form), tolerance = 1e-8)
+    }
     expect_equal(predict(argument, new, random.only = TRUE), predict(term, new, random.only = TRUE), tolerance = 1e-6)
     expect_equal(predict(argument, data), predict(argument), tolerance = 1e-12)
     expect_equal(
-      unlist(simulate(argument, 2, seed = 1, newdata = new[-2, ])), unlist(simulate(term, 2, seed = 1, newdata = new[-2, ])), tolerance = 1e-8
+      unlist(simulate(argument, 2, seed = 1, newdata = new[-2, ])),
+      unlist(simulate(term, 2, seed = 1, newdata = new[-2, ])), tolerance = 1e-8
     )
     drawn <- function(fit) bootMer(fit, function(f) predict(f, newdata = new[-2, ], re.form = NA), nsim = 3, seed = 1)$t
     expect_equal(drawn(argument), drawn(term), tolerance = 1e-6)
@@ -89,7 +92,10 @@ test_that("an offset that can't be evaluated for new data is an error that says 
   data <- sleep_data()
   outside <- data$o
   fit <- lmer(Reaction ~ Days + (1 | Subject), data, offset = o)
-  expect_error(predict(fit, data.frame(Days = 1, Subject = "308")), "'offset' (o) can't be evaluated in 'newdata': object 'o' not found", fixed = TRUE)
+  expect_error(
+    predict(fit, data.frame(Days = 1, Subject = "308")),
+    "'offset' (o) can't be evaluated in 'newdata': object 'o' not found", fixed = TRUE
+  )
   fit <- lmer(Reaction ~ Days + (1 | Subject), data, offset = outside)
   expect_error(predict(fit, data[1:3, ]), "it has 180 values for 3 rows; add its variables to 'newdata'", fixed = TRUE)
   expect_error(simulate(fit, newdata = data[1:3, ]), "can't be evaluated in 'newdata'", fixed = TRUE)

@@ -99,8 +99,8 @@ test_that("a fit that was saved and read, or sent to a worker, is refitted to th
   env <- comparison_data()
   models <- comparison_models()[c(
     "sleepstudy: Days | S", "sleepstudy: weights", "sleepstudy: offset argument", "sleepstudy: NA rows", "sleepstudy: aliased column",
-    "sleepstudy: time stamps", "sleepstudy: polynomials", "Pastes: batch/cask", "cake: slope", "100 fixed effects", "four correlated effects",
-    "InstEval, a tenth: service | d"
+    "sleepstudy: time stamps", "sleepstudy: polynomials", "Pastes: batch/cask", "cake: slope", "100 fixed effects",
+    "four correlated effects", "InstEval, a tenth: service | d"
   )]
   cluster <- parallel::makePSOCKcluster(1)
   on.exit(parallel::stopCluster(cluster))

@@ -24,7 +24,8 @@ test_that("draws are lme4's from the same seed, with their names and attributes"
 test_that("what is beyond the engine is lme4's", {
   fit <- lmer(Reaction ~ Days + (Days | Subject), lme4::sleepstudy)
   new <- lme4::sleepstudy[c(1, 20, 30), ]
-  for (arguments in list(list(newdata = new), list(re.form = ~ (1 | Subject)), list(newparams = list(sigma = 2, beta = c(1, 2), theta = c(1, 0, 1))))) {
+  newparams <- list(sigma = 2, beta = c(1, 2), theta = c(1, 0, 1))
+  for (arguments in list(list(newdata = new), list(re.form = ~ (1 | Subject)), list(newparams = newparams))) {
     arguments <- c(list(fit, nsim = 2, seed = 4), arguments)
     expect_equal(suppressMessages(do.call(simulate, arguments)), suppressMessages(do.call(lme4_simulate, arguments)), tolerance = 1e-12)
   }
