@@ -105,9 +105,8 @@ replicate_fit <- function(plan, batch, y, i) {
   record$theta <- batch$theta[, i]
   fit <- solve_response(record, list(fixed = TRUE))
   fit$optinfo <- replicate_optinfo(plan, batch, fit, i)
-  replicate <- new_lmermod(fit, parts_of_record(record, with_response(plan$x@frame, record$y), plan$x), plan$x@call)
-  mark_refitted(replicate)
-  light(replicate)
+  parts <- parts_of_record(record, with_response(plan$x@frame, record$y), plan$x, refitted = TRUE)
+  light(new_lmermod(fit, parts, plan$x@call))
 }
 
 replicate_optinfo <- function(plan, batch, fit, i) {

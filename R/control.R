@@ -1,8 +1,9 @@
 # What lmerControl() returns without arguments is the same at every call, unless the option of that name is set.
 default_control <- function() {
   if (!is.null(getOption("lmerControl"))) return(lmerControl())
-  if (is.null(cache$control)) cache$control <- lmerControl()
-  cache$control
+  control <- cache$control
+  if (is.null(control)) cache$control <- control <- lmerControl()
+  control
 }
 
 cache <- new.env(parent = emptyenv())

@@ -24,7 +24,9 @@ is_fastlmer <- function(object) {
 # A linear mixed model as lmer() of lme4 or lmerTest makes it. Packages that fit something else (blme's priors, say) have classes of their
 # own that inherit from lmerMod.
 is_exactly_lmer <- function(object) {
-  isS4(object) && (identical(class(object)[[1L]], "lmerMod") || identical(class(object)[[1L]], "lmerModLmerTest"))
+  if (!isS4(object)) return(FALSE)
+  class <- class(object)[[1L]]
+  class == "lmerMod" || class == "lmerModLmerTest"
 }
 
 # The engine record of a linear mixed model, whoever fitted it; NULL for any other object, and for a fit of which the engine would

@@ -65,6 +65,18 @@ engine_chi_squared_tail <- function(x, df) engine_value(.Call(wrap__engine_chi_s
 #' @noRd
 engine_fail <- function(text, panic) engine_value(.Call(wrap__engine_fail, text, panic))
 
+#' Has R fail at the `count`-th piece of memory that it is asked for from now on; 0 for none.
+#' @noRd
+engine_fail_allocation <- function(count) engine_value(.Call(wrap__engine_fail_allocation, count))
+
+#' A copy of a vector with its attributes, or of a list's elements with theirs (the list's own are shared), in memory of its own.
+#' @noRd
+engine_copy <- function(object, threads) engine_value(.Call(wrap__engine_copy, object, threads))
+
+#' A matrix of numbers with `n` rows from numeric vectors; one of a single value is a constant column.
+#' @noRd
+engine_side_by_side <- function(columns, n, threads) engine_value(.Call(wrap__engine_side_by_side, columns, n, threads))
+
 #' Cross-products of no rows, as an external pointer. `constant` is the place of each term's constant column, or 0.
 #' @noRd
 engine_products <- function(factor, k, constant) engine_value(.Call(wrap__engine_products, factor, k, constant))

@@ -58,7 +58,7 @@ parts_of_lformula <- function(once, control) {
   call[[1L]] <- quote(lme4::lFormula)
   lmod <- eval(call, once$caller)
   if (silent) attr(lmod$X, "msgScaleX") <- character()
-  frame <- own_columns(lmod$fr)
+  frame <- engine_copy(lmod$fr, 1L)
   attr(frame, "offset") <- once$offset
   terms <- lmod$reTrms
   if (is.null(stats::model.response(frame)) || !is.null(attr(lmod$X, "scaled:scale"))) return(NULL)
@@ -70,7 +70,7 @@ parts_of_lformula <- function(once, control) {
   if (!all(is.finite(unlist(z)))) stop("NA/NaN/Inf in 'Z' (random-effects model matrix)", call. = FALSE)
   c(
     list(frame = frame, formula = lmod$formula, x = lmod$X),
-    split_diagonal(list(flist = own_columns(terms$flist), cnms = terms$cnms, z = z), diagonal),
+    split_diagonal(list(flist = engine_copy(terms$flist, 1L), cnms = terms$cnms, z = z), diagonal),
     response_of(frame, nrow(frame)) %||% checked_response(frame)
   )
 }

@@ -177,6 +177,7 @@ new_resp <- function(fit, parts, classes) {
 new_pp <- function(fit, parts, resp, classes) {
   cache <- new.env(hash = FALSE, parent = emptyenv())
   cache$design <- fit$design
+  cache$refitted <- parts$refitted
   if (is_absorbed(parts$x)) fit[c("unsc", "rx")] <- NULL # formed when they are asked for
   env <- classes$pp_source(
     classes$pp_fields, classes$pp, classes$functions, attr(resp, ".xData"), parts$flist, parts$z, fit$theta, fit$beta, fit$u,

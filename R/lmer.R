@@ -105,8 +105,8 @@ lmer_of_lme4 <- function(once, call) {
   if (!isS4(fit)) return(fit)
   call$formula <- fit@call$formula
   fit@call <- call
-  fit@frame <- own_columns(fit@frame)
+  fit@frame <- engine_copy(fit@frame, 1L)
   attr(fit@frame, "offset") <- call$offset
-  fit@flist <- own_columns(fit@flist)
+  fit@flist <- engine_copy(fit@flist, 1L)
   fit
 }

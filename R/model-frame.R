@@ -2,6 +2,9 @@
 #
 # `once` holds the user's call (see evaluated_once()), whose `subset`, `weights`, `na.action` and `offset` are evaluated where model.frame()
 # evaluates them: in the data, then in the formula's environment.
+#
+# The frame has memory of its own. model.frame() copies no column, and packages such as data.table write into columns in place, whoever else
+# holds them: a fit would change with the user's data, or with those that these were taken from.
 mixed_model_frame <- function(parts, data, once) {
   frame <- plain_frame(parts$combined, data, once$call) %||% general_frame(parts, data, once$call, once$caller)
   terms <- if (!is.null(frame)) frame_terms(frame, parts)
@@ -9,28 +12,7 @@ mixed_model_frame <- function(parts, data, once) {
   attr(frame, "terms") <- terms
   attr(frame, "formula") <- parts$formula
   attr(frame, "offset") <- once$offset
-  own_columns(frame)
-}
-
-# A list or data frame with its columns in memory of their own. model.frame() copies none, and packages such as data.table write into
-# columns in place, whoever else holds them: a fit would change with the user's data, or with those that these were taken from.
-own_columns <- function(columns) {
-  class <- oldClass(columns)
-  columns <- unclass(columns)
-  for (i in seq_along(columns)) columns[[i]] <- own_values(columns[[i]])
-  class(columns) <- class
-  columns
-}
-
-own_values <- function(values) {
-  notes <- attributes(values)
-  # Assigning an attribute may leave the same memory under another header; this copies.
-  if (is.null(notes)) return(if (is.list(values)) own_columns(values) else rep.int(values, 1L))
-  if (isS4(values)) return(values)
-  if (is.list(values)) return(own_columns(values))
-  copy <- rep.int(if (is.object(values)) unclass(values) else values, 1L)
-  attributes(copy) <- notes
-  copy
+  engine_copy(frame, threads_for(.row_names_info(frame, 2L)))
 }
 
 # Where every variable is a column of the data that model.frame() would neither convert nor shorten, the frame is these columns

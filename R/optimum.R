@@ -51,6 +51,7 @@ optimise_by_engine <- function(problem, control, start, verbose) {
     conv = list(opt = if (fit$converged) 0 else 5, lme4 = check_optimum(fit, derivs, control, problem)),
     feval = fit$evaluations, message = fit$message, warnings = warnings, val = fit$theta + 0
   )
+  if (is.null(fit$remarks)) return(fit)
   remark_on(fit, problem$parts$x, problem$parts$cnms, problem$parts$formula, problem$parts$frame, control)
 }
 

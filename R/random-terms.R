@@ -95,12 +95,11 @@ numeric_columns <- function(expression, frame) {
 
 # The columns of those names as a matrix of doubles.
 side_by_side <- function(names, frame) {
-  n <- .row_names_info(frame, 2L)
   columns <- unclass(frame)[names]
-  # recycled, without a vector of its own
-  columns[names == "(Intercept)"] <- if (length(names) == 1L) list(rep.int(1, n)) else 1
-  z <- as.numeric(do.call(cbind, columns))
-  attributes(z) <- list(dim = c(n, length(names)), dimnames = list(NULL, names))
+  columns[names == "(Intercept)"] <- 1
+  n <- .row_names_info(frame, 2L)
+  z <- engine_side_by_side(columns, n, threads_for(n))
+  dimnames(z) <- list(NULL, names)
   z
 }
 

@@ -30,7 +30,7 @@ response_matrix <- function(newresp, frame, n) {
     if (!is.numeric(newresp)) stop("the new responses must be numeric", call. = FALSE)
     if (!ncol(newresp)) stop("no new response", call. = FALSE)
     newresp <- without_missing_rows(newresp, frame, n)
-    if (is.double(newresp)) return(own_values(newresp))
+    if (is.double(newresp)) return(engine_copy(newresp, 1L))
     storage.mode(newresp) <- "double"
     return(newresp)
   }

@@ -31,8 +31,8 @@
 #' @importFrom lme4 refit
 #' @export
 refit.lmerMod <- function(object, newresp = NULL, rename.response = FALSE, maxit = 100L, ..., threads = default_threads()) {
-  refuse_without_rows(object, "refit()")
   record <- engine_of(object)
+  if (!is.null(record$cache$stream)) refuse_without_rows(object, "refit()")
   name <- substitute(newresp)
   extras <- if (...length()) ...names()
   if (is.null(record) || is.factor(newresp) || "newweights" %in% extras) return(NextMethod())
@@ -42,7 +42,7 @@ refit.lmerMod <- function(object, newresp = NULL, rename.response = FALSE, maxit
 
   newresp <- one_response(newresp)
   if (rename.response && !is.null(newresp)) object <- rename_response(object, name)
-  if (!is.null(newresp)) newresp <- own_values(without_missing_rows(newresp, object@frame, length(record$y)))
+  if (!is.null(newresp)) newresp <- engine_copy(without_missing_rows(newresp, object@frame, length(record$y)), 1L)
   # A response that the engine can't fit (one that is fitted exactly, say) gets lme4's answer.
   fit <- tryCatch(refit_one(object, record, newresp, control), fastlmer_error = function(e) if (is_final(e)) stop(e))
   if (is.null(fit)) NextMethod() else fit
@@ -88,11 +88,9 @@ refit_one <- function(object, record, newresp, control, derivs = !is.null(object
   }
   fit <- solve_response(record)
   fit <- with_optinfo(fit, record, control, derivs)
-  fit <- remark_on(fit, record$x, record$cnms, attr(frame, "formula"), frame, control)
+  if (!is.null(fit$remarks)) fit <- remark_on(fit, record$x, record$cnms, attr(frame, "formula"), frame, control)
   if (!is.null(fit$x)) record$x <- fit$x
-  refitted <- new_lmermod(fit, parts_of_record(record, frame, object), object@call)
-  if (!is.null(newresp) || is_refitted(object)) mark_refitted(refitted)
-  refitted
+  new_lmermod(fit, parts_of_record(record, frame, object, !is.null(newresp) || is_refitted(object)), object@call)
 }
 
 checked_y <- function(newresp) {
@@ -120,12 +118,12 @@ solve_response <- function(record, options = list()) {
   fit
 }
 
-parts_of_record <- function(record, frame, object) {
+parts_of_record <- function(record, frame, object, refitted = FALSE) {
   dims <- object@devcomp$dims
   list(
     Gp = object@Gp, dims = if (identical(dims[["REML"]] > 0L, record$reml)) dims,
     x = record$x, flist = record$flist, cnms = record$cnms, z = record$z, structure = record$structure, y = record$y, weights = record$weights,
-    offset = record$offset, frame = frame
+    offset = record$offset, frame = frame, refitted = refitted
   )
 }
 

@@ -1,14 +1,15 @@
 # What is said of a fit beyond lme4's checks: a response that leaves nothing to the random effects, and random effects that the data
 # can't tell from other parts of the model. The texts are added to the messages in the fit's `optinfo`, which print() and summary() show.
 
+# `fit$remarks` is what engine_fit() has to remark on, if anything.
 remark_on <- function(fit, x, cnms, formula, frame, control) {
-  if (!isTRUE(fit$exact) && is.null(fit$undetermined)) return(fit)
-  texts <- if (fit$exact) {
+  remarks <- fit$remarks
+  texts <- if (remarks$exact) {
     exact_fit
   } else if (control$checkConv$check.conv.singular$action != "ignore") {
-    vapply(fit$undetermined, undetermined_text, "", fit$x %||% x, cnms, formula, frame)
+    vapply(remarks$undetermined, undetermined_text, "", fit$x %||% x, cnms, formula, frame)
   }
-  if (fit$exact) {
+  if (remarks$exact) {
     warning(warningCondition(exact_fit, class = "fastlmer_exact_fit"))
   } else {
     for (text in texts) message(structure(class = c("fastlmer_undetermined", "message", "condition"), list(message = paste0(text, "\n"), call = NULL)))

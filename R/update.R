@@ -58,9 +58,7 @@ evaluable_call <- function(call, place) {
 }
 
 # Was the fit made by refit() with a response of its own?
-is_refitted <- function(object) isTRUE(engine_mark(object)$refitted)
-
-mark_refitted <- function(fit) assign("refitted", TRUE, envir = engine_mark(fit))
+is_refitted <- function(object) isTRUE(engine_mark(object)$cache$refitted)
 
 # The response that a call would fit; NULL where that can't be told without fitting.
 response_of_call <- function(call, place) {

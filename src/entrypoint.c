@@ -3,10 +3,12 @@
 
 void R_init_fastlmer_extendr(DllInfo *dll);
 void register_extendr_panic_hook(void);
+void fastlmer_init_guard(void);
 
 void R_init_fastlmer(DllInfo *dll)
 {
     /* A panic becomes an R error; without this hook it would also print to stderr. EXTENDR_BACKTRACE=true brings that back. */
     register_extendr_panic_hook();
     R_init_fastlmer_extendr(dll);
+    fastlmer_init_guard();
 }

@@ -13,3 +13,35 @@ test_that("a panic becomes an R error and the session lives on", {
   expect_match(conditionMessage(error), "internal error in fastlmer's engine: 50% off", fixed = TRUE)
   expect_error(fastlmer:::engine_fail("again", FALSE), "^again$", class = "fastlmer_error")
 })
+
+test_that("memory that R can't give is R's own error, and the next call works", {
+  fit <- lmer(Reaction ~ Days + (Days | Subject), sleepstudy)
+  failing <- function(count, call) {
+    on.exit(fastlmer:::engine_fail_allocation(0))
+    fastlmer:::engine_fail_allocation(count)
+    call
+  }
+  for (count in c(1, 2, 7, 20)) {
+    error <- tryCatch(failing(count, refit(fit, sleepstudy$Reaction)), error = identity)
+    expect_match(conditionMessage(error), "cannot allocate|too large|too long")
+    expect_false(inherits(error, "fastlmer_error"))
+  }
+  expect_error(failing(1, lmer(Reaction ~ Days + (Days | Subject), sleepstudy)), "cannot allocate|too large|too long")
+  expect_error(failing(1, simulate(fit, 3, seed = 1)), "cannot allocate|too large|too long")
+  expect_error(failing(1, bootMer(fit, fixef, 10, seed = 1)), "cannot allocate|too large|too long")
+  expect_equal(logLik(refit(fit, sleepstudy$Reaction)), logLik(fit))
+  expect_identical(lmer(Reaction ~ Days + (Days | Subject), sleepstudy)@theta, fit@theta)
+})
+
+test_that("what R puts off until a failure is done where the engine runs out of memory", {
+  done <- FALSE
+  careful <- function() {
+    on.exit(done <<- TRUE)
+    fastlmer:::engine_fail_allocation(1)
+    fastlmer:::engine_normal_quantile(0.5)
+  }
+  expect_error(careful())
+  fastlmer:::engine_fail_allocation(0)
+  expect_true(done)
+  expect_identical(fastlmer:::engine_normal_quantile(0.5), 0)
+})

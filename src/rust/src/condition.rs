@@ -4,8 +4,10 @@
 //! reads `Error in engine_fit(design, x, codes, ...)`. So nothing is raised here: [`answer`] returns either the value or an R
 //! condition, and the generated wrapper in R/extendr-wrappers.R passes what it gets through `engine_value()` (R/engine-value.R), which
 //! signals a condition from R. The user reads `Error: text`; code can catch the class `fastlmer_error`.
+use crate::record;
+use crate::value::{jump, to_r, Value};
 use engine::FitError;
-use extendr_api::prelude::*;
+use extendr_api::prelude::Robj;
 use std::any::Any;
 use std::cell::Cell;
 use std::fmt::Display;
@@ -19,6 +21,8 @@ pub enum Failure {
     TooLarge(String),
     /// The user pressed Ctrl-C.
     Interrupt,
+    /// R jumped out of a function that allocates, see src/unwind.c.
+    Jump,
 }
 
 impl<E: Display> From<E> for Failure {
@@ -39,25 +43,27 @@ pub fn fitted<T>(result: std::result::Result<T, FitError>) -> Answer<T> {
 pub type Answer<T> = std::result::Result<T, Failure>;
 
 /// Runs the body of a function called from R; its value, or the condition that R is to signal.
-pub fn answer<T: Into<Robj>>(body: impl FnOnce() -> Answer<T>) -> Robj {
-    match catch_unwind(AssertUnwindSafe(|| body().map(Into::into))) {
-        Ok(Ok(value)) => value,
-        Ok(Err(Failure::Error(text))) => condition(&text, &["fastlmer_error", "error", "condition"]),
-        Ok(Err(Failure::TooLarge(text))) => condition(&text, &["fastlmer_too_large", "fastlmer_error", "error", "condition"]),
-        Ok(Err(Failure::Interrupt)) => condition("interrupted", &["fastlmer_interrupt", "interrupt", "condition"]),
-        Err(panic) => condition(
-            &format!("internal error in fastlmer's engine: {}", panic_text(panic.as_ref())),
-            &["fastlmer_panic", "fastlmer_error", "error", "condition"],
-        ),
+pub fn answer<T: Into<Value<'static>>>(body: impl FnOnce() -> Answer<T>) -> Robj {
+    let failure = match catch_unwind(AssertUnwindSafe(|| body().and_then(|value| to_r(&value.into())))) {
+        Ok(Ok(value)) => return value,
+        Ok(Err(failure)) => failure,
+        Err(panic) => {
+            let text = format!("internal error in fastlmer's engine: {}", panic_text(panic.as_ref()));
+            return condition(&text, &["fastlmer_panic", "fastlmer_error", "error", "condition"]);
+        }
+    };
+    match failure {
+        Failure::Error(text) => condition(&text, &["fastlmer_error", "error", "condition"]),
+        Failure::TooLarge(text) => condition(&text, &["fastlmer_too_large", "fastlmer_error", "error", "condition"]),
+        Failure::Interrupt => condition("interrupted", &["fastlmer_interrupt", "interrupt", "condition"]),
+        Failure::Jump => jump(),
     }
 }
 
 /// An R condition object. Its call is NULL: the engine's own call says nothing to the user.
-fn condition(text: &str, class: &[&str]) -> Robj {
-    let text = text.replace('\0', ""); // R's strings end at a zero byte
-    let mut object: Robj = list!(message = text, call = NULL).into();
-    object.set_class(class).expect("a list takes a class");
-    object
+fn condition(text: &str, class: &'static [&'static str]) -> Robj {
+    let object = record!(message = text, call = ());
+    to_r(&Value::Classed(Box::new(object), class)).unwrap_or_else(|_| jump())
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {

@@ -9,16 +9,18 @@
 //! fn engine_something(x: RMatrix<f64>, options: List) -> Robj {
 //!     answer(|| {
 //!         let fit = engine::something(x.data())?; // any error that can be displayed
-//!         Ok(list!(theta = fit.theta))
+//!         Ok(record!(theta = fit.theta))
 //!     })
 //! }
 //! ```
 //!
 //! and named in `extendr_module!` below; `sh tools/document.sh` then writes its R wrapper. See [`condition`] for errors.
+mod columns;
 mod condition;
 mod model;
 mod products;
 mod resampling;
+mod value;
 
 use condition::{answer, fitted, Answer, Failure};
 use engine::{
@@ -28,13 +30,20 @@ use engine::{
 };
 use extendr_api::prelude::*;
 use model::{flag, integer, model_of, number, real, thread_count, threads_of, Columns, Model};
-use resampling::{batch_list, with_responses};
+use resampling::{batch_record, with_responses};
+use std::borrow::Cow;
 use std::cell::RefCell;
+use value::{new_matrix, owned, pointer, Value};
 
 /// A response's cross-products with the memory that its criterion is evaluated in.
 struct ResponseState {
     response: Response,
     factor: RefCell<Factor>,
+}
+
+/// The response behind an external pointer.
+fn response_of(pointer: &Robj) -> Answer<&ResponseState> {
+    Ok(owned(pointer).ok_or("the pointer to the response is empty")?)
 }
 
 impl ResponseState {
@@ -47,14 +56,14 @@ impl ResponseState {
 /// @noRd
 #[extendr]
 fn engine_design(x: Robj, codes: List, nlev: Robj, asgn: Robj, z: List, weights: Robj, threads: Robj) -> Robj {
-    answer(|| Ok(ExternalPtr::new(Model::new(&Columns::new(x, codes, z, weights)?, &nlev, &asgn, thread_count(&threads))?)))
+    answer(|| Ok(pointer(Model::new(&Columns::new(x, codes, z, weights)?, &nlev, &asgn, thread_count(&threads))?)))
 }
 
 /// Is an external pointer empty, as it is after readRDS()?
 /// @noRd
 #[extendr]
 fn engine_is_nil(pointer: Robj) -> bool {
-    ExternalPtr::<Model>::try_from(&pointer).is_err()
+    owned::<Model>(&pointer).is_none()
 }
 
 /// Per column of x what earlier columns leave of it, relative to its own length.
@@ -70,7 +79,7 @@ fn engine_rank_margin(design: Robj) -> Robj {
 fn engine_number_levels(x: Robj) -> Robj {
     answer(|| {
         let (codes, levels) = number_levels(integer(&x, "x")?);
-        Ok(list!(codes = codes, levels = levels))
+        Ok(record!(codes = codes, levels = levels))
     })
 }
 
@@ -85,7 +94,7 @@ fn engine_fit(design: Robj, x: Robj, codes: List, z: List, weights: Robj, y: Rob
         let interrupted = condition::interrupt_check();
         let workers = Workers::for_rows(threads_of(&options), model.design.n).stopped_by(condition::interrupted);
         let request = request(reml, &start, &options, &workers, &interrupted)?;
-        Ok(fit_list(&model.design.structure, fitted(fit(&model.design, &model.rows(&columns)?, real(&y, "y")?, &request))?))
+        Ok(fit_record(&model.design.structure, fitted(fit(&model.design, &model.rows(&columns)?, real(&y, "y")?, &request))?))
     })
 }
 
@@ -94,11 +103,11 @@ fn engine_fit(design: Robj, x: Robj, codes: List, z: List, weights: Robj, y: Rob
 #[extendr]
 fn engine_fit_response(design: Robj, response: Robj, reml: bool, start: Robj, options: List) -> Robj {
     answer(|| {
-        let (model, state) = (model_of(&design)?, <&ExternalPtr<ResponseState>>::try_from(&response)?);
+        let (model, state) = (model_of(&design)?, response_of(&response)?);
         let interrupted = condition::interrupt_check();
         let workers = Workers::for_rows(threads_of(&options), model.design.n).stopped_by(condition::interrupted);
         let request = request(reml, &start, &options, &workers, &interrupted)?;
-        Ok(fit_list(&model.design.structure, fitted(fit_response(&model.design, &state.response, None, &request))?))
+        Ok(fit_record(&model.design.structure, fitted(fit_response(&model.design, &state.response, None, &request))?))
     })
 }
 
@@ -114,56 +123,64 @@ fn request<'a>(reml: bool, start: &Robj, options: &List, workers: &'a Workers, i
     Ok(request)
 }
 
-fn fit_list(structure: &Structure, fit: Fit) -> Robj {
-    list!(
-        unsc = square(&fit.unscaled_covariance),
-        rx = square(&fit.rx),
-        hessian = square(&fit.hessian),
+fn fit_record(structure: &Structure, fit: Fit) -> Value<'static> {
+    let remarks = remarks(&fit);
+    // R looks through the names one after the other: what is asked for most often comes first.
+    record!(
+        converged = fit.converged,
         curved = is_curved(structure, &fit.theta, &fit.hessian),
         least = least_diagonal(structure, &fit.theta),
         largest = largest_element(structure, &fit.theta),
+        remarks = remarks,
+        gradient = fit.gradient,
+        hessian = square(fit.hessian),
         theta = fit.theta,
         beta = fit.beta,
         u = fit.u,
-        b = fit.b,
-        fitted = fit.fitted,
-        criterion = fit.criterion,
         ldL2 = fit.log_det_m,
         ldRX2 = fit.log_det_x,
         wrss = fit.wrss,
         ussq = fit.ussq,
         pwrss = fit.wrss + fit.ussq,
-        sigma = fit.sigma,
-        gradient = fit.gradient,
+        criterion = fit.criterion,
         evaluations = fit.evaluations as f64,
-        converged = fit.converged,
         message = fit.message,
-        exact = fit.exact,
-        undetermined = undetermined_list(&fit.undetermined)
+        fitted = fit.fitted,
+        unsc = square(fit.unscaled_covariance),
+        rx = square(fit.rx),
+        sigma = fit.sigma,
+        b = fit.b,
     )
-    .into()
+}
+
+/// What R has something to say about, or NULL.
+fn remarks(fit: &Fit) -> Value<'static> {
+    if !fit.exact && fit.undetermined.is_empty() {
+        return Value::Null;
+    }
+    record!(exact = fit.exact, undetermined = undetermined_list(&fit.undetermined))
 }
 
 /// Random effects whose variance is zero by convention, or NULL: places of term and column, from 1, and what the data can't tell them
 /// from, columns of X and an absorbed factor or else the residuals or nothing at all.
-fn undetermined_list(undetermined: &[Undetermined]) -> Robj {
+fn undetermined_list(undetermined: &[Undetermined]) -> Value<'static> {
     if undetermined.is_empty() {
-        return ().into();
+        return Value::Null;
     }
     let items = undetermined.iter().map(|u| {
         let (source, columns, absorbed) = match &u.source {
-            Source::Fixed { columns, absorbed } => ("fixed", columns.iter().map(|&c| c as i32 + 1).collect(), *absorbed),
+            Source::Fixed { columns, absorbed } => ("fixed", columns.iter().map(|&c| c as i32 + 1).collect::<Vec<_>>(), *absorbed),
             Source::Residuals => ("residuals", Vec::new(), false),
             Source::Nothing => ("nothing", Vec::new(), false),
         };
-        list!(term = u.term as i32 + 1, column = u.column as i32 + 1, source = source, columns = columns, absorbed = absorbed)
+        record!(term = u.term as i32 + 1, column = u.column as i32 + 1, source = source, columns = columns, absorbed = absorbed)
     });
-    List::from_values(items).into()
+    Value::List(items.collect())
 }
 
-fn square(values: &[f64]) -> RMatrix<f64> {
-    let n = values.len().isqrt();
-    RMatrix::new_matrix(n, n, |r, c| values[c * n + r])
+fn square(values: Vec<f64>) -> Value<'static> {
+    let n = values.len().isqrt() as i32;
+    Value::Array(Cow::Owned(values), vec![n, n])
 }
 
 /// RX and the unscaled covariance of all fixed effects of a model with an absorbed factor, at theta.
@@ -179,7 +196,7 @@ fn engine_fixed_factor(design: Robj, x: Robj, codes: List, z: List, weights: Rob
             return Err(Failure::Interrupt);
         }
         let (rx, unsc) = fitted(made)?;
-        Ok(list!(rx = square(&rx), unsc = square(&unsc)))
+        Ok(record!(rx = square(rx), unsc = square(unsc)))
     })
 }
 
@@ -191,7 +208,7 @@ fn engine_response(design: Robj, x: Robj, codes: List, z: List, weights: Robj, y
         let model = model_of(&design)?;
         let columns = Columns::new(x, codes, z, weights)?;
         let response = Response::new(&model.design, &model.rows(&columns)?, real(&y, "y")?, Workers::none())?;
-        Ok(ExternalPtr::new(ResponseState::new(response, &model.design)))
+        Ok(pointer(ResponseState::new(response, &model.design)))
     })
 }
 
@@ -200,7 +217,7 @@ fn engine_response(design: Robj, x: Robj, codes: List, z: List, weights: Robj, y
 #[extendr]
 fn engine_criterion(design: Robj, response: Robj, theta: Robj, reml: bool) -> Robj {
     answer(|| {
-        let (model, state) = (model_of(&design)?, <&ExternalPtr<ResponseState>>::try_from(&response)?);
+        let (model, state) = (model_of(&design)?, response_of(&response)?);
         let theta = model.theta(&theta)?;
         let check = condition::interrupt_check(); // R itself asks only once in a thousand calls
         let value = criterion(&model.design, &state.response, &mut state.factor.borrow_mut(), theta, reml);
@@ -242,7 +259,7 @@ fn engine_refit_many(
             interrupted: &|_| check(),
         };
         let replicates = with_responses(model, &rows, &responses, |r| fitted(refit(&model.design, &rows, r, &request)))?;
-        Ok(batch_list(&model.design, replicates, modes))
+        Ok(batch_record(&model.design, replicates, modes))
     })
 }
 
@@ -256,12 +273,12 @@ fn engine_simulate(design: Robj, x: Robj, codes: List, z: List, weights: Robj, r
         let rows = model.rows(&columns)?;
         with_responses(model, &rows, &responses, |r| {
             let (n, count) = (rows.n, r.count(rows.n));
-            let mut y = RMatrix::<f64>::new(n, count);
+            let mut y = new_matrix(n, count)?;
             let mut normals = Vec::new();
-            for (index, column) in y.as_real_slice_mut().expect("a double matrix").chunks_exact_mut(n).enumerate() {
+            for (index, column) in y.as_real_slice_mut().ok_or("a matrix of numbers")?.chunks_exact_mut(n).enumerate() {
                 r.fill(index, &mut normals, column);
             }
-            Ok(Robj::from(y))
+            Ok(y)
         })
     })
 }
@@ -270,7 +287,7 @@ fn engine_simulate(design: Robj, x: Robj, codes: List, z: List, weights: Robj, r
 /// @noRd
 #[extendr]
 fn engine_condvar(design: Robj, theta: Robj, threads: Robj) -> Robj {
-    answer(|| -> Answer<List> {
+    answer(|| {
         let model = model_of(&design)?;
         let workers = Workers::for_rows(thread_count(&threads), model.design.n).stopped_by(condition::interrupted);
         let blocks = conditional_variances(&model.design, model.theta(&theta)?, &workers);
@@ -278,15 +295,14 @@ fn engine_condvar(design: Robj, theta: Robj, threads: Robj) -> Robj {
             return Err(Failure::Interrupt);
         }
         let blocks = blocks.map_err(|_| Failure::Error("the conditional variances cannot be computed at this theta".into()))?;
-        let mut out: Vec<(usize, Robj)> = Vec::new();
+        let mut out = Vec::new();
         let groups = &model.design.structure.groups[model.design.structure.random_groups()];
         for (group, values) in groups.iter().zip(blocks) {
-            let mut array: Robj = values.into();
-            array.set_attrib("dim", [group.k as i32, group.k as i32, group.levels as i32])?;
-            out.push((group.factor, array));
+            let size = vec![group.k as i32, group.k as i32, group.levels as i32];
+            out.push((group.factor, Value::Array(Cow::Owned(values), size)));
         }
         out.sort_by_key(|(factor, _)| *factor);
-        Ok(List::from_values(out.into_iter().map(|(_, array)| array)))
+        Ok(Value::List(out.into_iter().map(|(_, array)| array).collect()))
     })
 }
 
@@ -315,7 +331,7 @@ fn engine_chi_squared_tail(x: Robj, df: f64) -> Robj {
 /// @noRd
 #[extendr]
 fn engine_fail(text: &str, panic: bool) -> Robj {
-    answer(|| -> Answer<Robj> {
+    answer(|| -> Answer<()> {
         if panic {
             panic!("{text}");
         }
@@ -323,8 +339,19 @@ fn engine_fail(text: &str, panic: bool) -> Robj {
     })
 }
 
+/// Has R fail at the `count`-th piece of memory that it is asked for from now on; 0 for none.
+/// @noRd
+#[extendr]
+fn engine_fail_allocation(count: f64) -> Robj {
+    answer(|| {
+        value::fail_allocation(count.max(0.0) as usize);
+        Ok(())
+    })
+}
+
 extendr_module! {
     mod fastlmer;
+    use columns;
     use products;
     fn engine_design;
     fn engine_is_nil;
@@ -342,4 +369,5 @@ extendr_module! {
     fn engine_normal_cdf;
     fn engine_chi_squared_tail;
     fn engine_fail;
+    fn engine_fail_allocation;
 }

@@ -1,5 +1,6 @@
 //! R's vectors seen as the engine's model: borrowed, not copied.
 use crate::condition::{fitted, Answer};
+use crate::value::owned;
 use engine::{Absorbed, Design, Rows, Term, Workers};
 use extendr_api::prelude::*;
 
@@ -95,8 +96,7 @@ fn absorbed_columns(list: &List, grouping: usize) -> Answer<(Robj, Option<(Robj,
 
 /// The model behind an external pointer.
 pub fn model_of(pointer: &Robj) -> Answer<&Model> {
-    let pointer: &ExternalPtr<Model> = pointer.try_into().map_err(|_: Error| "the pointer to the cross-products is empty")?;
-    Ok(pointer.addr())
+    Ok(owned(pointer).ok_or("the pointer to the cross-products is empty")?)
 }
 
 /// A double vector.

@@ -1,21 +1,24 @@
 //! Cross-products of chunks: added up behind an external pointer, kept and sent as an R list of plain vectors.
 use crate::condition::{answer, fitted, Answer};
 use crate::model::{element, integer, number, real, Model};
+use crate::record;
+use crate::value::{owned, pointer, to_r, Value};
 use crate::ResponseState;
 use engine::{stream, Chunk, CrossProducts, FactorProducts, Names, PairProducts, Structure, TermShape};
 use extendr_api::prelude::*;
+use std::borrow::Cow;
 use std::cell::RefCell;
 
 /// Of the layout of the list; a list of another version is refused.
 const VERSION: f64 = 1.0;
 
-type Products = ExternalPtr<RefCell<CrossProducts>>;
+type Products = RefCell<CrossProducts>;
 
 /// Cross-products of no rows, as an external pointer. `constant` is the place of each term's constant column, or 0.
 /// @noRd
 #[extendr]
 fn engine_products(factor: Robj, k: Robj, constant: Robj) -> Robj {
-    answer(|| Ok(ExternalPtr::new(RefCell::new(CrossProducts::new(shapes(&factor, &k, &constant)?)?))))
+    answer(|| Ok(pointer(RefCell::new(CrossProducts::new(shapes(&factor, &k, &constant)?)?))))
 }
 
 /// Adds the rows of a chunk. `v` has the raw columns after the constant one.
@@ -53,14 +56,14 @@ fn engine_products_merge(products: Robj, saved: List) -> Robj {
 /// @noRd
 #[extendr]
 fn engine_products_save(products: Robj) -> Robj {
-    answer(|| Ok(save(&products_of(&products)?.borrow())))
+    answer(|| to_r(&save(&products_of(&products)?.borrow())))
 }
 
 /// An external pointer to what was saved.
 /// @noRd
 #[extendr]
 fn engine_products_load(saved: List) -> Robj {
-    answer(|| Ok(ExternalPtr::new(RefCell::new(load(&saved)?))))
+    answer(|| Ok(pointer(RefCell::new(load(&saved)?))))
 }
 
 /// R with R'R = X'WX (rows of zeros for aliased columns), and for the columns of X = V C what earlier ones don't explain and standard deviations.
@@ -72,7 +75,8 @@ fn engine_products_summary(products: Robj, columns: Robj) -> Robj {
         let c = real(&columns, "columns")?;
         let p = c.len() / products.d();
         let summary = fitted(stream::summary(&products, c, p))?;
-        Ok(list!(root = RMatrix::new_matrix(p, p, |r, c| summary.root[c * p + r]), share = summary.share, sd = summary.sd))
+        let root = Value::Array(Cow::Owned(summary.root), vec![p as i32, p as i32]);
+        Ok(record!(root = root, share = summary.share, sd = summary.sd))
     })
 }
 
@@ -81,9 +85,9 @@ fn engine_products_summary(products: Robj, columns: Robj) -> Robj {
 #[extendr]
 fn engine_products_model(products: Robj, columns: Robj, terms: Robj, levels: List) -> Robj {
     answer(|| {
-        let pointer = products_of(&products)?;
-        let empty = CrossProducts::new(pointer.borrow().terms.clone())?;
-        let products = pointer.replace(empty);
+        let place = products_of(&products)?;
+        let empty = CrossProducts::new(place.borrow().terms.clone())?;
+        let products = place.replace(empty);
         let c = real(&columns, "columns")?;
         let places = |values: &[i32]| values.iter().map(|&v| (v.max(1) - 1) as usize).collect::<Vec<usize>>();
         let terms = places(integer(&terms, "terms")?);
@@ -96,13 +100,12 @@ fn engine_products_model(products: Robj, columns: Robj, terms: Robj, levels: Lis
         let mut levels = vec![0; groups.len()];
         groups.iter().for_each(|group| levels[group.factor] = group.levels);
         let model = Model { design, levels, factors };
-        Ok(list!(design = ExternalPtr::new(model), response = ExternalPtr::new(response)))
+        Ok(record!(design = pointer(model), response = pointer(response)))
     })
 }
 
-fn products_of(pointer: &Robj) -> Answer<&RefCell<CrossProducts>> {
-    let pointer: &Products = pointer.try_into().map_err(|_: Error| "the pointer to the cross-products is empty")?;
-    Ok(pointer.addr())
+fn products_of(pointer: &Robj) -> Answer<&Products> {
+    Ok(owned(pointer).ok_or("the pointer to the cross-products is empty")?)
 }
 
 fn shapes(factor: &Robj, k: &Robj, constant: &Robj) -> Answer<Vec<TermShape>> {
@@ -123,20 +126,20 @@ fn texts(object: &Robj, name: &str) -> Answer<Vec<String>> {
     Ok(texts.map(String::from).collect())
 }
 
-fn save(products: &CrossProducts) -> Robj {
+fn save(products: &CrossProducts) -> Value<'_> {
     let numbers = |get: &dyn Fn(&TermShape) -> usize| products.terms.iter().map(|t| get(t) as i32).collect::<Vec<i32>>();
     let factors = products.factors.iter().map(|f| {
-        let levels: Vec<&str> = f.levels.iter().collect();
+        let levels: Vec<Cow<str>> = f.levels.iter().map(Cow::Borrowed).collect();
         let (centre, zz, zv, zy) = (&f.centre[..], &f.zz[..], &f.zv[..], &f.zy[..]);
-        list!(levels = levels, centre = centre, zz = zz, zv = zv, zy = zy)
+        record!(levels = levels, centre = centre, zz = zz, zv = zv, zy = zy)
     });
     let pairs = products.pairs.iter().map(|pair| {
         let first: Vec<i32> = pair.levels.iter().map(|l| l.0 as i32 + 1).collect();
         let second: Vec<i32> = pair.levels.iter().map(|l| l.1 as i32 + 1).collect();
-        list!(first = first, second = second, values = &pair.values[..])
+        record!(first = first, second = second, values = &pair.values[..])
     });
-    let columns: Vec<&str> = products.columns.iter().collect();
-    list!(
+    let columns: Vec<Cow<str>> = products.columns.iter().map(Cow::Borrowed).collect();
+    record!(
         version = VERSION,
         factor = numbers(&|t| t.factor + 1),
         k = numbers(&|t| t.k),
@@ -149,10 +152,9 @@ fn save(products: &CrossProducts) -> Robj {
         vv = &products.vv[..],
         vy = &products.vy[..],
         yy = products.yy,
-        factors = List::from_values(factors),
-        pairs = List::from_values(pairs)
+        factors = factors.collect::<Vec<_>>(),
+        pairs = pairs.collect::<Vec<_>>()
     )
-    .into()
 }
 
 fn load(saved: &List) -> Answer<CrossProducts> {

@@ -1,8 +1,11 @@
 //! Batches of responses on their way to the engine, and their refits on the way back.
 use crate::condition::Answer;
 use crate::model::{element, number, real, Model};
+use crate::record;
+use crate::value::{na_real, Value, NA};
 use engine::{Design, Replicate, Responses, Rows, Simulator};
 use extendr_api::prelude::*;
+use std::borrow::Cow;
 
 /// Reads `list(y)`, `list(mean, sigma, theta, u, e)` or `list(mean, sigma, theta, rng)` and hands it to `body`.
 pub fn with_responses<T>(model: &Model, rows: &Rows, list: &List, body: impl FnOnce(&Responses) -> Answer<T>) -> Answer<T> {
@@ -43,43 +46,38 @@ fn whole(length: usize, n: usize, name: &str) -> Answer<()> {
 }
 
 /// The refits as vectors and matrices with one column per response; NA where there is none.
-pub fn batch_list(design: &Design, replicates: Vec<Option<Replicate>>, modes: bool) -> Robj {
+pub fn batch_record(design: &Design, replicates: Vec<Option<Replicate>>, modes: bool) -> Value<'static> {
     let (count, q) = (replicates.len(), design.structure.random().len());
-    let matrix = |rows: usize, get: &dyn Fn(&Replicate) -> Vec<f64>| -> Robj {
+    let matrix = |rows: usize, get: &dyn Fn(&Replicate) -> &[f64]| {
         let mut values = Vec::with_capacity(rows * count);
         for replicate in &replicates {
             match replicate {
-                Some(r) => values.extend(get(r)),
-                None => values.extend(std::iter::repeat(f64::from_bits(0x7FF0_0000_0000_07A2)).take(rows)),
+                Some(r) => values.extend_from_slice(get(r)),
+                None => values.extend(std::iter::repeat_n(na_real(), rows)),
             }
         }
-        let mut out: Robj = values.into();
-        out.set_attrib("dim", [rows as i32, count as i32]).expect("a matrix has a dim");
-        out
+        Value::Array(Cow::Owned(values), vec![rows as i32, count as i32])
     };
-    let vector = |get: &dyn Fn(&Replicate) -> f64| -> Robj {
-        replicates.iter().map(|r| r.as_ref().map(get)).collect::<Vec<Option<f64>>>().into_iter().collect_robj()
-    };
-    let effects = |get: &dyn Fn(&(Vec<f64>, Vec<f64>)) -> Vec<f64>| -> Robj {
+    let vector = |get: &dyn Fn(&Replicate) -> f64| replicates.iter().map(|r| r.as_ref().map_or(na_real(), get)).collect::<Vec<_>>();
+    let effects = |get: &dyn Fn(&(Vec<f64>, Vec<f64>)) -> &[f64]| {
         if modes {
             matrix(q, &|r| r.effects.as_ref().map(get).unwrap_or_default())
         } else {
-            ().into()
+            Value::Null
         }
     };
-    list!(
-        theta = matrix(design.structure.entries.len(), &|r| r.theta.clone()),
-        beta = matrix(design.fixed_columns(), &|r| r.beta.clone()),
+    record!(
+        theta = matrix(design.structure.entries.len(), &|r| &r.theta),
+        beta = matrix(design.fixed_columns(), &|r| &r.beta),
         sigma = vector(&|r| r.sigma),
         criterion = vector(&|r| r.criterion),
-        converged = replicates.iter().map(|r| r.as_ref().map(|r| r.converged)).collect::<Vec<Option<bool>>>().into_iter().collect_robj(),
+        converged = Value::Logicals(replicates.iter().map(|r| r.as_ref().map_or(NA, |r| r.converged as i32)).collect()),
         evaluations = vector(&|r| r.evaluations as f64),
         ldL2 = vector(&|r| r.log_det_m),
         ldRX2 = vector(&|r| r.log_det_x),
         pwrss = vector(&|r| r.pwrss),
         ussq = vector(&|r| r.ussq()),
-        u = effects(&|e| e.0.clone()),
-        b = effects(&|e| e.1.clone())
+        u = effects(&|e| &e.0),
+        b = effects(&|e| &e.1)
     )
-    .into()
 }
