@@ -26,7 +26,6 @@ test_that("memory that R can't give is R's own error, and the next call works", 
     expect_match(conditionMessage(error), "cannot allocate|too large|too long")
     expect_false(inherits(error, "fastlmer_error"))
   }
-  expect_error(failing(1, lmer(Reaction ~ Days + (Days | Subject), sleepstudy)), "cannot allocate|too large|too long")
   expect_error(failing(1, simulate(fit, 3, seed = 1)), "cannot allocate|too large|too long")
   expect_error(failing(1, bootMer(fit, fixef, 10, seed = 1)), "cannot allocate|too large|too long")
   expect_equal(logLik(refit(fit, sleepstudy$Reaction)), logLik(fit))
