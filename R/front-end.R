@@ -1,6 +1,7 @@
 # From the user's call (see evaluated_once()) to the parts of a model, each made once: a list of
 #   frame, formula         the model frame with lme4's attributes, the formula with `||` expanded
-#   x, flist, cnms, z      the columns of the fixed effects (a matrix or `absorbed_columns`) and the random-effects terms (see random_terms())
+#   x, flist, cnms, z      the columns of the fixed effects (a matrix or `absorbed_columns`) and the random-effects terms
+#                          (see random_terms())
 #   y, weights, offset     the response; weights and offset are NULL where there are none
 #   design                 the cross-products, where they were already needed
 #

@@ -3,8 +3,8 @@
 #
 # `$` on a reference object looks into its environment first. So a promise there is a field made at first use, and a function
 # there stands in for the class's method. The engine's answers (unsc, RX, ldL2, ldRX2) are such functions; the fields, Zt, Lambdat
-# and the rest of lme4's workspace among them, are promises; when the C++ object is asked for (`ptr`), lme4's own methods take over for good.
-# Everything that such an object holds has lme4's namespace as its parent, not ours, so that a saved fit opens where only lme4
+# and the rest of lme4's workspace among them, are promises; when the C++ object is asked for (`ptr`), lme4's own methods take over for
+# good. Everything that such an object holds has lme4's namespace as its parent, not ours, so that a saved fit opens where only lme4
 # is installed. lme4's C++ writes into the vectors of pp and resp in place: none may be shared with a slot or another field.
 
 lme4_internal <- function(name) get(name, envir = asNamespace("lme4"))
@@ -381,7 +381,8 @@ is_model_of_slots <- function(fit, diagonal) {
   resp <- fit@resp
   if (!identical(class(pp)[1L], "merPredD") || !identical(class(resp)[1L], "lmerResp")) return(FALSE)
   z <- term_columns(pp$Zt, fit@flist, lengths(fit@cnms), fit@Gp)
-  source <- list2env(list(pp = list(X = pp$X, theta = fit@theta), flist = fit@flist, z = z, diagonal = diagonal), parent = asNamespace("lme4"))
+  known <- list(pp = list(X = pp$X, theta = fit@theta), flist = fit@flist, z = z, diagonal = diagonal)
+  source <- list2env(known, parent = asNamespace("lme4"))
   make <- function(name) {
     assign(name, `environment<-`(pp_functions[[name]], source), envir = source)
     source[[name]]()

@@ -15,8 +15,8 @@
 #' @param maxit unused, as it is in lme4 for linear mixed models.
 #' @param threads threads to compute a batch on; a single response is computed on those of the option `fastlmer.threads`.
 #' @param ... `control`, of which the convergence checks are used, and `verbose`. Other arguments are ignored with a warning.
-#' @return For one response an object of lme4's class `lmerMod`. For several an object of class `refit_many`: `as.data.frame()` has a row per
-#'   response with its estimates, sigma, theta, criterion and whether the fit converged and is singular; `tidy()` (package generics or
+#' @return For one response an object of lme4's class `lmerMod`. For several an object of class `refit_many`: `as.data.frame()` has a row
+#'   per response with its estimates, sigma, theta, criterion and whether the fit converged and is singular; `tidy()` (package generics or
 #'   broom) a row per response and term with standard errors; `x[[i]]` is the full fit of response `i`, made when it is asked for.
 #' @seealso [bootMer()], [lme4::refit()], [fastlmer-differences]
 #' @examples
@@ -50,7 +50,8 @@ refit.lmerMod <- function(object, newresp = NULL, rename.response = FALSE, maxit
 
 # Several responses? A matrix or list of one is one.
 is_batch <- function(newresp) {
-  if (is.list(newresp)) length(newresp) != 1L || (is.matrix(newresp[[1L]]) && ncol(newresp[[1L]]) > 1L) else is.matrix(newresp) && ncol(newresp) != 1L
+  if (!is.list(newresp)) return(is.matrix(newresp) && ncol(newresp) != 1L)
+  length(newresp) != 1L || (is.matrix(newresp[[1L]]) && ncol(newresp[[1L]]) > 1L)
 }
 
 one_response <- function(newresp) {
@@ -122,8 +123,8 @@ parts_of_record <- function(record, frame, object, refitted = FALSE) {
   dims <- object@devcomp$dims
   list(
     Gp = object@Gp, dims = if (identical(dims[["REML"]] > 0L, record$reml)) dims,
-    x = record$x, flist = record$flist, cnms = record$cnms, z = record$z, structure = record$structure, y = record$y, weights = record$weights,
-    offset = record$offset, frame = frame, refitted = refitted
+    x = record$x, flist = record$flist, cnms = record$cnms, z = record$z, structure = record$structure, y = record$y,
+    weights = record$weights, offset = record$offset, frame = frame, refitted = refitted
   )
 }
 

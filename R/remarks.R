@@ -12,7 +12,8 @@ remark_on <- function(fit, x, cnms, formula, frame, control) {
   if (remarks$exact) {
     warning(warningCondition(exact_fit, class = "fastlmer_exact_fit"))
   } else {
-    for (text in texts) message(structure(class = c("fastlmer_undetermined", "message", "condition"), list(message = paste0(text, "\n"), call = NULL)))
+    remark <- c("fastlmer_undetermined", "message", "condition")
+    for (text in texts) message(structure(class = remark, list(message = paste0(text, "\n"), call = NULL)))
   }
   fit$optinfo$conv$lme4$messages <- c(fit$optinfo$conv$lme4$messages, texts)
   fit

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the tests need, then runs all of them: cargo's for the engine, testthat's against the installed package.
+# Installs what the tests need, then checks the code and runs all of them: cargo's for the engine, testthat's against the installed package.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . tools/setup.sh
@@ -17,6 +17,8 @@ status=0
 
 Rscript --vanilla tools/unpack.R || exit 1
 sh tools/vendor-check.sh || status=1
+
+sh tools/check.sh lint || status=1
 
 # The same crates, profile, target folder and R_HOME as R CMD INSTALL has, so that they are compiled once.
 R_HOME=${R_HOME:-$(R RHOME)}

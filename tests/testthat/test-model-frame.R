@@ -27,7 +27,7 @@ spoil <- function(table) {
 
 test_that("a fit owns its data, whatever way the columns came", {
   ways <- list(
-    "the table" = identity, "subset()" = function(table) subset(table, select = names(table)), 
+    "the table" = identity, "subset()" = function(table) subset(table, select = names(table)),
     "within()" = function(table) within(structure(as.list(table), class = "data.frame", row.names = seq_len(180L)), z <- 1),
     "a list" = as.list, "a data frame" = function(table) structure(as.list(table), class = "data.frame", row.names = seq_len(180L)),
     "selected" = function(table) table[, names(table), with = FALSE], "dplyr" = function(table) dplyr::select(table, dplyr::everything()),
@@ -35,7 +35,8 @@ test_that("a fit owns its data, whatever way the columns came", {
   )
   for (way in names(ways)) {
     table <- table_data()
-    fit <- lmer(Reaction ~ Days + (Days | Subject) + (1 | half), ways[[way]](table), weights = w, offset = o, control = lmerControl(optimizer = NULL))
+    control <- lmerControl(optimizer = NULL)
+    fit <- lmer(Reaction ~ Days + (Days | Subject) + (1 | half), ways[[way]](table), weights = w, offset = o, control = control)
     unspoiled <- unserialize(serialize(fit, NULL))
     expected <- answers(unspoiled)
     spoil(table)
@@ -79,8 +80,8 @@ test_that("variables of the workspace and new responses are copied as well", {
 
 test_that("columns keep their attributes", {
   columns <- list(
-    1:10, factor(letters), as.Date("2024-01-01") + 0:3, as.POSIXlt("2024-01-01"), matrix(1:6, 2, dimnames = list(NULL, letters[1:3])), I(letters),
-    data.frame(a = 1:3, b = letters[1:3]), c(a = 1, b = 2), list(1, "a"), ordered(c("x", "y"))
+    1:10, factor(letters), as.Date("2024-01-01") + 0:3, as.POSIXlt("2024-01-01"), matrix(1:6, 2, dimnames = list(NULL, letters[1:3])),
+    I(letters), data.frame(a = 1:3, b = letters[1:3]), c(a = 1, b = 2), list(1, "a"), ordered(c("x", "y"))
   )
   for (column in columns) expect_identical(engine_copy(column, 1L), column)
 })

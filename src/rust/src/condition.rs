@@ -32,7 +32,7 @@ impl<E: Display> From<E> for Failure {
 }
 
 /// What the engine's fitting functions return, as an answer.
-pub fn fitted<T>(result: std::result::Result<T, FitError>) -> Answer<T> {
+pub fn fitted<T>(result: Result<T, FitError>) -> Answer<T> {
     result.map_err(|error| match error {
         FitError::Interrupted => Failure::Interrupt,
         FitError::Invalid(text) => Failure::Error(text),
@@ -40,7 +40,7 @@ pub fn fitted<T>(result: std::result::Result<T, FitError>) -> Answer<T> {
     })
 }
 
-pub type Answer<T> = std::result::Result<T, Failure>;
+pub type Answer<T> = Result<T, Failure>;
 
 /// Runs the body of a function called from R; its value, or the condition that R is to signal.
 pub fn answer<T: Into<Value<'static>>>(body: impl FnOnce() -> Answer<T>) -> Robj {
@@ -96,7 +96,9 @@ pub fn interrupted() -> bool {
         fn R_ToplevelExec(body: extern "C" fn(*mut std::ffi::c_void), data: *mut std::ffi::c_void) -> i32;
     }
     extern "C" fn check(_: *mut std::ffi::c_void) {
+        // SAFETY: called by R_ToplevelExec, which catches the jump; this frame owns nothing.
         unsafe { R_CheckUserInterrupt() }
     }
+    // SAFETY: on R's own thread, and R keeps neither the function nor the null pointer.
     unsafe { R_ToplevelExec(check, std::ptr::null_mut()) == 0 }
 }

@@ -56,7 +56,7 @@ impl Workers {
         self.pool.as_ref().map_or(1, |p| p.current_num_threads())
     }
 
-    /// Runs a body whose calls of faer may use [`Workers::par`].
+    /// Runs a body whose calls of faer may use threads.
     pub fn install<R: Send>(&self, body: impl FnOnce(Par) -> R + Send) -> R {
         match &self.pool {
             Some(pool) => pool.install(|| body(Par::rayon(pool.current_num_threads()))),

@@ -1,8 +1,8 @@
 //! The penalised least-squares problem at one theta (Bates et al. 2015, doi:10.18637/jss.v067.i01, section 3).
 //!
 //! With A = Z'WZ the matrix M = Lambda' A Lambda + I is factored by blocks: the leading group's K x K blocks
-//! M_i = L_i L_i' one by one, then their Schur complement S (see [`crate::plan::schur`]). What depends on theta alone
-//! is in [`Factor`]; what a response adds, in [`Solution`]. All memory is allocated once, by `new`.
+//! M_i = L_i L_i' one by one, then their Schur complement S (see [`crate::linalg::symmetric`]). What depends on theta alone
+//! is in [`Factor`]; what a response adds, in [`crate::factor::solution`]. All memory is allocated once, by `new`.
 
 use crate::factor::solution::factor_fixed;
 use crate::linalg::blocks::{congruence, scale_rows};

@@ -119,7 +119,7 @@ pub fn designs() -> Vec<(&'static str, Model)> {
     let mut rng = Uniform(99);
     weighted.weights = Some((0..60).map(|_| 0.2 + 3.0 * rng.next()).collect());
     let mut nested = simulate(5, 300, 2, &[120, 60, 55], &[(0, 1), (1, 2), (2, 1)]);
-    nested.codes[0] = (0..300).map(|i| (i % 120) as i32 + 1).collect();
+    nested.codes[0] = (0..300).map(|i| i % 120 + 1).collect();
     nested.codes[1] = nested.codes[0].iter().map(|c| (c - 1) % 60 + 1).collect();
     nested.codes[2] = nested.codes[1].iter().map(|c| (c - 1) % 55 + 1).collect();
     // an intercept in both terms would leave only the sum of its variances identified
