@@ -12,8 +12,10 @@ const DENSE_ORDER: usize = 48;
 /// A sparse factor is used where it has less than this share of the dense factor's elements.
 const SPARSE_SHARE: f64 = 0.25;
 
-/// Largest order for which the pattern of S is found in a table of bits.
+/// Largest order for which the pattern of S is found in a table of bits: 50 MB.
 const MOST_BITS: usize = 20_000;
+/// Elements of S that are put into lists, and sorted, in the time that one word of the table takes.
+const PER_WORD: usize = 1;
 
 /// Chooses between dense and sparse for cross-products.
 pub fn ordering(products: &Products) -> RestLayout {
@@ -31,36 +33,59 @@ pub fn ordering(products: &Products) -> RestLayout {
 /// Strictly lower pattern of S by column, or nothing when it has more elements than `limit`.
 fn columns_below(products: &Products, limit: usize) -> Option<Vec<Vec<u32>>> {
     let order = products.rest();
-    let columns = if order <= MOST_BITS {
-        let mut bits = Bits::new(order);
-        visit_columns(products, |c, rows| {
-            rows.iter().for_each(|&r| bits.set(r as usize, c));
-            true
-        });
-        (0..order).map(|c| bits.column(c).collect()).collect()
+    if order <= MOST_BITS && visited(products) > PER_WORD * order * order.div_ceil(64) {
+        columns_by_bits(products, limit)
     } else {
-        let mut columns: Vec<Vec<u32>> = vec![Vec::new(); order];
-        let mut visited = 0;
-        let finished = visit_columns(products, |c, rows| {
-            let column = &mut columns[c];
-            column.extend_from_slice(rows);
-            if column.len() > 4 * rows.len() + 256 && column.len().is_power_of_two() {
-                column.sort_unstable();
-                column.dedup();
-            }
-            visited += rows.len();
-            visited <= 64 * limit + 1_000_000
-        });
-        if !finished {
-            return None;
-        }
-        columns.iter_mut().for_each(|column| {
+        columns_by_lists(products, limit)
+    }
+}
+
+/// For many visits: each marks a bit.
+fn columns_by_bits(products: &Products, limit: usize) -> Option<Vec<Vec<u32>>> {
+    let order = products.rest();
+    let mut bits = Bits::new(order);
+    let mut elements = 0;
+    let finished = visit_columns(products, |c, rows| {
+        elements += rows.iter().filter(|&&r| bits.set(r as usize, c)).count();
+        elements <= limit
+    });
+    finished.then(|| (0..order).map(|c| bits.column(c).collect()).collect())
+}
+
+/// For few visits beside the size of S: what each column is visited with, sorted.
+fn columns_by_lists(products: &Products, limit: usize) -> Option<Vec<Vec<u32>>> {
+    let mut columns: Vec<Vec<u32>> = vec![Vec::new(); products.rest()];
+    let mut visited = 0;
+    let finished = visit_columns(products, |c, rows| {
+        let column = &mut columns[c];
+        column.extend_from_slice(rows);
+        if column.len() > 4 * rows.len() + 256 && column.len().is_power_of_two() {
             column.sort_unstable();
             column.dedup();
-        });
-        columns
-    };
+        }
+        visited += rows.len();
+        visited <= 64 * limit + 1_000_000
+    });
+    if !finished {
+        return None;
+    }
+    for column in &mut columns {
+        column.sort_unstable();
+        column.dedup();
+    }
     (columns.iter().map(|c| c.len()).sum::<usize>() <= limit).then_some(columns)
+}
+
+/// Elements that [`visit_columns`] calls for, about.
+fn visited(products: &Products) -> usize {
+    let groups = &products.structure.groups;
+    let effects = |group: u32| groups[group as usize].k;
+    let leading = products.neighbour_ptr.windows(2).map(|ends| {
+        let met: usize = products.neighbours[ends[0]..ends[1]].iter().map(|b| effects(b.group)).sum();
+        met * met / 2
+    });
+    let others = products.rest_pairs.iter().map(|pair| effects(pair.row_group) * effects(pair.col_group));
+    leading.sum::<usize>() + others.sum::<usize>()
 }
 
 /// Calls `visit(column, rows)` for elements of S below the diagonal, some of them more than once, until it says false.
@@ -107,14 +132,57 @@ impl Bits {
         Bits { words: vec![0; height * n], height }
     }
 
+    /// Sets a bit that may have been set. Whether it was not.
     #[inline]
-    fn set(&mut self, r: usize, c: usize) {
-        self.words[c * self.height + r / 64] |= 1 << (r % 64);
+    fn set(&mut self, r: usize, c: usize) -> bool {
+        let (word, bit) = (&mut self.words[c * self.height + r / 64], 1 << (r % 64));
+        let new = *word & bit == 0;
+        *word |= bit;
+        new
     }
 
     /// The rows of a column that are set, ascending.
     fn column(&self, c: usize) -> impl Iterator<Item = u32> + '_ {
-        let words = &self.words[c * self.height..(c + 1) * self.height];
-        words.iter().enumerate().flat_map(|(i, word)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| i as u32 * 64 + bit))
+        let words = self.words[c * self.height..(c + 1) * self.height].iter().enumerate();
+        words.filter(|(_, word)| **word != 0).flat_map(|(i, word)| {
+            (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| i as u32 * 64 + bit)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::rows::{Rows, Term};
+    use crate::parallel::Workers;
+
+    /// Two crossed factors, of which each level of the first meets `met` levels of the second.
+    fn crossed(levels: usize, others: usize, met: usize) -> Products {
+        let n = levels * met;
+        let first: Vec<i32> = (0..n).map(|i| (i / met) as i32 + 1).collect();
+        let second: Vec<i32> = (0..n).map(|i| ((i / met * 7 + i % met * (1 + i / met % 3)) % others) as i32 + 1).collect();
+        let x = vec![1.0; n];
+        let term = |factor| Term { factor, z: None, k: 1 };
+        let (terms, codes) = (vec![term(0), term(1)], vec![&first[..], &second[..]]);
+        let rows = Rows { n, x: &x, p: 1, codes, levels: vec![levels, others], terms, weights: None, absorbed: None };
+        Products::of_rows(&rows, Workers::none()).unwrap()
+    }
+
+    #[test]
+    fn bits_and_lists_find_the_same_pattern() {
+        for (levels, others, met) in [(400, 150, 3), (300, 200, 12), (90, 64, 2)] {
+            let products = crossed(levels, others, met);
+            let order = products.rest();
+            let all = columns_by_bits(&products, order * order).unwrap();
+            let elements: usize = all.iter().map(|c| c.len()).sum();
+            assert!(elements > 0);
+            assert_eq!(columns_by_lists(&products, order * order), Some(all.clone()));
+            for limit in [elements - 1, elements] {
+                let found = (limit == elements).then_some(&all);
+                assert_eq!(columns_by_bits(&products, limit).as_ref(), found);
+                assert_eq!(columns_by_lists(&products, limit).as_ref(), found);
+                assert_eq!(columns_below(&products, limit).as_ref(), found);
+            }
+        }
     }
 }
