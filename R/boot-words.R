@@ -167,7 +167,7 @@ mode_map <- function(model, given) {
   x@u <- as.numeric(seq_along(x@u))
   kept <- given$re.form %||% stats::formula(x, random.only = TRUE)[-2L]
   new_levels <- isTRUE(given$allow.new.levels)
-  terms <- lme4_internal("mkNewReTrms")(x, given$newdata, kept, na.action = stats::na.pass, allow.new.levels = new_levels)
+  terms <- new_terms(x, given$newdata, kept, new_levels)
   list(modes = terms$Zt, rows = as.integer(round(terms$b)))
 }
 

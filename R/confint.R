@@ -52,7 +52,7 @@ confint.lmerMod <- function(object, parm, level = 0.95, method = c("profile", "W
   }
   boot <- bootMer(object, FUN = FUN, nsim = nsim, ...)
   if (all(is.na(boot$t))) stop("*all* bootstrap runs failed!", call. = FALSE)
-  lme4_internal("print.bootWarnings")(boot, verbose = FALSE)
+  warn_of_failed_replicates(boot)
   table <- stats::confint(boot, level = level, type = boot.type)
   if (is.null(rows)) table else table[rows, , drop = FALSE]
 }
@@ -69,7 +69,7 @@ parameter_numbers <- function(parm, parameters, fixed) {
 # The statistic of confint(method = "boot"), in the vocabulary of bootMer(): per term the standard deviations and correlations (or variances
 # and covariances), sigma and the fixed effects, with lme4's names.
 variance_and_fixed_parameters <- function(object, signames, scale = "sdcor") {
-  names <- unname(lme4_internal("profnames")(object, signames, useSc = TRUE))
+  names <- profile_names(object, signames)
   order <- parameter_order(lengths(object@cnms), diagonal_terms(object, engine_mark(object)) %||% logical(length(object@cnms)))
   if (scale == "vcov") return(function(f) c(stats::setNames(as.data.frame(VarCorr(f))$vcov[order], names), fixef(f)))
   function(f) c(stats::setNames(as.data.frame(VarCorr(f))$sdcor[order], names), fixef(f))

@@ -24,7 +24,7 @@ predict.lmerMod <- function(object, newdata = NULL, newparams = NULL, re.form = 
 predict_by_lme4 <- function(object, newdata, newparams, ...) {
   effects <- stats::formula(object, random.only = TRUE)[-2L]
   for (bar in split_formula(attr(object@frame, "formula"))$bars) refuse_inner_bars(call("~", bar[[2L]]), "predict(newdata = )")
-  lme4_internal("predict.merMod")(object, newdata, newparams, re.form = effects, ...)
+  lme4_predict(object, newdata, newparams, re.form = effects, ...)
 }
 
 # Adds what the fit's argument `offset` is for the new data.

@@ -19,7 +19,7 @@ summary.lmerMod <- function(object, correlation = NULL, use.hessian = NULL, ...)
     coefficients = coefficient_table(beta, covariance), sigma = stats::sigma(object), vcov = covariance, varcor = VarCorr(object),
     AICtab = likelihood$AICtab, call = object@call,
     residuals = if (streamed) numeric() else stats::residuals(object, "pearson", scaled = TRUE),
-    fitMsgs = without_columns(object, lme4_internal(".merMod.msgs")(object)), optinfo = object@optinfo
+    fitMsgs = without_columns(object, fit_messages(object)), optinfo = object@optinfo
   ), class = c(if (streamed) "summary_without_rows", "summary.merMod"))
   if (has_structures()) summary$corrSet <- if (is.null(asked)) NA else asked
   summary

@@ -41,16 +41,6 @@ covariance_of <- function(factor, names) {
   covariance
 }
 
-#' @importFrom lme4 fixef
-#' @export
-#' @noRd
-fixef.lmerMod <- function(object, add.dropped = FALSE, ...) {
-  if (add.dropped) return(NextMethod())
-  beta <- object@beta
-  names(beta) <- fixed_names(object)
-  beta
-}
-
 #' @export
 #' @noRd
 as.data.frame.light_VarCorr <- function(x, row.names = NULL, optional = FALSE, order = c("cov.last", "lower.tri"), ...) {

@@ -1,166 +1,10 @@
-# The one file that knows what lme4 looks like inside. A fit is an object of lme4's class "lmerMod" whose two reference objects,
-# `pp` (class merPredD) and `resp` (lmerResp), are made here without their C++ halves.
+# The two reference objects of a fit, `pp` (class merPredD) and `resp` (lmerResp), which are made here without their C++ halves.
 #
 # `$` on a reference object looks into its environment first. So a promise there is a field made at first use, and a function
 # there stands in for the class's method. The engine's answers (unsc, RX, ldL2, ldRX2) are such functions; the fields, Zt, Lambdat
-# and the rest of lme4's workspace among them, are promises; when the C++ object is asked for (`ptr`), lme4's own methods take over for
-# good. Everything that such an object holds has lme4's namespace as its parent, not ours, so that a saved fit opens where only lme4
+# and the rest of lme4's workspace among them, are promises; when the C++ object is asked for (`ptr`), lme4's own methods take over
+# for good. Everything that such an object holds has lme4's namespace as its parent, not ours, so that a saved fit opens where only lme4
 # is installed. lme4's C++ writes into the vectors of pp and resp in place: none may be shared with a slot or another field.
-
-lme4_internal <- function(name) get(name, envir = asNamespace("lme4"))
-
-# Evaluates a call of one of lme4's internal functions as lme4 writes it, with `variables` for the names in it: a condition of that
-# function shows its call, which users search for.
-in_lme4 <- function(call, variables) eval(call, list2env(variables, parent = asNamespace("lme4")))
-
-# lme4's checks of the fixed effects' columns: X without those that are combinations of others, and with a message about their scales.
-drop_aliased <- function(x, kind) in_lme4(quote(chkRank.drop.cols(X, kind = rankX.chk, tol = 1e-07)), list(X = x, rankX.chk = kind))
-
-check_scale <- function(x, kind) in_lme4(quote(checkScaleX(X, kind = scaleX.chk)), list(X = x, scaleX.chk = kind))
-
-# The call of checkConv() in lme4's lmer() or refit(), which differs between versions.
-check_conv_call <- function(caller) {
-  if (is.null(cache[[caller]])) {
-    found <- first_call_of("checkConv", body(lme4_internal(caller)))
-    names <- c("checkConv", "attr", "environment", "$", "opt", "par", "control", "devfun", "rho", "lower", "upper", "nobs", "npar")
-    known <- !is.null(found) && all(all.names(found) %in% names)
-    cache[[caller]] <- if (known) found else quote(checkConv(attr(opt, "derivs"), opt$par, ctrl = control$checkConv, lbound = lower))
-  }
-  cache[[caller]]
-}
-
-first_call_of <- function(name, expression) {
-  if (!is.call(expression)) return(NULL)
-  if (identical(expression[[1L]], as.name(name))) return(expression)
-  for (part in as.list(expression)) {
-    found <- if (!missing(part)) first_call_of(name, part)
-    if (!is.null(found)) return(found)
-  }
-}
-
-# Structured covariances came with lme4 2.0.
-has_structures <- function() {
-  if (is.null(cache$structures)) cache$structures <- exists("getReCovs", envir = asNamespace("lme4"), mode = "function")
-  cache$structures
-}
-
-# With the name `signames` for what confint() called `oldNames` came another order: standard deviations, then correlations.
-has_signames <- function() "signames" %in% names(formals(lme4_internal("confint.merMod")))
-
-# `fit` is what find_optimum() returns, `parts` the model's parts, `call` the user's call. For a refit the parts may have Gp and dims.
-new_lmermod <- function(fit, parts, call) {
-  classes <- lme4_classes()
-  if (!is.null(parts$structure)) {
-    fit$u <- fit$u[effect_order(parts)]
-    parts <- merge_diagonal(parts)
-  }
-  resp <- new_resp(fit, parts, classes)
-  object <- classes$object
-  attributes(object) <- list(
-    resp = resp,
-    Gp = parts$Gp %||% first_effects(parts),
-    call = call, frame = parts$frame, flist = parts$flist, cnms = parts$cnms, lower = fit$lower + 0,
-    theta = fit$theta, beta = fit$beta, u = fit$u,
-    devcomp = list(cmp = criterion_parts(fit, parts), dims = parts$dims %||% dimensions(fit, parts)),
-    pp = new_pp(fit, parts, resp, classes), optinfo = fit$optinfo, class = attr(object, "class")
-  )
-  if (!is.null(classes$covariances)) {
-    attr(object, "upper") <- rep.int(Inf, length(fit$theta))
-    columns <- lengths(parts$cnms, use.names = FALSE)
-    attr(object, "reCovs") <- term_structures(fit$theta, columns, parts$structure$diagonal, classes$covariances)
-  }
-  object
-}
-
-# lme4 2.x's objects for the covariance of each term. (They are made of their attributes, for new() takes a tenth of a small fit's time.)
-term_structures <- function(theta, columns, diagonal, prototypes) {
-  diagonal <- diagonal %||% logical(length(columns))
-  number <- as.integer(ifelse(diagonal, columns, columns * (columns + 1L) / 2L))
-  last <- cumsum(number)
-  lapply(seq_along(columns), function(term) {
-    covariance <- if (diagonal[term]) prototypes$diagonal else prototypes$unstructured
-    attr(covariance, "nc") <- as.integer(columns[term])
-    attr(covariance, "par") <- theta[last[term] - number[term] + seq_len(number[term])]
-    covariance
-  })
-}
-
-# Where each term's random effects begin, from 0, and where the last one's end.
-first_effects <- function(parts) {
-  levels <- level_numbers(parts$flist)
-  c(0L, cumsum(levels[attr(parts$flist, "assign")] * lengths(parts$cnms, use.names = FALSE)))
-}
-
-# Prototypes of the three classes, and whether pp's fields are the ones we know.
-lme4_classes <- function() {
-  if (is.null(cache$classes)) {
-    namespace <- asNamespace("lme4")
-    known <- c("Lambdat", "LamtUt", "Lind", "Ptr", "RZX", "Ut", "Utr", "V", "VtV", "Vtr", "X", "Xwts", "Zt", "beta0", "delb",
-      "delu", "theta", "u0")
-    pp <- methods::getClass("merPredD", where = namespace)
-    cache$classes <- list(
-      object = methods::new("lmerMod"),
-      pp = pp, pp_shell = lme4::merPredD$new(), pp_is_known = setequal(names(pp@fieldClasses), known),
-      resp = methods::getClass("lmerResp", where = namespace), resp_shell = methods::new("lmerResp"),
-      resp_ptr = methods::new("externalptr"),
-      pp_fields = `environment<-`(pp_fields, namespace), pp_source = `environment<-`(pp_source, namespace),
-      resp_fields = `environment<-`(resp_fields, namespace), resp_source = `environment<-`(resp_source, namespace),
-      functions = lapply(pp_functions, `environment<-`, namespace), covariances = covariance_prototypes(namespace),
-      dims = dimension_template(), checks = convergence_rules()
-    )
-  }
-  cache$classes
-}
-
-# NULL where lme4 knows no structures.
-covariance_prototypes <- function(namespace) {
-  if (!methods::isClass("Covariance.us", where = namespace)) return(NULL)
-  new <- function(name) methods::new(methods::getClass(name, where = namespace))
-  list(unstructured = new("Covariance.us"), diagonal = new("Covariance.diag"))
-}
-
-# What lme4 keeps in devcomp$dims grows with its versions. What has a name known here is computed; the rest is what lme4 gives any
-# linear mixed model.
-dimensions <- function(fit, parts) {
-  n <- nrow(parts$x)
-  p <- ncol(parts$x)
-  number <- length(fit$theta)
-  dims <- lme4_classes()$dims
-  dims[known_dimensions] <- c(
-    n, n, p, n - p, length(fit$u), number, 1L, length(parts$cnms), 0L, if (fit$reml) p else 0L, 0L, 0L
-  )
-  if ("npar" %in% names(dims)) dims[["npar"]] <- number
-  dims
-}
-
-# What lme4's checks of an optimum go by: are there derivatives of a singular fit, and what is one?
-convergence_rules <- function() {
-  list(
-    none_if_singular = "force.calc.derivs" %in% names(formals(lme4_internal("optwrap"))),
-    singular_tolerance = get0("getSingTol", envir = asNamespace("lme4"), mode = "function")
-  )
-}
-
-known_dimensions <- c("N", "n", "p", "nmp", "q", "nth", "useSc", "reTrms", "spFe", "REML", "GLMM", "NLMM")
-
-# The names of the dimensions, in lme4's order. Where mkMerMod() has one that isn't known here, lme4 fits the smallest model.
-dimension_template <- function() {
-  made <- Filter(function(x) is.call(x) && identical(x[[2L]], quote(dims)), as.list(body(lme4::mkMerMod)))[[1L]][[3L]]
-  # nAGQ and compDev are NULL in a linear model
-  names <- setdiff(names(made), c("", "nAGQ", "compDev"))
-  if (all(names %in% c(known_dimensions, "npar"))) return(stats::setNames(integer(length(names)), names))
-  data <- data.frame(y = c(1, 2, 4, 3), g = factor(c(1, 1, 2, 2)))
-  suppressMessages(lme4::lmer(y ~ 1 + (1 | g), data))@devcomp$dims
-}
-
-criterion_parts <- function(fit, parts) {
-  n <- parts$n %||% nrow(parts$x)
-  pwrss <- fit$pwrss
-  values <- c(fit$ldL2, fit$ldRX2, fit$wrss, fit$ussq, pwrss, NA, NA, NA, sqrt(pwrss / n), sqrt(pwrss / (n - ncol(parts$x))))
-  names(values) <- c("ldL2", "ldRX2", "wrss", "ussq", "pwrss", "drsum", "REML", "dev", "sigmaML", "sigmaREML")
-  values[if (fit$reml) 7L else 8L] <- fit$criterion
-  values
-}
 
 # The response module. Its C++ half is rebuilt by lme4 itself from a nil pointer.
 new_resp <- function(fit, parts, classes) {
@@ -211,11 +55,6 @@ without_columns <- function(object, expr) {
   on.exit(absorb(env, columns))
   env$X <- structure(empty, assign = columns$assign, contrasts = columns$contrasts, msgScaleX = character())
   expr
-}
-
-# The names of the fixed effects.
-fixed_names <- function(object) {
-  colnames(engine_mark(object)$absorbed %||% get("X", envir = attr(object@pp, ".xData")))
 }
 
 with_environment <- function(object, env) {
@@ -284,7 +123,6 @@ pp_functions <- list(
   engine_ldL2 = function() ldL2,
   engine_ldRX2 = function() ldRX2,
 
-  all_columns = all_columns,
   model_matrix = function() {
     assign("formed", TRUE, envir = environment(model_matrix))
     all_columns(absorbed)
@@ -372,32 +210,3 @@ pp_functions <- list(
     ))
   }
 )
-
-# Is the model in a fit's slots the one that the engine would make of its grouping factors and columns? Packages that take lme4's modular
-# functions (gamm4, pedigreemm and others with relatedness matrices, multiple membership or spatial terms) put another Zt, Lambda,
-# weights or offset into an object of the same class, which then says nothing of it.
-is_model_of_slots <- function(fit, diagonal) {
-  pp <- fit@pp
-  resp <- fit@resp
-  if (!identical(class(pp)[1L], "merPredD") || !identical(class(resp)[1L], "lmerResp")) return(FALSE)
-  z <- term_columns(pp$Zt, fit@flist, lengths(fit@cnms), fit@Gp)
-  known <- list(pp = list(X = pp$X, theta = fit@theta), flist = fit@flist, z = z, diagonal = diagonal)
-  source <- list2env(known, parent = asNamespace("lme4"))
-  make <- function(name) {
-    assign(name, `environment<-`(pp_functions[[name]], source), envir = source)
-    source[[name]]()
-  }
-  relative <- make("relative_factor")
-  identical(relative$Lind, pp$Lind) && has_same_entries(relative$Lambdat, pp$Lambdat, values = FALSE) &&
-    has_same_entries(make("transposed_model_matrix"), drop0(pp$Zt)) &&
-    all(resp$weights == (fit@frame[["(weights)"]] %||% 1)) && all(resp$offset == (stats::model.offset(fit@frame) %||% 0))
-}
-
-has_same_entries <- function(a, b, values = TRUE) {
-  identical(a@Dim, b@Dim) && identical(a@p, b@p) && identical(a@i, b@i) && (!values || identical(a@x, b@x))
-}
-
-# The environment `.fastlmer` of an engine fit, or NULL.
-engine_mark <- function(fit) {
-  get0(".fastlmer", envir = attr(fit@pp, ".xData"), mode = "environment", inherits = FALSE)
-}

@@ -54,7 +54,7 @@ withhold_workspace <- function(mark) {
   }
 }
 
-# The parts of a model as front-end.R makes them of rows, without rows; `n` is their number, `design` and `response` are
+# The parts of a model as lmer-parts.R makes them of rows, without rows; `n` is their number, `design` and `response` are
 # the engine's.
 parts_of_products <- function(products, formula, control, contrasts) {
   recipe <- products$recipe
@@ -126,7 +126,7 @@ check_groups <- function(effects, n, control) {
   if (passes_checks(effects, n, control)) return(invisible())
   # which counts the levels in use
   in_use <- lapply(effects$flist, function(group) factor(levels(group), levels(group)))
-  lme4_internal("checkNlevels")(in_use, n = n, control)
+  check_level_counts(in_use, n, control)
   # of independent effects lme4 looks at the levels only
   if (!is.null(effects$structure)) return(invisible())
   sizes <- level_numbers(effects$flist)[attr(effects$flist, "assign")] * lengths(effects$cnms)
@@ -134,7 +134,7 @@ check_groups <- function(effects, n, control) {
   names(shapes) <- vapply(seq_along(sizes), function(i) {
     paste(paste(effects$cnms[[i]], collapse = " + "), names(effects$cnms)[i], sep = " | ")
   }, "")
-  if (any(sizes >= n)) lme4_internal("checkZdims")(shapes, n = n, control, allow.n = FALSE)
+  if (any(sizes >= n)) check_effect_counts(shapes, n, control)
 }
 
 # Drops aliased columns and looks at the columns' scales by lme4's functions, on a small matrix with the same cross-product or with

@@ -118,7 +118,7 @@ optimise_by_user <- function(problem, control, start, verbose) {
   conv <- lme4_check(attr(opt, "derivs"), opt$par, control, problem)
   fit <- fit_at(problem, state$pp$theta, list(fixed = TRUE))
   fit$theta <- state$pp$theta
-  fit$optinfo <- lme4_internal(".optinfo")(opt, conv)
+  fit$optinfo <- record_of_optimizer(opt, conv)
   fit$optinfo$val <- opt$par + 0
   fit
 }
@@ -141,9 +141,7 @@ deviance_function <- function(problem) {
 # Starting values for theta from `start`, read by lme4 with its errors; without any, lme4's own choice.
 lme4_start <- function(start, problem) {
   if (is.null(start)) return(moment_start(problem$parts, problem$lower))
-  module <- list(theta = as.numeric(problem$lower == 0), delb = numeric(ncol(problem$parts$x)))
-  getStart <- lme4_internal("getStart")
-  start <- if ("rho" %in% names(formals(getStart))) getStart(start, list(pp = module), 0L) else getStart(start, module)
+  start <- read_start(start, as.numeric(problem$lower == 0), ncol(problem$parts$x))
   if (!all(is.finite(start))) stop("'start' must be finite", call. = FALSE)
   as.numeric(start)
 }
