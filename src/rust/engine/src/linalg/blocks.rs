@@ -93,10 +93,9 @@ pub(crate) fn symmetric(n: usize, element: impl Fn(usize, usize) -> f64) -> Vec<
     out
 }
 
-/// Rotates the columns of a square B so that it becomes lower triangular: B = L Q, L overwrites B. What rounding
-/// leaves of a column that vanishes is set to zero.
-pub(crate) fn make_lower_triangular(b: &mut [f64], k: usize) {
-    let largest = b.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+/// Rotates the columns of a square B so that it becomes lower triangular: B = L Q, L overwrites B. A column of which
+/// rounding alone is left, beside the `sizes` of the terms that each row is the sum of, is set to zero.
+pub(crate) fn make_lower_triangular(b: &mut [f64], k: usize, sizes: &[f64]) {
     for r in 0..k {
         for c in r + 1..k {
             let (x, y) = (b[r * k + r], b[c * k + r]);
@@ -114,7 +113,7 @@ pub(crate) fn make_lower_triangular(b: &mut [f64], k: usize) {
         }
     }
     for column in b.chunks_exact_mut(k) {
-        if column.iter().all(|v| v.abs() < 1e-14 * largest) {
+        if column.iter().zip(sizes).all(|(v, size)| v.abs() <= 1e-14 * size) {
             column.fill(0.0);
         }
     }

@@ -67,26 +67,6 @@ impl ColumnTransform {
             }
         }
     }
-
-    /// Coefficients of the original columns from those of the centred and scaled ones, in place.
-    pub fn to_original(&self, beta: &mut [f64]) {
-        for (b, s) in beta.iter_mut().zip(&self.scale) {
-            *b /= s;
-        }
-        if let Some(j0) = self.intercept {
-            beta[j0] -= self.shift(beta) / self.scale[j0];
-        }
-    }
-
-    /// What centring the columns took from the constants of an absorbed factor's levels; `beta` belongs to the original columns.
-    pub fn shift(&self, beta: &[f64]) -> f64 {
-        beta.iter().zip(&self.centre).map(|(b, m)| b * m).sum()
-    }
-
-    /// Sum of the logarithms of the scales: log det of the transformation.
-    pub fn log_determinant(&self) -> f64 {
-        self.scale.iter().map(|s| s.abs().ln()).sum()
-    }
 }
 
 /// A group's columns in the caller's rows, with what makes the engine's values of them.

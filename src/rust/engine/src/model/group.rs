@@ -6,7 +6,6 @@
 
 use std::ops::Range;
 
-use crate::linalg::small::transpose;
 use crate::parallel::Workers;
 
 /// One grouping factor with the columns of all its terms.
@@ -60,43 +59,6 @@ impl Group {
     /// Number of effects, levels times K.
     pub fn effects(&self) -> usize {
         self.levels * self.k
-    }
-
-    /// S b: effects of the engine's columns from those of the caller's, for one level, in place.
-    pub fn to_engine(&self, b: &mut [f64]) {
-        for (c, column) in self.columns.iter().enumerate() {
-            if let Some(constant) = column.constant {
-                b[constant] += column.centre / self.columns[constant].scale * b[c];
-            }
-        }
-        b.iter_mut().zip(&self.columns).for_each(|(b, column)| *b *= column.scale);
-    }
-
-    /// S^-1 b: effects of the caller's columns from those of the engine's, for one level, in place.
-    pub fn to_caller(&self, b: &mut [f64]) {
-        b.iter_mut().zip(&self.columns).for_each(|(b, column)| *b /= column.scale);
-        for (c, column) in self.columns.iter().enumerate() {
-            if let Some(constant) = column.constant {
-                b[constant] -= column.centre / self.columns[constant].scale * b[c];
-            }
-        }
-    }
-
-    /// S' A S for a symmetric K x K matrix, in place.
-    pub fn pull_back(&self, a: &mut [f64]) {
-        let k = self.k;
-        for _ in 0..2 {
-            // A := (A S)', twice
-            for (c, column) in self.columns.iter().enumerate() {
-                if let Some(constant) = column.constant {
-                    (0..k).for_each(|r| a[c * k + r] = a[c * k + r] * column.scale + a[constant * k + r] * column.centre);
-                }
-            }
-            for (column, values) in self.columns.iter().zip(a.chunks_exact_mut(k)).filter(|(column, _)| column.constant.is_none()) {
-                values.iter_mut().for_each(|v| *v *= column.scale);
-            }
-            transpose(a, k);
-        }
     }
 }
 

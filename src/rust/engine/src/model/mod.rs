@@ -8,3 +8,4 @@ pub mod levels;
 pub mod order;
 pub mod rows;
 pub mod structure;
+pub mod units;

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use crate::linalg::blocks::make_lower_triangular;
 use crate::linalg::small::semidefinite_cholesky;
 use crate::model::group::{column_bases, ColumnBasis, Group};
 use crate::model::lambda::{flip_columns, set_term_block, term_block, term_covariance, Lambda};
@@ -123,28 +122,6 @@ impl Structure {
             lambda[e.group][e.col * self.groups[e.group].k + e.row] = *t;
         }
         lambda
-    }
-
-    /// The engine's Lambda of a theta: with the caller's columns z = (engine's columns) S the engine's effects are
-    /// S b, so that its Lambda is S Lambda, made triangular by an orthogonal matrix from the right.
-    pub fn lambda(&self, theta: &[f64]) -> Lambda {
-        let mut lambda = self.caller_lambda(theta);
-        for (group, l) in self.groups.iter().zip(&mut lambda) {
-            (0..group.k).for_each(|c| group.to_engine(&mut l[c * group.k..(c + 1) * group.k]));
-            make_lower_triangular(l, group.k);
-        }
-        lambda
-    }
-
-    /// The theta of an engine's Lambda.
-    pub fn theta(&self, lambda: &Lambda) -> Vec<f64> {
-        let mut caller = lambda.clone();
-        for (group, l) in self.groups.iter().zip(&mut caller) {
-            (0..group.k).for_each(|c| group.to_caller(&mut l[c * group.k..(c + 1) * group.k]));
-            make_lower_triangular(l, group.k);
-        }
-        self.canonical(&mut caller);
-        self.entries.iter().map(|e| caller[e.group][e.col * self.groups[e.group].k + e.row]).collect()
     }
 
     /// Replaces Lambda by the canonical factor of the same covariance Lambda Lambda': diagonals not negative,

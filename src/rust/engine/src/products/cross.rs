@@ -133,13 +133,6 @@ impl Products {
             .collect()
     }
 
-    /// Random effects of the caller's columns from those of the engine's, in place and in the engine's order.
-    pub fn effects_to_caller(&self, b: &mut [f64]) {
-        for group in &self.structure.groups {
-            b[group.offset..group.offset + group.effects()].chunks_exact_mut(group.k).for_each(|level| group.to_caller(level));
-        }
-    }
-
     /// Number of fixed effects, with an absorbed factor's levels.
     pub fn fixed_columns(&self) -> usize {
         self.p + self.structure.fixed_group().map_or(0, |group| group.levels)

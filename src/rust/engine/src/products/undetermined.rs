@@ -6,7 +6,6 @@
 //! column for each such n. (Maximum likelihood makes them zero itself.) The same holds, for both criteria, of columns of zeros,
 //! and of an effect for every observation whose covariance is that of the residuals.
 
-use crate::linalg::blocks::make_lower_triangular;
 use crate::linalg::small::{axpy, cholesky, dot, solve_lower, solve_lower_transpose};
 use crate::model::group::Group;
 use crate::model::lambda::Lambda;
@@ -93,19 +92,8 @@ impl Products {
 
     /// The theta of an engine's Lambda, with zeros for what the criterion doesn't depend on.
     pub fn determined_theta(&self, lambda: &Lambda, reml: bool) -> Vec<f64> {
-        if !self.undetermined.iter().any(|u| u.is_idle(reml)) {
-            return self.structure.theta(lambda);
-        }
-        let mut caller = lambda.clone();
-        for (g, (group, l)) in self.structure.groups.iter().zip(&mut caller).enumerate() {
-            l.chunks_exact_mut(group.k).for_each(|column| group.to_caller(column));
-            for u in self.undetermined.iter().filter(|u| u.group == g && u.is_idle(reml)) {
-                (0..group.k).for_each(|c| l[c * group.k + u.row] = 0.0);
-            }
-            make_lower_triangular(l, group.k);
-        }
-        self.structure.canonical(&mut caller);
-        self.structure.entries.iter().map(|e| caller[e.group][e.col * self.structure.groups[e.group].k + e.row]).collect()
+        let zero = |group: usize, row: usize| self.undetermined(reml).any(|u| (u.group, u.row) == (group, row));
+        self.structure.theta_with_zeros(lambda, zero)
     }
 
     /// What of the criterion's random effects is zero by convention.

@@ -10,13 +10,14 @@ use crate::error::FitError;
 use crate::factor::criterion::{criterion_value, degrees_of_freedom};
 use crate::linalg::small::dot;
 use crate::model::rows::Rows;
+use crate::optimise::certificate::least_diagonal;
 use crate::optimise::criterion::Criterion;
 use crate::optimise::search::Search;
 use crate::optimise::trust_region::Outcome;
 use crate::parallel::Workers;
 use crate::plan::design::Design;
 use crate::products::response::Response;
-use crate::tasks::fit::{caller_effects, coefficients};
+use crate::tasks::fit::coefficients;
 use crate::tasks::simulate::Simulator;
 
 /// Where the responses come from.
@@ -88,6 +89,8 @@ pub struct Replicate {
     pub pwrss: f64,
     /// Spherical random effects and random effects, if they were asked for.
     pub effects: Option<(Vec<f64>, Vec<f64>)>,
+    /// The least diagonal element of Lambda for columns of unit size: the fit is singular where it is all but zero.
+    pub least: f64,
     /// Whether the optimum is certified.
     pub converged: bool,
     /// Evaluations with gradient.
@@ -219,7 +222,7 @@ impl<'a> Worker<'a> {
         let scale = self.response.scale;
         let beta = coefficients(design, &self.response, &solved);
         let theta = found.theta;
-        let effects = solved.effects.map(|(u, b)| caller_effects(design, &found.lambda, &theta, scale, u, b));
+        let effects = solved.effects.map(|(u, b)| design.structure.caller_effects(&found.lambda, &theta, scale, u, b));
         let reml = self.search.criterion.reml;
         let pwrss = self.response.off_zero(solved.r2 * scale * scale, design.n);
         let criterion = if self.response.is_exact() {
@@ -228,6 +231,7 @@ impl<'a> Worker<'a> {
             solved.value
         };
         Some(Replicate {
+            least: least_diagonal(&design.structure, &theta),
             theta,
             beta,
             sigma: (pwrss / degrees_of_freedom(design, reml)).sqrt(),

@@ -5,11 +5,8 @@ use crate::error::FitError;
 use crate::factor::blocks::{Factor, NotPositiveDefinite};
 use crate::factor::criterion::{criterion_value, degrees_of_freedom};
 use crate::factor::solution::Solution;
-use crate::linalg::small::{axpy, dot, inverse_from_cholesky, transpose};
-use crate::model::group::Group;
-use crate::model::lambda::Lambda;
+use crate::linalg::small::{axpy, dot};
 use crate::model::rows::Rows;
-use crate::model::structure::Structure;
 use crate::optimise::criterion::{Criterion, Solved};
 use crate::optimise::search::{Found, Search};
 use crate::optimise::trust_region::Objective;
@@ -167,23 +164,9 @@ pub fn conditional_variances(design: &Design, theta: &[f64], workers: &Workers) 
     coupled.fill(design, &factor, &inverse, workers);
     let mut blocks = inverse_diagonal_blocks(design, &factor, &inverse, &coupled);
     for ((group, lambda), blocks) in design.structure.groups.iter().zip(&lambda).zip(&mut blocks) {
-        blocks.chunks_exact_mut(group.k * group.k).for_each(|block| congruence_of_effects(group, lambda, block));
+        blocks.chunks_exact_mut(group.k * group.k).for_each(|block| group.covariance_to_caller(lambda, block));
     }
     Ok(blocks)
-}
-
-/// S^-1 Lambda B Lambda' S^-T in place, for a symmetric K x K block B.
-fn congruence_of_effects(group: &Group, lambda: &[f64], block: &mut [f64]) {
-    let k = group.k;
-    for _ in 0..2 {
-        for column in block.chunks_exact_mut(k) {
-            for r in (0..k).rev() {
-                column[r] = (0..=r).map(|c| lambda[c * k + r] * column[c]).sum();
-            }
-            group.to_caller(column);
-        }
-        transpose(block, k);
-    }
 }
 
 /// Everything that the caller gets, at the Lambda that was found.
@@ -214,10 +197,10 @@ fn finish(criterion: &mut Criterion, response: &Response, rows: Option<(&Rows, &
     let nu = degrees_of_freedom(design, reml);
     let log_det_x = solved.log_det_x + 2.0 * design.transform.log_determinant();
     let (unscaled_covariance, rx) = match design.absorbed {
-        None => (unscaled_covariance(design, &solved.xvx), right_factor(design, &solved.xvx)),
+        None => (design.transform.covariance_to_caller(&solved.xvx), design.transform.right_factor(&solved.xvx)),
         Some(_) => Default::default(),
     };
-    let (u, b) = caller_effects(design, &found.lambda, &theta, response.scale, u, b);
+    let (u, b) = design.structure.caller_effects(&found.lambda, &theta, response.scale, u, b);
 
     Ok(Fit {
         beta: coefficients(design, response, &solved),
@@ -273,16 +256,8 @@ fn engine_coefficients(response: &Response, solved: &Solved) -> (Vec<f64>, Vec<f
 
 /// The fixed effects of the caller's columns.
 pub fn coefficients(design: &Design, response: &Response, solved: &Solved) -> Vec<f64> {
-    let (mut beta, mut levels) = engine_coefficients(response, solved);
-    design.transform.to_original(&mut beta);
-    match design.absorbed {
-        None => beta,
-        Some(absorbed) => {
-            let shift = design.transform.shift(&beta);
-            levels.iter_mut().for_each(|c| *c -= shift);
-            absorbed.coefficients(&beta, &levels)
-        }
-    }
+    let (beta, levels) = engine_coefficients(response, solved);
+    design.transform.coefficients(design.absorbed, beta, levels)
 }
 
 fn message(outcome: &Outcome) -> &'static str {
@@ -293,116 +268,4 @@ fn message(outcome: &Outcome) -> &'static str {
         Outcome::Interrupted => "interrupted",
         Outcome::LedNowhere => "given up on its way to a known point",
     }
-}
-
-/// Random effects in the units and the order of the caller, from u and b = Lambda u of the engine's. The caller's
-/// Lambda is S^-1 Lambda Q' with an orthogonal Q (see [`Structure::lambda`]), so that the caller's u is Q u.
-pub fn caller_effects(
-    design: &Design,
-    lambda: &Lambda,
-    theta: &[f64],
-    scale: f64,
-    mut u: Vec<f64>,
-    mut b: Vec<f64>,
-) -> (Vec<f64>, Vec<f64>) {
-    let structure = &design.structure;
-    let caller = structure.caller_lambda(theta);
-    for ((group, own), caller) in structure.groups.iter().zip(lambda).zip(&caller) {
-        let q = rotation(group, own, caller);
-        let mut turned = vec![0.0; group.k];
-        for level in u[group.offset..group.offset + group.effects()].chunks_exact_mut(group.k) {
-            turned.fill(0.0);
-            (0..group.k).for_each(|c| axpy(level[c], &q[c * group.k..(c + 1) * group.k], &mut turned));
-            level.copy_from_slice(&turned);
-        }
-    }
-    u.iter_mut().chain(b.iter_mut()).for_each(|v| *v *= scale);
-    design.effects_to_caller(&mut b);
-    (in_term_order(structure, &u), in_term_order(structure, &b))
-}
-
-/// Q with (caller's Lambda) Q = S^-1 (engine's Lambda): column by column where the caller's is invertible; effects of
-/// a column that is zero are zero whatever Q is.
-fn rotation(group: &Group, own: &[f64], caller: &[f64]) -> Vec<f64> {
-    let k = group.k;
-    let mut q = own.to_vec();
-    for column in q.chunks_exact_mut(k) {
-        group.to_caller(column);
-        for c in 0..k {
-            let d = caller[c * k + c];
-            column[c] = if d == 0.0 { 0.0 } else { column[c] / d };
-            let x = column[c];
-            (c + 1..k).for_each(|r| column[r] -= caller[c * k + r] * x);
-        }
-    }
-    q
-}
-
-/// From group order (all terms of a factor together) to the caller's (term by term), the random effects alone.
-pub fn in_term_order(structure: &Structure, v: &[f64]) -> Vec<f64> {
-    let v = &v[structure.random()];
-    let mut out = vec![0.0; v.len()];
-    crate::tasks::simulate::caller_places(structure).iter().zip(v).for_each(|(&at, &value)| out[at] = value);
-    out
-}
-
-/// (X'V^-1X)^-1 for the original columns: T C T' where beta = T beta of the engine's columns.
-fn unscaled_covariance(design: &Design, xvx: &[f64]) -> Vec<f64> {
-    let p = design.p;
-    let mut c = inverse_from_cholesky(xvx, p);
-    for j in 0..p {
-        design.transform.to_original(&mut c[j * p..(j + 1) * p]);
-    }
-    let mut row = vec![0.0; p];
-    for i in 0..p {
-        (0..p).for_each(|j| row[j] = c[j * p + i]);
-        design.transform.to_original(&mut row);
-        (0..p).for_each(|j| c[j * p + i] = row[j]);
-    }
-    crate::linalg::small::symmetrise(&mut c, p);
-    c
-}
-
-/// Upper triangular R with R'R = X'V^-1X: the engine's factor times T^-1, made triangular again by Givens
-/// rotations where the intercept is not the first column.
-fn right_factor(design: &Design, xvx: &[f64]) -> Vec<f64> {
-    let p = design.p;
-    let t = &design.transform;
-    let mut r = vec![0.0; p * p];
-    for j in 0..p {
-        for i in 0..=j {
-            r[j * p + i] = xvx[i * p + j] * t.scale[j]; // R = L'
-        }
-    }
-    if let Some(j0) = t.intercept {
-        let own: Vec<f64> = (0..p).map(|i| r[j0 * p + i] / t.scale[j0]).collect();
-        for j in (0..p).filter(|&j| j != j0) {
-            (0..p).for_each(|i| r[j * p + i] += own[i] * t.centre[j]);
-        }
-    }
-    for c in 0..p {
-        for i in (c + 1..p).rev() {
-            givens(&mut r, p, c, i);
-        }
-        if r[c * p + c] < 0.0 {
-            (c..p).for_each(|j| r[j * p + c] = -r[j * p + c]);
-        }
-    }
-    r
-}
-
-/// Rotates rows c and i so that element (i, c) vanishes.
-fn givens(r: &mut [f64], p: usize, c: usize, i: usize) {
-    let (a, b) = (r[c * p + c], r[c * p + i]);
-    if b == 0.0 {
-        return;
-    }
-    let h = a.hypot(b);
-    let (cos, sin) = (a / h, b / h);
-    for j in c..p {
-        let (x, y) = (r[j * p + c], r[j * p + i]);
-        r[j * p + c] = cos * x + sin * y;
-        r[j * p + i] = cos * y - sin * x;
-    }
-    r[c * p + i] = 0.0;
 }

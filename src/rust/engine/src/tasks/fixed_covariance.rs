@@ -43,7 +43,7 @@ pub fn fixed_factor(design: &Design, rows: &Rows, theta: &[f64], workers: &Worke
         return Err(failure.into());
     }
     let mut lower = information;
-    columns.to_original(design, &mut lower);
+    design.transform.whole_factor_to_caller(absorbed, &columns.others, &mut lower);
     let inverse = inverse_from_cholesky(&lower, total);
     (1..total).for_each(|c| lower[c * total..c * total + c].fill(0.0));
     transpose(&mut lower, total);
@@ -146,19 +146,6 @@ impl Columns {
                     rest[effect * self.total + column] -= dot(&factor.cross[t * k..(t + 1) * k], value);
                 }
                 place[column] = usize::MAX;
-            }
-        }
-    }
-
-    /// From the factor R' for the engine's columns to that for the caller's, whose columns are those of R times `scale` plus those
-    /// that add up to the constant times `centre`; it stays triangular, for these come first.
-    fn to_original(&self, design: &Design, lower: &mut [f64]) {
-        let levels = self.total - self.others.len();
-        let constant = if self.absorbed.intercept { 0..1 } else { self.absorbed.first..self.absorbed.first + levels };
-        for (r, row) in lower.chunks_exact_mut(self.total).enumerate() {
-            let sum: f64 = row[constant.start.max(r)..constant.end.max(r)].iter().sum();
-            for (j, &column) in self.others.iter().enumerate().filter(|(_, &column)| column >= r) {
-                row[column] = row[column] * design.transform.scale[j] + design.transform.centre[j] * sum;
             }
         }
     }

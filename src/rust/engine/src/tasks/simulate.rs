@@ -7,7 +7,6 @@ use rand_pcg::Pcg64;
 use crate::model::columns::ZRow;
 use crate::model::lambda::{scale_effects, Lambda};
 use crate::model::rows::Rows;
-use crate::model::structure::Structure;
 use crate::plan::design::Design;
 
 /// What does not change between the responses that are drawn.
@@ -36,7 +35,7 @@ impl<'a> Simulator<'a> {
             mean,
             sigma,
             lambda: theta.map(|t| design.structure.caller_lambda(t)),
-            place: caller_places(&design.structure),
+            place: design.structure.caller_places(),
         })
     }
 
@@ -100,24 +99,4 @@ fn scramble(seed: u64, index: u64) -> u128 {
     };
     let word = |half: u64| mix(mix(seed.wrapping_add(STEP.wrapping_mul(half))).wrapping_add(STEP.wrapping_mul(index)));
     (u128::from(word(1)) << 64) | u128::from(word(2))
-}
-
-/// For each random effect in the engine's order (group, level, column) its place in the caller's (term, level, column).
-pub fn caller_places(structure: &Structure) -> Vec<usize> {
-    let random = structure.random();
-    let mut place = vec![0; random.len()];
-    let terms: usize = structure.groups.iter().map(|g| g.terms.len()).sum();
-    let mut at = 0;
-    for index in 0..terms {
-        let (g, first) = Structure::locate(&structure.groups, index);
-        let group = &structure.groups[g];
-        let k = group.terms.iter().find(|t| t.0 == index).expect("located there").1;
-        for level in 0..group.levels {
-            for c in 0..k {
-                place[group.offset - random.start + level * group.k + first + c] = at;
-                at += 1;
-            }
-        }
-    }
-    place
 }

@@ -6,6 +6,7 @@ use engine::small::{cholesky, inverse_from_cholesky, log_diagonal};
 use engine::{Rows, Term};
 
 /// Owned data of a model.
+#[derive(Clone)]
 pub struct Model {
     pub n: usize,
     pub p: usize,

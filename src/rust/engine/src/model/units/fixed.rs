@@ -1,0 +1,111 @@
+//! Between the caller's columns of the fixed effects and the engine's: coefficients, their covariance, its factor.
+
+use crate::linalg::small::{inverse_from_cholesky, symmetrise};
+use crate::model::absorbed::Absorbed;
+use crate::model::columns::ColumnTransform;
+
+impl ColumnTransform {
+    /// Coefficients of the caller's columns from those of the centred and scaled ones, in place.
+    pub fn to_caller(&self, beta: &mut [f64]) {
+        for (b, s) in beta.iter_mut().zip(&self.scale) {
+            *b /= s;
+        }
+        if let Some(j0) = self.intercept {
+            beta[j0] -= self.shift(beta) / self.scale[j0];
+        }
+    }
+
+    /// What centring the columns took from the constants of an absorbed factor's levels; `beta` belongs to the caller's columns.
+    pub fn shift(&self, beta: &[f64]) -> f64 {
+        beta.iter().zip(&self.centre).map(|(b, m)| b * m).sum()
+    }
+
+    /// Sum of the logarithms of the scales: log det of the transformation.
+    pub fn log_determinant(&self) -> f64 {
+        self.scale.iter().map(|s| s.abs().ln()).sum()
+    }
+
+    /// All coefficients of the caller's fixed effects from those of the engine's X, p long, and the constants of an absorbed factor's
+    /// levels (none without one).
+    pub fn coefficients(&self, absorbed: Option<Absorbed>, mut beta: Vec<f64>, mut levels: Vec<f64>) -> Vec<f64> {
+        self.to_caller(&mut beta);
+        let Some(absorbed) = absorbed else { return beta };
+        let shift = self.shift(&beta);
+        levels.iter_mut().for_each(|c| *c -= shift);
+        absorbed.coefficients(&beta, &levels)
+    }
+
+    /// (X'V^-1X)^-1 for the caller's columns: T C T' where beta = T beta of the engine's columns.
+    pub fn covariance_to_caller(&self, xvx: &[f64]) -> Vec<f64> {
+        let p = self.scale.len();
+        let mut c = inverse_from_cholesky(xvx, p);
+        for j in 0..p {
+            self.to_caller(&mut c[j * p..(j + 1) * p]);
+        }
+        let mut row = vec![0.0; p];
+        for i in 0..p {
+            (0..p).for_each(|j| row[j] = c[j * p + i]);
+            self.to_caller(&mut row);
+            (0..p).for_each(|j| c[j * p + i] = row[j]);
+        }
+        symmetrise(&mut c, p);
+        c
+    }
+
+    /// The factor R' of X'V^-1X of all fixed effects, those of an absorbed factor and the `others`, from the engine's columns to the
+    /// caller's, whose columns of R are the engine's times `scale` plus those that add up to the constant times `centre`; it stays
+    /// triangular, for these come first.
+    pub fn whole_factor_to_caller(&self, absorbed: Absorbed, others: &[usize], lower: &mut [f64]) {
+        let total = lower.len().isqrt();
+        let constant = if absorbed.intercept { 0..1 } else { absorbed.first..absorbed.first + total - others.len() };
+        for (r, row) in lower.chunks_exact_mut(total).enumerate() {
+            let sum: f64 = row[constant.start.max(r)..constant.end.max(r)].iter().sum();
+            for (j, &column) in others.iter().enumerate().filter(|(_, &column)| column >= r) {
+                row[column] = row[column] * self.scale[j] + self.centre[j] * sum;
+            }
+        }
+    }
+
+    /// Upper triangular R with R'R = X'V^-1X: the engine's factor times T^-1, made triangular again by Givens
+    /// rotations where the intercept is not the first column.
+    pub fn right_factor(&self, xvx: &[f64]) -> Vec<f64> {
+        let p = self.scale.len();
+        let mut r = vec![0.0; p * p];
+        for j in 0..p {
+            for i in 0..=j {
+                r[j * p + i] = xvx[i * p + j] * self.scale[j]; // R = L'
+            }
+        }
+        if let Some(j0) = self.intercept {
+            let own: Vec<f64> = (0..p).map(|i| r[j0 * p + i] / self.scale[j0]).collect();
+            for j in (0..p).filter(|&j| j != j0) {
+                (0..p).for_each(|i| r[j * p + i] += own[i] * self.centre[j]);
+            }
+        }
+        for c in 0..p {
+            for i in (c + 1..p).rev() {
+                givens(&mut r, p, c, i);
+            }
+            if r[c * p + c] < 0.0 {
+                (c..p).for_each(|j| r[j * p + c] = -r[j * p + c]);
+            }
+        }
+        r
+    }
+}
+
+/// Rotates rows c and i so that element (i, c) vanishes.
+fn givens(r: &mut [f64], p: usize, c: usize, i: usize) {
+    let (a, b) = (r[c * p + c], r[c * p + i]);
+    if b == 0.0 {
+        return;
+    }
+    let h = a.hypot(b);
+    let (cos, sin) = (a / h, b / h);
+    for j in c..p {
+        let (x, y) = (r[j * p + c], r[j * p + i]);
+        r[j * p + c] = cos * x + sin * y;
+        r[j * p + i] = cos * y - sin * x;
+    }
+    r[c * p + i] = 0.0;
+}
