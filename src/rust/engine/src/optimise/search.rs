@@ -17,6 +17,10 @@ const FIRST_START: f64 = 0.5;
 const OTHER_START: f64 = 0.1;
 /// Standard deviation, in those of the residuals, of a singular term's effects in a singular fit's third start.
 const FAR_FROM_ZERO: f64 = 1.0;
+/// A diagonal below this share of its natural size makes a ridge of the elements below it and their diagonals.
+const RIDGE: f64 = 0.1;
+/// How much the criterion may rise at first where the far end of a ridge is tried.
+const ALONG_RIDGE: f64 = 1e-3;
 
 /// Where a search ended.
 #[derive(Clone, Debug)]
@@ -83,6 +87,9 @@ impl<'a> Search<'a> {
             best = self.go_on_by_values(best)?;
             evaluations += best.2;
         }
+        if best.1 == Outcome::Converged {
+            evaluations += self.leave_ridges(&mut best);
+        }
         let (lambda, theta) = self.settle(&best.0);
         Ok(Found { lambda, theta, outcome: best.1, evaluations })
     }
@@ -147,6 +154,58 @@ impl<'a> Search<'a> {
         Ok((point, outcome, tried + evaluations))
     }
 
+    /// Where a diagonal a is all but zero and the elements below it aren't, these and their own diagonals hardly matter but for their sums
+    /// of squares: a ridge, along which Newton's steps promise little and lead far. So the far end of it is tried, where the covariance is
+    /// exactly singular because the other diagonal c, not a, is zero. Returns the number of evaluations.
+    fn leave_ridges(&mut self, best: &mut (Point, Outcome, usize)) -> usize {
+        self.criterion.known = None;
+        let (mut evaluations, structure) = (0, self.structure());
+        let candidates: Vec<usize> = self.within(&best.0.x, RIDGE).collect();
+        for a in candidates {
+            let own = structure.entries[a];
+            for below in 0..best.0.x.len() {
+                let entry = structure.entries[below];
+                if (entry.group, entry.col) != (own.group, own.col) || entry.row == own.row {
+                    continue;
+                }
+                let Some(trial) = self.turned(&best.0.x, a, below) else { continue };
+                evaluations += 1;
+                let promising = |value: f64| value < best.0.value + ALONG_RIDGE;
+                if !self.criterion.value(&trial).is_some_and(promising) {
+                    continue;
+                }
+                let Some((other, how, more)) = minimise(&mut self.criterion, trial, self.max_evaluations) else { continue };
+                evaluations += more;
+                if how == Outcome::Converged && other.value <= best.0.value {
+                    (best.0, best.1) = (other, how);
+                }
+            }
+        }
+        evaluations
+    }
+
+    /// A point whose columns of Lambda, that of the diagonal `a` and that of the row of `below`, an element below it, are turned so that
+    /// the diagonal of that row vanishes; but for what that puts above the diagonal, which is as small as a, the covariance is the same.
+    fn turned(&self, x: &[f64], a: usize, below: usize) -> Option<Vec<f64>> {
+        let entries = &self.structure().entries;
+        let (group, col, other) = (entries[a].group, entries[a].col, entries[below].row);
+        let find = |row: usize, col: usize| entries.iter().position(|e| (e.group, e.row, e.col) == (group, row, col));
+        let (b, c) = (x[below], x[find(other, other)?]);
+        let h = b.hypot(c);
+        if b == 0.0 || c == 0.0 {
+            return None;
+        }
+        let (cos, sin) = (b / h, c / h);
+        let mut out = x.to_vec();
+        out[a] = cos * x[a];
+        for (i, e) in entries.iter().enumerate().filter(|(_, e)| e.group == group && e.col == other) {
+            let beside = find(e.row, col)?;
+            out[beside] = cos * x[beside] + sin * x[i];
+            out[i] = if e.row == other { 0.0 } else { cos * x[i] - sin * x[beside] };
+        }
+        Some(out)
+    }
+
     /// First-order condition of the cone of covariances: D must have no negative direction. Where it has one, v,
     /// the start of a new descent: the factor of Lambda Lambda' + v v' times a natural variance.
     fn escape(&mut self, point: &Point) -> Option<Vec<f64>> {
@@ -183,8 +242,13 @@ impl<'a> Search<'a> {
     }
 
     fn near_zero<'b>(&'b self, x: &'b [f64]) -> impl Iterator<Item = usize> + 'b {
+        self.within(x, NEAR_ZERO)
+    }
+
+    /// The diagonals that are smaller than a share of their natural size.
+    fn within<'b>(&'b self, x: &'b [f64], share: f64) -> impl Iterator<Item = usize> + 'b {
         let entries = &self.structure().entries;
-        let near = move |i: usize| entries[i].row == entries[i].col && x[i].abs() < NEAR_ZERO * self.criterion.natural[i];
+        let near = move |i: usize| entries[i].row == entries[i].col && x[i].abs() < share * self.criterion.natural[i];
         (0..x.len()).filter(move |&i| near(i) && !self.criterion.is_idle(i))
     }
 
