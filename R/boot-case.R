@@ -9,9 +9,9 @@ case_levels <- function(record, resample) {
   }
   known <- c(names, ".obs")
   if (!is.logical(resample) || is.null(names(resample)) || !all(names(resample) %in% known)) {
-    stop("'resample' must be a logical vector with names among ", paste(sQuote(known), collapse = ", "), call. = FALSE)
+    fail("argument", "'resample' must be a logical vector with names among ", paste(sQuote(known), collapse = ", "))
   }
-  if (!any(resample)) stop("'resample' draws nothing", call. = FALSE)
+  if (!any(resample)) fail("argument", "'resample' draws nothing")
   stats::setNames(known %in% names(resample)[resample], known)
 }
 

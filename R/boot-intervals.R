@@ -33,10 +33,10 @@
 #' @export
 boot_intervals <- function(boot, type = c("perc", "basic", "norm"), level = 0.95, index = NULL, se = NULL, fit = NULL, group = NULL) {
   type <- match.arg(type, c("perc", "basic", "norm", "stud", "bca"), several.ok = TRUE)
-  if (!inherits(boot, "boot")) stop("'boot' must be a bootstrap", call. = FALSE)
+  if (!inherits(boot, "boot")) fail("argument", "'boot' must be a bootstrap")
   position <- statistic_numbers(index %||% seq_along(boot$t0), boot)
-  errors <- if ("stud" %in% type) statistic_numbers(se %||% stop("type = \"stud\" needs 'se'", call. = FALSE), boot)
-  if (!is.null(errors) && length(errors) != length(position)) stop("'se' must have the length of 'index'", call. = FALSE)
+  errors <- if ("stud" %in% type) statistic_numbers(se %||% fail("argument", "type = \"stud\" needs 'se'"), boot)
+  if (!is.null(errors) && length(errors) != length(position)) fail("argument", "'se' must have the length of 'index'")
   acceleration <- if ("bca" %in% type) accelerations(boot, fit, group)[position]
   rows <- lapply(seq_along(position), function(i) {
     at <- position[i]
@@ -62,7 +62,7 @@ boot_intervals <- function(boot, type = c("perc", "basic", "norm"), level = 0.95
 
 statistic_numbers <- function(index, boot) {
   if (is.character(index)) index <- match(index, names(boot$t0))
-  if (anyNA(index) || !all(index %in% seq_along(boot$t0))) stop("no such statistic", call. = FALSE)
+  if (anyNA(index) || !all(index %in% seq_along(boot$t0))) fail("argument", "no such statistic")
   as.integer(index)
 }
 
@@ -96,9 +96,9 @@ bca_levels <- function(t, t0, acceleration, level) {
 # From the jackknife by groups (Davison and Hinkley 1997, equation 5.23).
 accelerations <- function(boot, fit, group) {
   record <- if (!is.null(fit)) engine_of(fit)
-  if (is.null(record)) stop("type = \"bca\" needs 'fit', the linear mixed model that was bootstrapped", call. = FALSE)
+  if (is.null(record)) fail("argument", "type = \"bca\" needs 'fit', the linear mixed model that was bootstrapped")
   factor <- if (is.null(group)) which.min(record$nlev) else match(group, names(record$flist))
-  if (is.na(factor)) stop("'group' must be a grouping factor of 'fit'", call. = FALSE)
+  if (is.na(factor)) fail("argument", "'group' must be a grouping factor of 'fit'")
   plan <- list(x = as_engine_fit(fit, record), record = record, control = default_control())
   values <- vapply(seq_len(record$nlev[factor]), function(level) {
     rows <- which(as.integer(record$codes[[factor]]) != level)

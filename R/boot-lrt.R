@@ -28,7 +28,7 @@ boot_lrt <- function(large, small, nsim = 1000, seed = NULL, rng = c("R", "pcg64
   models <- lapply(list(large = large, small = small), ml_model)
   same_response(models)
   df <- degrees_of_models(models$large$fit) - degrees_of_models(models$small$fit)
-  if (df <= 0L) stop("'large' must have more parameters than 'small'", call. = FALSE)
+  if (df <= 0L) fail("argument", "'large' must have more parameters than 'small'")
   if (rng == "R" && !is.null(seed)) set.seed(seed)
   if (rng == "pcg64") seed <- pcg_seed(seed)
 
@@ -46,14 +46,14 @@ boot_lrt <- function(large, small, nsim = 1000, seed = NULL, rng = c("R", "pcg64
 
 ml_model <- function(fit) {
   record <- engine_of(fit)
-  if (is.null(record)) stop("'large' and 'small' must be linear mixed models", call. = FALSE)
+  if (is.null(record)) fail("argument", "'large' and 'small' must be linear mixed models")
   if (record$reml) fit <- suppressMessages(refitML.lmerMod(fit))
   fit <- as_engine_fit(fit, engine_of(fit))
   list(fit = fit, record = engine_of(fit))
 }
 
 same_response <- function(models) {
-  if (!isTRUE(all.equal(models$large$record$y, models$small$record$y))) stop("the two models have different responses", call. = FALSE)
+  if (!isTRUE(all.equal(models$large$record$y, models$small$record$y))) fail("data", "the two models have different responses")
 }
 
 degrees_of_models <- function(fit) attr(stats::logLik(fit), "df")

@@ -12,7 +12,7 @@ shows_progress <- function() {
 }
 
 cli_bar <- function(total) {
-  if (!requireNamespace("cli", quietly = TRUE)) stop(".progress = \"cli\" needs the package cli", call. = FALSE)
+  if (!requireNamespace("cli", quietly = TRUE)) fail("package", ".progress = \"cli\" needs the package cli")
   env <- new.env()
   bar <- cli::cli_progress_bar("Bootstrap", total = total, .envir = env, .auto_close = FALSE)
   list(

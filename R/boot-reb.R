@@ -1,8 +1,8 @@
 # The random-effect block bootstrap of Chambers and Chandra (2013), with effects by least squares so that slopes are possible.
 reb_draws <- function(plan, reb_type) {
   record <- plan$record
-  if (length(record$nlev) != 1L) stop("the random-effect block bootstrap needs one grouping factor; see type = \"residual\"", call. = FALSE)
-  if (!reb_type %in% 0:2) stop("'reb_type' must be 0, 1 or 2", call. = FALSE)
+  if (length(record$nlev) != 1L) fail("unsupported", "the random-effect block bootstrap needs one grouping factor; see type = \"residual\"")
+  if (!reb_type %in% 0:2) fail("argument", "'reb_type' must be 0, 1 or 2")
   group <- record$codes[[1L]]
   fixed <- fixed_part(record)
   root <- root_weights(record)
@@ -48,7 +48,7 @@ reb_blocks <- function(record, residuals, group) {
 # Type 2: the batch's estimates are adjusted before the statistic is computed from them.
 adjusting_plan <- function(plan) {
   if (is.null(plan$statistic) || plan$statistic$modes || length(plan$record$theta) != 1L) {
-    stop("reb_type = 2 needs a random intercept and a statistic of fixef(), sigma() and VarCorr()", call. = FALSE)
+    fail("unsupported", "reb_type = 2 needs a random intercept and a statistic of fixef(), sigma() and VarCorr()")
   }
   values <- plan$statistic$values
   record <- plan$record

@@ -124,7 +124,7 @@ replicate_optinfo <- function(plan, batch, fit, i) {
   if (!batch$converged[i]) {
     optinfo$warnings <- list(not_converged("the limit of evaluations is reached"))
     optinfo$conv$opt <- 5
-    warning(optinfo$warnings[[1L]], call. = FALSE)
+    warn("not_converged", optinfo$warnings[[1L]])
   }
   optinfo
 }

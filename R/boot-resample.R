@@ -75,7 +75,7 @@ boot_resample <- function(fit, FUN, nsim, type = c("parametric", "residual", "ca
   FUN <- match.fun(FUN)
   refuse_without_rows(fit, "boot_resample()")
   record <- engine_of(fit)
-  if (is.null(record)) stop("'fit' must be a linear mixed model", call. = FALSE)
+  if (is.null(record)) fail("argument", "'fit' must be a linear mixed model")
   stopifnot((nsim <- as.integer(nsim[1L])) > 0L)
   if (type == "parametric") {
     boot <- bootMer(fit, FUN, nsim, seed = seed, threads = threads, ...)
@@ -83,11 +83,11 @@ boot_resample <- function(fit, FUN, nsim, type = c("parametric", "residual", "ca
     boot$resampling <- type
     return(boot)
   }
-  if (...length()) stop("unused arguments", call. = FALSE)
+  if (...length()) fail("argument", "unused arguments")
   if (!is.null(seed)) set.seed(seed)
   state <- generator_state()
   t0 <- FUN(fit)
-  if (!is.numeric(t0)) stop("'FUN' must return a numeric vector", call. = FALSE)
+  if (!is.numeric(t0)) fail("argument", "'FUN' must return a numeric vector")
   plan <- list(
     x = as_engine_fit(fit, record), record = record, FUN = FUN, t0 = t0, nsim = nsim, threads = threads, verbose = FALSE,
     control = call_control(fit, parent.frame()), draws = !identical(state, generator_state())

@@ -16,7 +16,8 @@ vectorised_statistic <- function(FUN, x, record, t0) {
   if (is.null(body)) return(NULL)
   model <- list(x = x, record = record, memo = new.env(parent = emptyenv()))
   on_batch <- function(batch) interpret(body, c(model, list(batch = batch)))
-  original <- tryCatch(on_batch(original_batch(x, record)), error = function(e) NULL)
+  original <- tryCatch(on_batch(original_batch(x, record)), error = identity)
+  reveal(original)
   if (!is_batch_value(original) || !identical(names(original$t), names(t0)) || !agrees(original, t0)) return(NULL)
   list(values = function(batch) on_batch(batch)$m, modes = isTRUE(model$memo$modes))
 }
@@ -57,8 +58,6 @@ is_batch_value <- function(value) inherits(value, "batch_value")
 
 batch_value <- function(m, t) structure(list(m = m, t = t), class = "batch_value")
 
-give_up <- function(...) stop("not in the vocabulary")
-
 # The value of a body. `model` is a list of x, record, memo and batch.
 interpret <- function(body, model) {
   scope <- list2env(body$locals, parent = emptyenv())
@@ -79,9 +78,9 @@ the_fit <- structure(list(), class = "batch_fit")
 value_of_name <- function(name, where) {
   if (!is.null(where$scope[[name]])) return(where$scope[[name]])
   if (identical(name, where$fit)) return(the_fit)
-  if (name %in% where$hidden) give_up()
+  if (name %in% where$hidden) not_ours()
   value <- get(name, envir = where$env)
-  if (!is.atomic(value) && !is.data.frame(value) && !inherits(value, "formula")) give_up()
+  if (!is.atomic(value) && !is.data.frame(value) && !inherits(value, "formula")) not_ours()
   value
 }
 
@@ -90,26 +89,26 @@ word_of <- function(head, where) {
   found <- function_of(head, where)
   word <- words()[[found$name]]
   if (is.null(word)) return(NULL)
-  if (!identical(found$is, word$is)) give_up()
+  if (!identical(found$is, word$is)) not_ours()
   word
 }
 
 function_of <- function(head, where) {
   if (is.name(head)) {
     name <- as.character(head)
-    if (!is.null(where$scope[[name]]) || name %in% c(where$fit, where$hidden)) give_up()
+    if (!is.null(where$scope[[name]]) || name %in% c(where$fit, where$hidden)) not_ours()
     return(list(name = name, is = get(name, envir = where$env, mode = "function")))
   }
-  if (!is.call(head) || !identical(head[[1L]], quote(`::`))) give_up()
+  if (!is.call(head) || !identical(head[[1L]], quote(`::`))) not_ours()
   list(name = as.character(head[[3L]]), is = getExportedValue(as.character(head[[2L]]), as.character(head[[3L]])))
 }
 
 # A function of the user's own: its body, with the arguments as local values.
 value_of_user_function <- function(code, where, model) {
   user <- function_of(code[[1L]], where)$is
-  if (is.primitive(user) || isNamespace(topenv(environment(user)))) give_up()
+  if (is.primitive(user) || isNamespace(topenv(environment(user)))) not_ours()
   arguments <- as.list(match.call(user, code))[-1L]
-  if ("..." %in% names(formals(user))) give_up()
+  if ("..." %in% names(formals(user))) not_ours()
   locals <- lapply(arguments, value_of, where = where, model = model)
   hidden <- setdiff(names(formals(user)), names(locals))
   interpret(list(code = body(user), fit = "", env = environment(user), locals = locals, hidden = hidden), model)

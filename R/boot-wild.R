@@ -17,7 +17,7 @@ wild_draws <- function(plan, hccme, aux) {
 outer_factor <- function(record) {
   last <- which.min(record$nlev)
   nested <- vapply(record$codes, function(factor) is_nested(factor, record$codes[[last]]), NA)
-  if (!all(nested)) stop("the wild bootstrap needs one grouping factor in which all others are nested", call. = FALSE)
+  if (!all(nested)) fail("unsupported", "the wild bootstrap needs one grouping factor in which all others are nested")
   last
 }
 

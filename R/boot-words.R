@@ -17,17 +17,17 @@ model_words <- function() {
       require_fit(arguments[[1L]], where, model)
       name <- value_of(arguments[[2L]], where, model)
       batch <- model$batch
-      m <- switch(name, theta = batch$theta, beta = , fixef = batch$beta, sigma = rbind(batch$sigma), give_up())
+      m <- switch(name, theta = batch$theta, beta = , fixef = batch$beta, sigma = rbind(batch$sigma), not_ours())
       batch_value(m, lme4::getME(model$x, name))
     }),
     isSingular = word(lme4::isSingular, of_fit(function(x, batch, ...) batch_value(rbind(batch$singular), lme4::isSingular(x)))),
     logLik = word(stats::logLik, of_fit(function(x, batch, ...) batch_value(rbind(-batch$criterion / 2), stats::logLik(x)))),
     REMLcrit = word(lme4::REMLcrit, of_fit(function(x, batch, record, ...) {
-      if (!record$reml) give_up()
+      if (!record$reml) not_ours()
       batch_value(rbind(batch$criterion), lme4::REMLcrit(x))
     })),
     deviance = word(stats::deviance, of_fit(function(x, batch, record, ...) {
-      if (record$reml) give_up()
+      if (record$reml) not_ours()
       batch_value(rbind(batch$criterion), stats::deviance(x))
     })),
     AIC = word(stats::AIC, of_fit(function(x, batch, ...) information_criterion(x, batch, 2, stats::AIC))),
@@ -35,7 +35,7 @@ model_words <- function() {
     VarCorr = word(lme4::VarCorr, of_fit(function(x, batch, record, ...) batch_covariances(x, batch, record))),
     ranef = word(lme4::ranef, function(arguments, where, model) {
       require_fit(arguments[[1L]], where, model)
-      if (length(arguments) > 1L && !all(names(arguments)[-1L] %in% "condVar")) give_up()
+      if (length(arguments) > 1L && !all(names(arguments)[-1L] %in% "condVar")) not_ours()
       batch_modes(model)
     }),
     predict = word(stats::predict, function(arguments, where, model) batch_predictions(arguments, where, model))
@@ -45,13 +45,13 @@ model_words <- function() {
 # A word whose only argument is the fit.
 of_fit <- function(value) {
   function(arguments, where, model) {
-    if (length(arguments) != 1L) give_up()
+    if (length(arguments) != 1L) not_ours()
     require_fit(arguments[[1L]], where, model)
     value(model$x, model$batch, model$record)
   }
 }
 
-require_fit <- function(argument, where, model) if (!inherits(value_of(argument, where, model), "batch_fit")) give_up()
+require_fit <- function(argument, where, model) if (!inherits(value_of(argument, where, model), "batch_fit")) not_ours()
 
 information_criterion <- function(x, batch, penalty, f) {
   batch_value(rbind(batch$criterion + penalty * attr(stats::logLik(x), "df")), f(x))
@@ -123,7 +123,7 @@ batch_predictions <- function(arguments, where, model) {
   names <- names(arguments) %||% rep("", length(arguments))
   names[names == ""] <- setdiff(c("object", "newdata"), names)[seq_len(sum(names == ""))]
   names(arguments) <- names
-  if (!"newdata" %in% names || !all(names %in% c("object", "newdata", "re.form", "allow.new.levels", "type"))) give_up()
+  if (!"newdata" %in% names || !all(names %in% c("object", "newdata", "re.form", "allow.new.levels", "type"))) not_ours()
   require_fit(arguments$object, where, model)
   arguments <- arguments[names != "object"]
   map <- remembered(model, arguments, function() {
@@ -145,7 +145,7 @@ remembered <- function(model, code, compute) {
 }
 
 prediction_map <- function(model, given) {
-  if (!is.data.frame(given$newdata)) give_up()
+  if (!is.data.frame(given$newdata)) not_ours()
   x <- model$x
   ask <- function(x, ...) do.call(stats::predict, c(list(x), utils::modifyList(given, list(...), keep.null = TRUE)))
   t <- ask(x)
@@ -177,7 +177,7 @@ value_words <- function() {
   pick <- function(f) {
     word(f, function(arguments, where, model) {
       values <- lapply(arguments, value_of, where = where, model = model)
-      if (any(vapply(values[-1L], is_batch_value, NA))) give_up()
+      if (any(vapply(values[-1L], is_batch_value, NA))) not_ours()
       do.call(rearranged, c(list(f), unname(values[1L]), values[-1L]))
     })
   }
@@ -225,7 +225,7 @@ value_words <- function() {
       attr = word(attr, attribute_value),
       as.data.frame = word(as.data.frame, function(arguments, where, model) {
         value <- value_of(arguments[[1L]], where, model)
-        if (length(arguments) > 1L || !inherits(value, "batch_covariances")) give_up()
+        if (length(arguments) > 1L || !inherits(value, "batch_covariances")) not_ours()
         covariance_table(value)
       })
     )
@@ -233,7 +233,7 @@ value_words <- function() {
 }
 
 constant_value <- function(f, values) {
-  if (any(vapply(values, is_batch_value, NA)) || any(vapply(values, inherits, NA, "batch_fit"))) give_up()
+  if (any(vapply(values, is_batch_value, NA)) || any(vapply(values, inherits, NA, "batch_fit"))) not_ours()
   do.call(f, values)
 }
 
@@ -242,9 +242,9 @@ elementwise_value <- function(f, ...) {
   values <- list(...)
   batches <- vapply(values, is_batch_value, NA)
   if (!any(batches)) return(f(...))
-  if (any(vapply(values, inherits, NA, "batch_fit"))) give_up()
+  if (any(vapply(values, inherits, NA, "batch_fit"))) not_ours()
   t <- do.call(f, lapply(values, function(value) if (is_batch_value(value)) value$t else value))
-  if (!is.atomic(t)) give_up()
+  if (!is.atomic(t)) not_ours()
   rows <- lapply(values, function(value) {
     if (is_batch_value(value)) value$m[rep_len(seq_len(nrow(value$m)), length(t)), , drop = FALSE] else rep_len(as.vector(value), length(t))
   })
@@ -256,7 +256,7 @@ combined <- function(values) {
   if (!any(batches)) return(constant_value(c, values))
   plain <- function(value) if (is_batch_value(value) && is.object(value$t)) batch_value(value$m, c(as.numeric(value$t))) else value
   values <- lapply(values, plain)
-  if (!all(vapply(values, function(value) is.atomic(if (is_batch_value(value)) value$t else value), NA))) give_up()
+  if (!all(vapply(values, function(value) is.atomic(if (is_batch_value(value)) value$t else value), NA))) not_ours()
   count <- ncol(values[[which(batches)[1L]]]$m)
   rows <- lapply(values, function(value) if (is_batch_value(value)) value$m else matrix(as.numeric(value), length(value), count))
   batch_value(do.call(rbind, unname(rows)), do.call(c, lapply(values, function(value) if (is_batch_value(value)) value$t else value)))
@@ -270,7 +270,7 @@ attribute_value <- function(arguments, where, model) {
     return(batch_value(rbind(attr(value, "sigma")), attr(attr(value, "original"), "sc")))
   }
   beside <- if (is_batch_value(value)) attr(value, "beside")
-  if (is.null(beside) || !name %in% names(beside)) give_up()
+  if (is.null(beside) || !name %in% names(beside)) not_ours()
   beside[[name]]
 }
 
@@ -290,7 +290,7 @@ syntax_words <- function() {
     `~` = word(`~`, function(arguments, where, model) eval(as.call(c(quote(`~`), arguments)), where$env)),
     `::` = word(`::`, function(arguments, where, model) {
       value <- eval(as.call(c(quote(`::`), arguments)), baseenv())
-      if (is.atomic(value) || is.data.frame(value)) value else give_up()
+      if (is.atomic(value) || is.data.frame(value)) value else not_ours()
     }),
     `<-` = word(`<-`, assigned),
     `=` = word(`=`, assigned),
@@ -302,9 +302,9 @@ syntax_words <- function() {
 }
 
 assigned <- function(arguments, where, model) {
-  if (!is.name(arguments[[1L]])) give_up()
+  if (!is.name(arguments[[1L]])) not_ours()
   value <- value_of(arguments[[2L]], where, model)
-  if (is.null(value)) give_up()
+  if (is.null(value)) not_ours()
   assign(as.character(arguments[[1L]]), value, envir = where$scope)
   value
 }
@@ -316,7 +316,7 @@ picked <- function(f, arguments, where, model) {
     if (identical(argument, quote(expr = ))) return(argument) # nolint: spaces_inside_linter.
     value_of(argument, where, model)
   })
-  if (any(vapply(index, is_batch_value, NA)) || inherits(value, "batch_fit")) give_up()
+  if (any(vapply(index, is_batch_value, NA)) || inherits(value, "batch_fit")) not_ours()
   picker <- function(value) do.call(f, c(list(value), index))
   if (!is_batch_value(value)) return(picker(value))
   result <- rearranged(picker, value)

@@ -7,7 +7,7 @@ worker_plan <- function(parallel, ncpus, cl) {
 }
 
 future_workers <- function() {
-  if (!requireNamespace("future.apply", quietly = TRUE)) stop("parallel = \"future\" needs the package future.apply", call. = FALSE)
+  if (!requireNamespace("future.apply", quietly = TRUE)) fail("package", "parallel = \"future\" needs the package future.apply")
   max(2, future::nbrOfWorkers())
 }
 

@@ -104,14 +104,14 @@ boot_by_lme4 <- function(call, caller) {
 }
 
 check_semiparametric <- function(use.u, re.form) {
-  if (re.form) stop(sQuote("re.form"), " cannot be used with semiparametric bootstrapping", call. = FALSE)
-  if (!use.u) stop("semiparametric bootstrapping with use.u=FALSE not yet implemented", call. = FALSE)
+  if (re.form) fail("unsupported", sQuote("re.form"), " cannot be used with semiparametric bootstrapping")
+  if (!use.u) fail("unsupported", "semiparametric bootstrapping with use.u=FALSE not yet implemented")
 }
 
 pcg_seed <- function(seed) {
   if (is.null(seed)) return(sample.int(.Machine$integer.max, 1L))
   seed <- as.numeric(seed)
-  if (length(seed) != 1L || !is.finite(seed) || seed != round(seed)) stop("'seed' must be one whole number", call. = FALSE)
+  if (length(seed) != 1L || !is.finite(seed) || seed != round(seed)) fail("argument", "'seed' must be one whole number")
   seed
 }
 
@@ -134,7 +134,7 @@ new_bootmer <- function(x, plan, result, call, seed, sim = "parametric", ran.gen
   messages <- lapply(result$conditions, function(texts) table(trimws(texts)))
   names(messages) <- paste0("factory-", names(messages))
   failed <- sum(messages[["factory-error"]])
-  if (failed > 0L) warning("some bootstrap runs failed (", failed, "/", plan$nsim, ")", call. = FALSE)
+  if (failed > 0L) warn("failed_replicates", "some bootstrap runs failed (", failed, "/", plan$nsim, ")")
   t <- result$t
   # NULL for a matrix, whose own names say nothing here
   colnames(t) <- names(plan$t0)

@@ -10,7 +10,7 @@ stream_request <- function(formula, extras, na.action, contrasts, levels) {
   if (!inherits(formula, "formula")) formula <- stats::as.formula(formula)
   parts <- split_formula(formula)
   if (is.null(parts)) {
-    stop("for data in chunks the formula needs a response, random-effects terms such as (1 | g), and no '.'", call. = FALSE)
+    fail("unsupported", "for data in chunks the formula needs a response, random-effects terms such as (1 | g), and no '.'")
   }
   check_formula(parts, extras)
   check_levels(levels)
@@ -22,7 +22,7 @@ check_levels <- function(levels) {
   if (is.null(levels)) return(invisible())
   named <- is.list(levels) && !is.null(names(levels)) && all(nzchar(names(levels)))
   if (!named || !all(vapply(levels, is.atomic, NA))) {
-    stop("'levels' must be a named list with a vector of levels for each variable", call. = FALSE)
+    fail("argument", "'levels' must be a named list with a vector of levels for each variable")
   }
 }
 
@@ -34,7 +34,7 @@ na_action_name <- function(na.action) {
     }
   }
   if (is.character(na.action) && length(na.action) == 1L && na.action %in% c("na.omit", "na.exclude", "na.fail")) return(na.action)
-  stop("for data in chunks 'na.action' must be na.omit, na.exclude or na.fail", call. = FALSE)
+  fail("unsupported", "for data in chunks 'na.action' must be na.omit, na.exclude or na.fail")
 }
 
 # What a chunk tells, and its columns: a list of `recipe` and the engine's `arguments`; NULL when no row is left.
@@ -95,13 +95,13 @@ empty_frame <- function(frame) {
 chunk_response <- function(frame) {
   # model.response() would name every value
   y <- plain(frame[[attr(attr(frame, "terms"), "response")]])
-  if (!is.numeric(y) || !is.null(dim(y)) || is.object(y)) stop("response must be numeric", call. = FALSE)
+  if (!is.numeric(y) || !is.null(dim(y)) || is.object(y)) fail("data", "response must be numeric")
   weights <- frame[["(weights)"]]
   offset <- stats::model.offset(frame)
-  if (!is.null(weights) && !is.numeric(weights)) stop("'weights' must be a numeric vector", call. = FALSE)
-  if (!is.null(weights) && any(weights < 0)) stop("negative weights not allowed", call. = FALSE)
+  if (!is.null(weights) && !is.numeric(weights)) fail("argument", "'weights' must be a numeric vector")
+  if (!is.null(weights) && any(weights < 0)) fail("data", "negative weights not allowed")
   if (!is.null(weights) && any(weights == 0)) {
-    stop("zero weights make the likelihood zero: leave these observations out by 'subset'", call. = FALSE)
+    fail("data", "zero weights make the likelihood zero: leave these observations out by 'subset'")
   }
   list(y = as.numeric(if (is.null(offset)) y else y - offset), weights = if (!is.null(weights)) as.numeric(weights))
 }
@@ -207,7 +207,7 @@ chunk_effects <- function(parts, frame, kinds) {
     refuse_open(bar, kinds)
     # There is no other variable that the columns could be confused with, whatever the grouping factor's is.
     columns <- effect_columns(list(bar[[1L]], bar[[2L]], quote(.)), frame)
-    if (is.null(columns)) stop(sprintf("the random-effects term (%s) has no columns", deparse1(bar)), call. = FALSE)
+    if (is.null(columns)) fail("data", sprintf("the random-effects term (%s) has no columns", deparse1(bar)))
     columns
   })
   cnms <- lapply(columns, `[[`, "names")
@@ -226,13 +226,13 @@ chunk_effects <- function(parts, frame, kinds) {
 refuse_open <- function(bar, kinds) {
   names <- side_variables(bar)
   for (name in names[vapply(kinds[names], function(kind) kind$kind == "open", NA)]) {
-    stop(sprintf(
+    fail("data", sprintf(
       paste0(
         "the levels of '%s' must be known before the first chunk, for there is a random effect of it: make it a factor with the same ",
         "levels in all chunks, or name them in cross_products(levels = list(%s = ...))"
       ),
       name, name
-    ), call. = FALSE)
+    ))
   }
 }
 

@@ -12,8 +12,8 @@ is_streamed <- function(object) {
 # Stops where a fit has no rows; `what` is what asked for them.
 refuse_without_rows <- function(object, what) {
   if (!is_streamed(object)) return(invisible())
-  stop(what, " needs the rows of the data, and a fit of data in chunks doesn't keep them: ",
-    "use predict(fit, newdata = chunk) on one chunk after the other, or fit data in memory", call. = FALSE)
+  fail("unsupported", what, " needs the rows of the data, and a fit of data in chunks doesn't keep them: ",
+    "use predict(fit, newdata = chunk) on one chunk after the other, or fit data in memory")
 }
 
 # The fit of the same cross-products by another criterion.

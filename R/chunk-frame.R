@@ -20,18 +20,18 @@ check_rowwise <- function(expression, top = TRUE) {
   if (is.call(head) && length(head) == 3L && as.character(head[[1L]]) %in% c("::", ":::")) head <- head[[3L]]
   name <- if (is.name(head)) as.character(head) else deparse1(head)
   if (!name %in% rowwise_functions && !is_raw_polynomial(name, expression)) {
-    stop(sprintf(
+    fail("data", sprintf(
       paste0(
         "'%s' can't be computed chunk by chunk: %s() may look at other rows too. Compute it as a column of the chunks (in the ",
         "function that makes them, or by dplyr::mutate() in the database)"
       ),
       deparse1(expression), name
-    ), call. = FALSE)
+    ))
   }
   if (name %in% factor_functions && !top && is.null(expression$levels)) {
-    stop(sprintf(
+    fail("data", sprintf(
       "'%s' can't be computed chunk by chunk: its levels are those of the rows it sees. Give it the argument 'levels'", deparse1(expression)
-    ), call. = FALSE)
+    ))
   }
   for (part in as.list(expression)[-1L]) if (!missing(part)) check_rowwise(part, top = FALSE)
 }
@@ -47,10 +47,10 @@ check_formula <- function(parts, extras) {
   for (expression in c(variables, extras)) check_rowwise(expression)
   for (bar in parts$bars) {
     if (!is_interaction(bar[[3L]])) {
-      stop(sprintf(
+      fail("data", sprintf(
         "the grouping factor '%s' must be a variable or an interaction a:b of variables when data come in chunks: compute it as a column",
         deparse1(bar[[3L]])
-      ), call. = FALSE)
+      ))
     }
   }
 }
@@ -74,7 +74,7 @@ chunk_frame <- function(chunk, request) {
     missing <- missing | is.na(column)
   }
   if (any(missing)) {
-    if (request$na.action == "na.fail") stop("missing values in object", call. = FALSE)
+    if (request$na.action == "na.fail") fail("data", "missing values in object")
     frame <- structure(frame[!missing, , drop = FALSE], terms = attr(frame, "terms"))
   }
   attr(frame, "omitted") <- sum(missing)
@@ -87,7 +87,7 @@ with_given_levels <- function(chunk, levels) {
     if (is.factor(values)) values <- as.character(values)
     unknown <- setdiff(unique(values[!is.na(values)]), levels[[name]])
     if (length(unknown)) {
-      stop(sprintf("the column '%s' has a value that is not among its 'levels': %s", name, unknown[1L]), call. = FALSE)
+      fail("data", sprintf("the column '%s' has a value that is not among its 'levels': %s", name, unknown[1L]))
     }
     chunk[[name]] <- factor(values, levels = levels[[name]])
   }
@@ -99,9 +99,9 @@ refuse_foreign <- function(names, env) {
   for (name in names) {
     value <- get0(name, envir = env, mode = "numeric") %||% get0(name, envir = env, mode = "character") %||%
       get0(name, envir = env, mode = "logical")
-    if (is.null(value)) stop(sprintf("object '%s' not found: the chunks have no such column", name), call. = FALSE)
+    if (is.null(value)) fail("data", sprintf("object '%s' not found: the chunks have no such column", name))
     if (length(value) != 1L) {
-      stop(sprintf("'%s' is not a column of the chunks, and in the formula's environment it is not a single value", name), call. = FALSE)
+      fail("data", sprintf("'%s' is not a column of the chunks, and in the formula's environment it is not a single value", name))
     }
   }
 }
@@ -146,7 +146,7 @@ factor_kind <- function(kind, value, numeric = FALSE, logical = FALSE) {
   )
 }
 
-refuse_variable <- function(name, what) stop(sprintf("the variable '%s' %s", name, what), call. = FALSE)
+refuse_variable <- function(name, what) fail("data", sprintf("the variable '%s' %s", name, what))
 
 # The kind of a variable in two sets of chunks.
 common_kind <- function(one, other, name) {
@@ -258,7 +258,7 @@ group_codes <- function(variables, values) {
 
 refuse_separator <- function(values) {
   if (any(grepl(separator, unlist(lapply(values, `[[`, "names")), fixed = TRUE))) {
-    stop("a level that contains the character \\037 can't be part of an interaction", call. = FALSE)
+    fail("data", "a level that contains the character \\037 can't be part of an interaction")
   }
 }
 
@@ -274,6 +274,6 @@ group_levels <- function(names, variables, types) {
   })
   order <- do.call(order, lapply(parts, `[[`, "rank"))
   labels <- do.call(paste, c(lapply(parts, `[[`, "label"), sep = ":"))[order]
-  if (anyDuplicated(labels)) stop("levels of the grouping factor ", paste(variables, collapse = ":"), " have the same name", call. = FALSE)
+  if (anyDuplicated(labels)) fail("data", "levels of the grouping factor ", paste(variables, collapse = ":"), " have the same name")
   list(order = order, labels = labels)
 }

@@ -1,7 +1,7 @@
 # lmer() for data in chunks: the cross-products are formed in one pass, and the fit has no rows.
 
 lmer_of_stream <- function(formula, data, call, REML, control, named, start, verbose, na.action, contrasts, devFunOnly) {
-  if (devFunOnly) stop("for data in chunks there is no deviance function: 'devFunOnly' needs data in memory", call. = FALSE)
+  if (devFunOnly) fail("unsupported", "for data in chunks there is no deviance function: 'devFunOnly' needs data in memory")
   if (!inherits(formula, "formula")) formula <- stats::as.formula(formula)
   products <- if (is_cross_products(data)) products_for(data, call) else products_of_call(formula, data, call, na.action, contrasts)
   parts <- parts_of_products(products, formula, control, contrasts %||% products$request$contrasts)
@@ -16,16 +16,16 @@ products_of_call <- function(formula, data, call, na.action, contrasts) {
 products_for <- function(products, call) {
   given <- intersect(c("subset", "weights", "offset", "na.action"), names(call))
   if (length(given)) {
-    stop("'", given[1L], "' belongs to the rows: give it to cross_products(), which has seen them", call. = FALSE)
+    fail("argument", "'", given[1L], "' belongs to the rows: give it to cross_products(), which has seen them")
   }
   products
 }
 
 fit_stream <- function(parts, REML, control, named, start, verbose, call) {
-  if (!lme4_classes()$pp_is_known) stop("data in chunks can't be fitted with this version of lme4", call. = FALSE)
-  fit <- tryCatch(find_optimum(parts, REML, control, named, start, as.integer(verbose)), fastlmer_error = function(e) {
+  if (!lme4_classes()$pp_is_known) fail("unsupported", "data in chunks can't be fitted with this version of lme4")
+  fit <- tryCatch(find_optimum(parts, REML, control, named, start, as.integer(verbose)), fastlmer_engine_error = function(e) {
     if (is_final(e)) stop(e)
-    stop(conditionMessage(e), " (is the response the same everywhere, or fitted exactly?)", call. = FALSE)
+    fail("data", conditionMessage(e), " (is the response the same everywhere, or fitted exactly?)")
   })
   call$formula <- parts$formula
   n <- parts$n
@@ -58,9 +58,9 @@ withhold_workspace <- function(mark) {
 # the engine's.
 parts_of_products <- function(products, formula, control, contrasts) {
   recipe <- products$recipe
-  if (is.null(recipe)) stop("0 (non-NA) cases", call. = FALSE)
+  if (is.null(recipe)) fail("data", "0 (non-NA) cases")
   split <- split_formula(formula)
-  if (is.null(split)) stop("for data in chunks the formula needs a response and random-effects terms such as (1 | g)", call. = FALSE)
+  if (is.null(split)) fail("unsupported", "for data in chunks the formula needs a response and random-effects terms such as (1 | g)")
   bars <- check_part(split, products)
   products <- without_unused_levels(products, split, bars)
   effects <- stream_effects(split, bars, products)
@@ -83,16 +83,16 @@ stream_model <- function(stream, pointer = engine_products_load(stream$saved)) {
 # Which of the cross-products' random-effects terms the formula has. Everything in it must be among what was added up.
 check_part <- function(split, products) {
   parts <- products$request$parts
-  if (!identical(split$formula[[2L]], parts$formula[[2L]])) stop("the cross-products have another response", call. = FALSE)
+  if (!identical(split$formula[[2L]], parts$formula[[2L]])) fail("data", "the cross-products have another response")
   labels <- attr(stats::terms(split$fixed), "term.labels")
   absent <- setdiff(labels, attr(stats::terms(parts$fixed), "term.labels"))
   text <- function(parts) paste0(ifelse(parts$diagonal, "diag(", "("), vapply(parts$bars, deparse1, ""), ")")
   bars <- match(text(split), text(parts))
   absent <- c(absent, text(split)[is.na(bars)])
-  if (length(absent)) stop("the cross-products don't have the term ", paste(absent, collapse = ", "), call. = FALSE)
+  if (length(absent)) fail("data", "the cross-products don't have the term ", paste(absent, collapse = ", "))
   offsets <- function(terms) vapply(as.list(attr(terms, "variables"))[-1L][attr(terms, "offset")], deparse1, "")
   if (!identical(offsets(stats::terms(split$fixed)), offsets(stats::terms(parts$fixed)))) {
-    stop("the cross-products have another offset", call. = FALSE)
+    fail("data", "the cross-products have another offset")
   }
   bars
 }
@@ -167,13 +167,13 @@ check_stream_columns <- function(pointer, columns, control) {
 refuse_collinear <- function(x, share, least = 1e-9) {
   near <- colnames(x)[which(share > 0 & share < least)]
   if (length(near)) {
-    stop(sprintf(
+    fail("data", sprintf(
       paste0(
         "the column '%s' is all but a combination of other columns, which cross-products can't tell apart: subtract a number near its ",
         "mean from each numeric variable that is far from zero, as in I(x - 1000)"
       ),
       near[1L]
-    ), call. = FALSE)
+    ))
   }
 }
 
@@ -182,7 +182,7 @@ check_stream_scale <- function(x, sd, control) {
   severity <- scale_severity(control)
   if (severity == "ignore") return(x)
   if (grepl("rescale", severity)) {
-    stop("columns of data that come in chunks can't be rescaled: use another 'check.scaleX' in lmerControl()", call. = FALSE)
+    fail("unsupported", "columns of data that come in chunks can't be rescaled: use another 'check.scaleX' in lmerControl()")
   }
   attr(x, "msgScaleX") <- character()
   if (severity == "none" || !length(sd)) return(x)

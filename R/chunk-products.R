@@ -71,7 +71,7 @@ add_chunk <- function(chunk, state) {
 common_recipe <- function(one, other) {
   if (is.null(one)) return(other)
   if (is.null(other)) return(one)
-  if (!identical(one$cnms, other$cnms)) stop("the columns of the random effects differ between chunks", call. = FALSE)
+  if (!identical(one$cnms, other$cnms)) fail("data", "the columns of the random effects differ between chunks")
   names <- names(one$kinds)
   one$kinds <- Map(common_kind, one$kinds, other$kinds, names)
   one$types <- Map(common_type, one$types, other$types, names(one$types))
@@ -88,10 +88,10 @@ common_recipe <- function(one, other) {
 #' @export
 c.cross_products <- function(...) {
   parts <- list(...)
-  if (!all(vapply(parts, is_cross_products, NA))) stop("only cross-products can be combined with cross-products", call. = FALSE)
+  if (!all(vapply(parts, is_cross_products, NA))) fail("argument", "only cross-products can be combined with cross-products")
   first <- parts[[1L]]
   for (part in parts[-1L]) {
-    if (!same_request(first$request, part$request)) stop("the cross-products belong to different models", call. = FALSE)
+    if (!same_request(first$request, part$request)) fail("data", "the cross-products belong to different models")
   }
   recipe <- Reduce(common_recipe, lapply(parts, `[[`, "recipe"))
   saved <- Filter(Negate(is.null), lapply(parts, `[[`, "saved"))

@@ -28,14 +28,14 @@ chunk_source <- function(data) {
   if (is.data.frame(data)) return(frame_source(data))
   if (inherits(data, "tbl_lazy")) return(database_source(data))
   if (inherits(data, arrow_classes)) return(arrow_source(data))
-  stop("'data' must be a data frame, a function that returns chunks, a database table (dbplyr) or an Arrow data set", call. = FALSE)
+  fail("argument", "'data' must be a data frame, a function that returns chunks, a database table (dbplyr) or an Arrow data set")
 }
 
 # Rows that are fetched at a time where the source leaves it to us.
 chunk_rows <- function() {
   rows <- getOption("fastlmer.chunk", 1e5)
   if (!is.numeric(rows) || length(rows) != 1L || is.na(rows) || rows < 1) {
-    stop("the option 'fastlmer.chunk' must be a number of rows", call. = FALSE)
+    fail("argument", "the option 'fastlmer.chunk' must be a number of rows")
   }
   as.integer(min(rows, .Machine$integer.max))
 }
@@ -45,7 +45,7 @@ fold_chunks <- function(source, columns, value, visit) {
   pass <- source$open(columns)
   on.exit(pass$close())
   while (!is.null(chunk <- pass$next_chunk())) {
-    if (!is.data.frame(chunk)) stop("a chunk must be a data frame, not ", class(chunk)[1L], call. = FALSE)
+    if (!is.data.frame(chunk)) fail("data", "a chunk must be a data frame, not ", class(chunk)[1L])
     if (nrow(chunk)) value <- visit(chunk, value)
   }
   value
@@ -84,8 +84,10 @@ frame_source <- function(data) {
 database_source <- function(data) {
   # It is one for dplyr, but its rows don't come through a DBI result.
   if (inherits(data, "tbl_spark")) {
-    stop("a Spark table can't be read in chunks: write it by sparklyr::spark_write_parquet() and give arrow::open_dataset() of that ",
-      "folder as 'data', or dplyr::collect() it", call. = FALSE)
+    fail(
+      "unsupported", "a Spark table can't be read in chunks: write it by sparklyr::spark_write_parquet() and give arrow::open_dataset() of ",
+      "that folder as 'data', or dplyr::collect() it"
+    )
   }
   need_packages(c("dbplyr", "dplyr", "DBI"), "a database table")
   list(columns = function() colnames(data), open = function(columns) {
@@ -119,6 +121,6 @@ arrow_source <- function(data) {
 need_packages <- function(packages, source) {
   missing <- packages[!vapply(packages, requireNamespace, NA, quietly = TRUE)]
   if (length(missing)) {
-    stop("to read ", source, " install ", paste(sQuote(missing), collapse = ", "), call. = FALSE)
+    fail("package", "to read ", source, " install ", paste(sQuote(missing), collapse = ", "))
   }
 }

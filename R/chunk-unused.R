@@ -27,7 +27,7 @@ without_unused_levels <- function(products, split, bars) {
 # Which of a term's columns those of the levels in use are, where each is one of them: independent effects can't be combined.
 selected_columns <- function(map, bar) {
   if (!all(map$values %in% c(0, 1)) || !all(colSums(map$values) == 1)) {
-    stop(sprintf("the columns of (%s) change where a level doesn't occur: leave that level out", deparse1(bar)), call. = FALSE)
+    fail("data", sprintf("the columns of (%s) change where a level doesn't occur: leave that level out", deparse1(bar)))
   }
   rowSums(map$values) == 1
 }

@@ -51,7 +51,7 @@ confint.lmerMod <- function(object, parm, level = 0.95, method = c("profile", "W
     rows <- if (!missing(parm)) parm
   }
   boot <- bootMer(object, FUN = FUN, nsim = nsim, ...)
-  if (all(is.na(boot$t))) stop("*all* bootstrap runs failed!", call. = FALSE)
+  if (all(is.na(boot$t))) fail("data", "*all* bootstrap runs failed!")
   warn_of_failed_replicates(boot)
   table <- stats::confint(boot, level = level, type = boot.type)
   if (is.null(rows)) table else table[rows, , drop = FALSE]

@@ -10,7 +10,7 @@ default_threads <- function() {
 
 checked_threads <- function(threads) {
   if (!is.numeric(threads) || length(threads) != 1L || is.na(threads) || threads < 1) {
-    stop("'threads' must be a number of threads, 1 or more", call. = FALSE)
+    fail("argument", "'threads' must be a number of threads, 1 or more")
   }
   as.integer(min(threads, 1024))
 }

@@ -12,6 +12,3 @@ engine_value <- function(value) {
   }
   value
 }
-
-# Errors of the engine that lme4 should not be asked to answer: a defect of ours, and a model too large for the machine.
-is_final <- function(error) inherits(error, c("fastlmer_panic", "fastlmer_too_large"))

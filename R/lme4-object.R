@@ -58,7 +58,8 @@ lme4_classes <- function() {
       resp_ptr = methods::new("externalptr"),
       pp_fields = `environment<-`(pp_fields, namespace), pp_source = `environment<-`(pp_source, namespace),
       resp_fields = `environment<-`(resp_fields, namespace), resp_source = `environment<-`(resp_source, namespace),
-      functions = lapply(c(pp_functions, list(all_columns = all_columns)), `environment<-`, namespace), covariances = covariance_prototypes(namespace),
+      functions = lapply(c(pp_functions, list(all_columns = all_columns)), `environment<-`, namespace),
+      covariances = covariance_prototypes(namespace),
       dims = dimension_template(), checks = convergence_rules()
     )
   }

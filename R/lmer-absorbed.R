@@ -117,7 +117,7 @@ all_columns <- function(x) {
 fit_expanding <- function(x, fit_columns) {
   if (!is_absorbed(x)) return(fit_columns(x))
   failure <- NULL
-  fit <- tryCatch(fit_columns(x), fastlmer_error = function(e) if (is_final(e)) stop(e) else failure <<- e)
+  fit <- tryCatch(fit_columns(x), fastlmer_engine_error = function(e) if (is_final(e)) stop(e) else failure <<- e)
   if (is.null(failure) && fit$largest <= large_effects) return(fit)
   columns <- tryCatch(as.matrix(x), error = function(e) NULL)
   if (!is.null(columns)) return(c(fit_columns(columns), list(x = columns)))

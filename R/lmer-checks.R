@@ -19,7 +19,7 @@ plain_levels <- function(control) {
 # Drops aliased columns of X and looks at their scales, as lme4 does and says. `design` holds the cross-products of all columns.
 check_fixed <- function(parts, control) {
   # An error says that X hasn't full rank; what that means is for lme4's check to say.
-  parts$design <- tryCatch(new_design(parts), fastlmer_error = function(e) if (is_final(e)) stop(e))
+  parts$design <- tryCatch(new_design(parts), fastlmer_engine_error = function(e) if (is_final(e)) stop(e))
   rank <- control$checkControl$check.rankX %||% "message+drop.cols"
   if (rank != "ignore" && (is.null(parts$design) || !all(engine_rank_margin(parts$design) > 1e-5))) {
     if (is_absorbed(parts$x)) {
@@ -45,7 +45,7 @@ check_fixed <- function(parts, control) {
 }
 
 with_all_columns <- function(parts, purpose) {
-  parts$x <- tryCatch(as.matrix(parts$x), error = function(e) stop(purpose, sub("^this ", "lmer() ", conditionMessage(e)), call. = FALSE))
+  parts$x <- tryCatch(as.matrix(parts$x), error = function(e) fail("unsupported", purpose, sub("^this ", "lmer() ", conditionMessage(e))))
   parts$design <- NULL
   parts
 }
@@ -61,15 +61,15 @@ scale_severity <- function(checks) {
 checked_response <- function(frame) {
   response <- stats::model.response(frame)
   if (is.matrix(response) && ncol(response) > 1L) {
-    stop("can't handle matrix-valued responses: consider using refit()", call. = FALSE)
+    fail("data", "can't handle matrix-valued responses: consider using refit()")
   }
   made <- lme4::mkRespMod(frame, REML = 0L)
-  if (length(made$y) != nrow(frame)) stop("the response must have one value per observation", call. = FALSE)
+  if (length(made$y) != nrow(frame)) fail("data", "the response must have one value per observation")
   if (any(made$weights == 0)) {
-    stop("zero weights make the likelihood zero: leave these observations out by 'subset'", call. = FALSE)
+    fail("data", "zero weights make the likelihood zero: leave these observations out by 'subset'")
   }
-  if (!all(is.finite(made$weights))) stop("NA/NaN/Inf in 'weights'", call. = FALSE)
-  if (!all(is.finite(made$offset))) stop("NA/NaN/Inf in 'offset'", call. = FALSE)
+  if (!all(is.finite(made$weights))) fail("data", "NA/NaN/Inf in 'weights'")
+  if (!all(is.finite(made$offset))) fail("data", "NA/NaN/Inf in 'offset'")
   list(y = made$y + 0, weights = made$weights + 0, offset = made$offset + 0)
 }
 
@@ -82,6 +82,6 @@ refuse_int64 <- function(frame, formula) {
   groups <- lapply(bar_functions()$findbars(formula[[length(formula)]]), function(bar) all.vars(bar[[3L]]))
   wide <- setdiff(names(frame)[vapply(frame, is_int64, NA)], unlist(groups))
   if (length(wide)) {
-    stop("64-bit integers can't enter a model matrix: use as.numeric() on ", paste(sQuote(wide), collapse = ", "), call. = FALSE)
+    fail("data", "64-bit integers can't enter a model matrix: use as.numeric() on ", paste(sQuote(wide), collapse = ", "))
   }
 }

@@ -10,7 +10,7 @@ cache <- new.env(parent = emptyenv())
 
 checked_control <- function(control) {
   if (inherits(control, "lmerControl")) return(control)
-  if (!is.list(control)) stop("'control' is not a list; use lmerControl()", call. = FALSE)
+  if (!is.list(control)) fail("argument", "'control' is not a list; use lmerControl()")
   warning("passing control as list is deprecated: please use lmerControl() instead", immediate. = TRUE, call. = FALSE)
   do.call(lmerControl, control)
 }

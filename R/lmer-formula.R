@@ -183,8 +183,8 @@ has_inner_bar <- function(term) length(mask_inner_bars(term)$hidden) > 0L
 refuse_inner_bars <- function(formula, what = "this model") {
   hidden <- if (is.call(formula)) mask_inner_bars(formula[[length(formula)]])$hidden
   if (length(hidden)) {
-    stop(what, " goes to lme4, which takes the bar in ", sQuote(deparse1(hidden[[1L]])), " for a random-effects term: ",
-      "compute that variable in the data", call. = FALSE)
+    fail("unsupported", what, " goes to lme4, which takes the bar in ", sQuote(deparse1(hidden[[1L]])), " for a random-effects term: ",
+      "compute that variable in the data")
   }
 }
 
@@ -195,7 +195,7 @@ refuse_inner_bars <- function(formula, what = "this model") {
 formula.lmerMod <- function(x, fixed.only = FALSE, random.only = FALSE, ...) {
   whole <- attr(x@frame, "formula")
   if (!(fixed.only || random.only) || is.null(whole) || !has_inner_bar(whole[[length(whole)]])) return(NextMethod())
-  if (fixed.only && random.only) stop("'fixed.only' and 'random.only' can't both be TRUE", call. = FALSE)
+  if (fixed.only && random.only) fail("argument", "'fixed.only' and 'random.only' can't both be TRUE")
   parts <- split_formula(whole)
   if (fixed.only) return(parts$fixed)
   with_right_side(whole, Reduce(function(left, right) call("+", left, right), lapply(parts$bars, function(bar) call("(", bar))))

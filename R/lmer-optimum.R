@@ -7,7 +7,7 @@ find_optimum <- function(parts, REML, control, named, start, verbose) {
     parts = parts, reml = reml, y = if (is.null(parts$offset)) parts$y else parts$y - parts$offset,
     design = parts$design %||% new_design(parts), lower = theta_lower(lengths(parts$cnms))
   )
-  if (identical(control$optimizer, "none")) stop("deprecated use of optimizer=='none'; use NULL instead", call. = FALSE)
+  if (identical(control$optimizer, "none")) fail("argument", "deprecated use of optimizer=='none'; use NULL instead")
   fit <- if (uses_engine(control, named)) {
     optimise_by_engine(problem, control, start, verbose)
   } else {
@@ -29,7 +29,7 @@ fit_at <- function(problem, theta, options = list()) {
 optimise_by_engine <- function(problem, control, start, verbose) {
   if (!is.null(start)) {
     start <- lme4_start(start, problem)
-    if (any(start < problem$lower)) stop("at least one element in x0 < lb", call. = FALSE)
+    if (any(start < problem$lower)) fail("argument", "at least one element in x0 < lb")
   }
   fit <- fit_expanding(problem$parts$x, function(x) {
     if (is_absorbed(problem$parts$x) && !is_absorbed(x)) {
@@ -42,7 +42,7 @@ optimise_by_engine <- function(problem, control, start, verbose) {
   warnings <- list()
   if (!fit$converged) {
     text <- paste0("convergence code 5 from nloptwrap: ", fit$message)
-    warning(text, call. = FALSE)
+    warn("not_converged", text)
     warnings <- list(text)
   }
   derivs <- derivatives_at(fit, wants_derivs(control, problem), isTRUE(control$calc.derivs), problem$lower)
@@ -142,7 +142,7 @@ deviance_function <- function(problem) {
 lme4_start <- function(start, problem) {
   if (is.null(start)) return(moment_start(problem$parts, problem$lower))
   start <- read_start(start, as.numeric(problem$lower == 0), ncol(problem$parts$x))
-  if (!all(is.finite(start))) stop("'start' must be finite", call. = FALSE)
+  if (!all(is.finite(start))) fail("argument", "'start' must be finite")
   as.numeric(start)
 }
 

@@ -9,12 +9,11 @@
 # check, an expression it doesn't know. lme4's lFormula() then does the work, so that errors, warnings and messages are its own.
 # NULL for a model that is lme4's altogether.
 model_parts <- function(formula, data, once, control, contrasts) {
-  parts <- tryCatch(
-    fast_parts(formula, data, once, control, contrasts),
-    error = function(e) NULL,
-    warning = function(w) NULL
-  )
-  if (is.null(parts)) parts_of_lformula(once, control) else check_fixed(parts, control)
+  parts <- tryCatch(fast_parts(formula, data, once, control, contrasts), error = identity, warning = identity)
+  if (!is.null(parts) && !inherits(parts, "condition")) return(check_fixed(parts, control))
+  theirs <- parts_of_lformula(once, control)
+  reveal(parts)
+  theirs
 }
 
 fast_parts <- function(formula, data, once, control, contrasts) {
@@ -67,8 +66,8 @@ parts_of_lformula <- function(once, control) {
   if (is.null(diagonal) || any(vapply(terms$flist, anyNA, NA))) return(NULL)
   refuse_int64(frame, lmod$formula)
   z <- term_columns(terms$Zt, terms$flist, lengths(terms$cnms), terms$Gp)
-  if (!all(is.finite(lmod$X))) stop("NA/NaN/Inf in 'X' (fixed-effects model matrix)", call. = FALSE)
-  if (!all(is.finite(unlist(z)))) stop("NA/NaN/Inf in 'Z' (random-effects model matrix)", call. = FALSE)
+  if (!all(is.finite(lmod$X))) fail("data", "NA/NaN/Inf in 'X' (fixed-effects model matrix)")
+  if (!all(is.finite(unlist(z)))) fail("data", "NA/NaN/Inf in 'Z' (random-effects model matrix)")
   c(
     list(frame = frame, formula = lmod$formula, x = lmod$X),
     split_diagonal(list(flist = engine_copy(terms$flist, 1L), cnms = terms$cnms, z = z), diagonal),

@@ -10,7 +10,7 @@ remark_on <- function(fit, x, cnms, formula, frame, control) {
     vapply(remarks$undetermined, undetermined_text, "", fit$x %||% x, cnms, formula, frame)
   }
   if (remarks$exact) {
-    warning(warningCondition(exact_fit, class = "fastlmer_exact_fit"))
+    warn("exact_fit", exact_fit)
   } else {
     remark <- c("fastlmer_undetermined", "message", "condition")
     for (text in texts) message(structure(class = remark, list(message = paste0(text, "\n"), call = NULL)))

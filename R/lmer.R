@@ -62,7 +62,7 @@ lmer <- function(formula, data = NULL, REML = TRUE, control = lmerControl(), sta
   parts <- model_parts(formula, data, once, control, contrasts)
   if (is.null(parts)) return(lmer_of_lme4(once, call))
   # A model that the engine can't evaluate (a response fitted exactly, say) gets lme4's answer.
-  fit <- tryCatch(find_optimum(parts, REML, control, named, start, as.integer(verbose)), fastlmer_error = function(e) {
+  fit <- tryCatch(find_optimum(parts, REML, control, named, start, as.integer(verbose)), fastlmer_engine_error = function(e) {
     if (is_final(e)) stop(e)
   })
   if (is.null(fit)) return(lmer_of_lme4(once, call))
@@ -77,7 +77,7 @@ evaluated_once <- function(call, formula, data, caller) {
   once <- list(formula = formula, call = call, caller = caller, offset = call$offset)
   if (is.call(call$data)) {
     # evaluated before, with its warnings, unless it failed
-    data <- tryCatch(suppressWarnings(data), error = function(e) stop("bad 'data': ", conditionMessage(e), call. = FALSE))
+    data <- tryCatch(suppressWarnings(data), error = function(e) fail("data", "bad 'data': ", conditionMessage(e)))
     once$caller <- list2env(list(.data = data), parent = caller)
     once$call$data <- quote(.data)
     # written in the call, the formula would get this environment

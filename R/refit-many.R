@@ -27,17 +27,17 @@ singular_columns <- function(theta, lower, tolerance = 1e-4) colSums(theta[lower
 
 response_matrix <- function(newresp, frame, n) {
   if (!is.list(newresp)) {
-    if (!is.numeric(newresp)) stop("the new responses must be numeric", call. = FALSE)
-    if (!ncol(newresp)) stop("no new response", call. = FALSE)
+    if (!is.numeric(newresp)) fail("data", "the new responses must be numeric")
+    if (!ncol(newresp)) fail("data", "no new response")
     newresp <- without_missing_rows(newresp, frame, n)
     if (is.double(newresp)) return(engine_copy(newresp, 1L))
     storage.mode(newresp) <- "double"
     return(newresp)
   }
-  if (!length(newresp)) stop("no new response", call. = FALSE)
+  if (!length(newresp)) fail("data", "no new response")
   columns <- lapply(newresp, function(y) {
     y <- without_missing_rows(y, frame, n)
-    if (!is.numeric(y)) stop("the new responses must be numeric", call. = FALSE)
+    if (!is.numeric(y)) fail("data", "the new responses must be numeric")
     as.numeric(y)
   })
   do.call(cbind, columns)
@@ -45,14 +45,38 @@ response_matrix <- function(newresp, frame, n) {
 
 theta_names <- function(object) names(lme4::getME(object, "theta"))
 
+# To the user it is a vector of fits, with the responses' names. A fit is made when it is asked for.
+
 #' @export
 #' @noRd
 `[[.refit_many` <- function(x, i, ...) {
-  if (is.character(i)) i <- match(i, x$responses)
-  i <- as.integer(i)
-  if (length(i) != 1L || is.na(i) || i < 1L || i > length(x)) stop("subscript out of bounds", call. = FALSE)
+  i <- places_of(x, i)
+  if (length(i) != 1L) fail("argument", "subscript out of bounds")
   parts <- unclass(x)
   refit_one(parts$fit, parts$record, parts$y[, i], default_control())
+}
+
+#' @export
+#' @noRd
+`[.refit_many` <- function(x, i, ...) {
+  if (missing(i)) return(x)
+  i <- places_of(x, i)
+  parts <- unclass(x)
+  for (name in per_response) parts[[name]] <- parts[[name]][i]
+  for (name in columns_per_response) parts[[name]] <- parts[[name]][, i, drop = FALSE]
+  structure(parts, class = "refit_many")
+}
+
+per_response <- c("responses", "sigma", "criterion", "converged", "singular", "evaluations")
+columns_per_response <- c("y", "beta", "theta")
+
+# Numbers of fits from any index that a vector takes.
+places_of <- function(x, i) {
+  places <- stats::setNames(seq_along(x), names(x))
+  if (is.logical(i) && length(i) > length(x)) fail("argument", "subscript out of bounds")
+  places <- unname(if (is.factor(i)) places[as.character(i)] else places[i])
+  if (anyNA(places)) fail("argument", "subscript out of bounds")
+  places
 }
 
 #' @export
@@ -65,7 +89,70 @@ names.refit_many <- function(x) .subset2(x, "responses")
 
 #' @export
 #' @noRd
-`$.refit_many` <- function(x, name) .subset2(x, name)
+`names<-.refit_many` <- function(x, value) {
+  parts <- unclass(x)
+  if (length(value) != length(x) || anyNA(value)) fail("argument", "names must be as many as there are fits, without missing ones")
+  parts$responses <- as.character(value)
+  structure(parts, class = "refit_many")
+}
+
+# The fit of a response, or else a part by its name.
+#' @export
+#' @noRd
+`$.refit_many` <- function(x, name) if (name %in% names(x)) x[[name]] else .subset2(x, name)
+
+#' @export
+#' @noRd
+as.list.refit_many <- function(x, ...) stats::setNames(lapply(seq_along(x), function(i) x[[i]]), names(x))
+
+#' @export
+#' @noRd
+rep.refit_many <- function(x, ...) x[rep(seq_along(x), ...)]
+
+#' @export
+#' @noRd
+c.refit_many <- function(...) {
+  batches <- list(...)
+  if (!all(vapply(batches, inherits, NA, "refit_many"))) fail("argument", "only batches of refits can be combined")
+  batches <- lapply(batches, unclass)
+  first <- batches[[1L]]
+  same <- function(parts) identical(parts$fit@call, first$fit@call) && identical(parts$record$theta, first$record$theta)
+  if (!all(vapply(batches, same, NA))) fail("argument", "only refits of the same fit can be combined")
+  together <- function(name, combine) do.call(combine, lapply(batches, `[[`, name))
+  for (name in per_response) first[[name]] <- together(name, c)
+  for (name in columns_per_response) first[[name]] <- together(name, cbind)
+  structure(first, class = "refit_many")
+}
+
+# A fit can't be put in another's place: it belongs to a response.
+#' @export
+#' @noRd
+`[[<-.refit_many` <- function(x, i, value) {
+  fail("argument", "the fits of a batch can't be replaced: refit() other responses, and combine by c()")
+}
+
+#' @export
+#' @noRd
+`[<-.refit_many` <- `[[<-.refit_many`
+
+#' @export
+#' @noRd
+`$<-.refit_many` <- function(x, name, value) `[[<-.refit_many`(x, name, value)
+
+#' @export
+#' @noRd
+format.refit_many <- function(x, digits = 7L, ...) {
+  criterion <- format(.subset2(x, "criterion"), digits = digits)
+  stats::setNames(paste0("<lmerMod ", if (.subset2(x, "record")$reml) "REML " else "deviance ", trimws(criterion), ">"), names(x))
+}
+
+#' @importFrom utils str
+#' @export
+#' @noRd
+str.refit_many <- function(object, ...) {
+  cat(sprintf(" %d fits of %s: ", length(object), deparse1(stats::formula(.subset2(object, "fit")))))
+  utils::str(names(object), give.head = FALSE)
+}
 
 #' @importFrom lme4 fixef
 #' @export
@@ -107,7 +194,7 @@ print.refit_many <- function(x, n = 6L, ...) {
 
 #' @exportS3Method generics::tidy
 #' @noRd
-tidy.refit_many <- function(x, ...) {
+tidy.refit_many <- function(x, conf.int = FALSE, conf.level = 0.95, ...) {
   parts <- unclass(x)
   terms <- rownames(parts$beta)
   errors <- vapply(seq_along(parts$sigma), function(i) standard_errors(parts, i), numeric(length(terms)))
@@ -116,6 +203,10 @@ tidy.refit_many <- function(x, ...) {
     estimate = as.numeric(parts$beta), std.error = as.numeric(errors)
   )
   table$statistic <- table$estimate / table$std.error
+  if (conf.int) {
+    width <- stats::qnorm((1 + conf.level) / 2) * table$std.error
+    table[c("conf.low", "conf.high")] <- list(table$estimate - width, table$estimate + width)
+  }
   if (requireNamespace("tibble", quietly = TRUE)) tibble::as_tibble(table) else table
 }
 

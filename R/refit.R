@@ -15,9 +15,11 @@
 #' @param maxit unused, as it is in lme4 for linear mixed models.
 #' @param threads threads to compute a batch on; a single response is computed on those of the option `fastlmer.threads`.
 #' @param ... `control`, of which the convergence checks are used, and `verbose`. Other arguments are ignored with a warning.
-#' @return For one response an object of lme4's class `lmerMod`. For several an object of class `refit_many`: `as.data.frame()` has a row
-#'   per response with its estimates, sigma, theta, criterion and whether the fit converged and is singular; `tidy()` (package generics or
-#'   broom) a row per response and term with standard errors; `x[[i]]` is the full fit of response `i`, made when it is asked for.
+#' @return For one response an object of lme4's class `lmerMod`. For several an object of class `refit_many`, a vector of fits with the
+#'   responses' names: `x[[i]]` or `x$name` is the full fit of one response, made when it is asked for; `x[i]`, `c()`, `rep()`, `head()`,
+#'   `as.list()`, `lapply()` and `names<-` do what they do with vectors. `as.data.frame()` has a row per response with its estimates,
+#'   sigma, theta, criterion and whether the fit converged and is singular; `tidy()` (package generics or broom) a row per response and
+#'   term with standard errors, and with `conf.int = TRUE` Wald intervals of `conf.level`.
 #' @seealso [bootMer()], [lme4::refit()], [fastlmer-differences]
 #' @examples
 #' fit <- lmer(Reaction ~ Days + (Days | Subject), sleepstudy)
@@ -44,7 +46,7 @@ refit.lmerMod <- function(object, newresp = NULL, rename.response = FALSE, maxit
   if (rename.response && !is.null(newresp)) object <- rename_response(object, name)
   if (!is.null(newresp)) newresp <- engine_copy(without_missing_rows(newresp, object@frame, length(record$y)), 1L)
   # A response that the engine can't fit (one that is fitted exactly, say) gets lme4's answer.
-  fit <- tryCatch(refit_one(object, record, newresp, control), fastlmer_error = function(e) if (is_final(e)) stop(e))
+  fit <- tryCatch(refit_one(object, record, newresp, control), fastlmer_engine_error = function(e) if (is_final(e)) stop(e))
   if (is.null(fit)) NextMethod() else fit
 }
 
@@ -68,7 +70,7 @@ without_missing_rows <- function(newresp, frame, n) {
   if (!is.null(left_out) && NROW(newresp) != n) {
     newresp <- if (is.matrix(newresp)) newresp[-left_out, , drop = FALSE] else newresp[-left_out]
   }
-  if (NROW(newresp) != n) stop(sprintf("the new response has %d values, the model %d observations", NROW(newresp), n), call. = FALSE)
+  if (NROW(newresp) != n) fail("data", sprintf("the new response has %d values, the model %d observations", NROW(newresp), n))
   newresp
 }
 
@@ -95,9 +97,9 @@ refit_one <- function(object, record, newresp, control, derivs = !is.null(object
 }
 
 checked_y <- function(newresp) {
-  if (!is.numeric(newresp) && !is.logical(newresp)) stop("the new response must be numeric", call. = FALSE)
+  if (!is.numeric(newresp) && !is.logical(newresp)) fail("data", "the new response must be numeric")
   y <- as.numeric(newresp)
-  if (!is.finite(sum(y))) stop("NA/NaN/Inf in the new response", call. = FALSE)
+  if (!is.finite(sum(y))) fail("data", "NA/NaN/Inf in the new response")
   y
 }
 
@@ -144,7 +146,7 @@ with_optinfo <- function(fit, record, control, derivs) {
   warnings <- list()
   if (!fit$converged) {
     text <- not_converged(fit$message)
-    warning(text, call. = FALSE)
+    warn("not_converged", text)
     warnings <- list(text)
   }
   checks <- check_optimum(fit, derivs, control, list(lower = record$lower, y = record$y), "refit.merMod")

@@ -27,7 +27,7 @@ simulate.lmerMod <- function(object, nsim = 1, seed = NULL, use.u = FALSE, re.fo
   if (!is_exactly_lmer(object)) return(NextMethod())
   refuse_without_rows(object, "simulate()")
   given <- !c(use.u = missing(use.u), re.form = missing(re.form), na.action = missing(na.action))
-  if (all(given[c("use.u", "re.form")])) stop("should specify only one of ", sQuote("use.u"), " and ", sQuote("re.form"), call. = FALSE)
+  if (all(given[c("use.u", "re.form")])) fail("argument", "should specify only one of ", sQuote("use.u"), " and ", sQuote("re.form"))
   stopifnot((nsim <- as.integer(nsim[1L])) > 0L)
   keeps <- if (given[["use.u"]]) if (use.u) NULL else NA else re.form
   plain <- is.null(newdata) && is.null(newparams) && !...length() && (is.null(keeps) || keeps_none(keeps))
@@ -117,7 +117,7 @@ simulate_by_lme4 <- function(object, arguments, keeps) {
   values <- without_residuals(arguments)
   kept <- if (is.null(arguments$newdata)) stats::complete.cases(values) else rep(TRUE, nrow(values))
   weights <- weights[!is.na(weights)]
-  if (length(weights) != sum(kept)) stop("'weights' has the wrong length", call. = FALSE)
+  if (length(weights) != sum(kept)) fail("argument", "'weights' has the wrong length")
   residuals <- matrix(stats::rnorm(sum(kept) * ncol(values)), ncol = ncol(values)) / sqrt(weights)
   sigma <- arguments$newparams$sigma %||% stats::sigma(object)
   values[kept, ] <- values[kept, ] + sigma * residuals

@@ -68,8 +68,8 @@ response_of_call <- function(call, place) {
 warn_of_old_response <- function(object, y) {
   own <- get("y", envir = attr(object@resp, ".xData"))
   if (is.null(y) || (length(y) == length(own) && isTRUE(all.equal(as.numeric(y), own, tolerance = 1e-12)))) return(invisible())
-  warning(structure(class = c("fastlmer_refitted_update", "warning", "condition"), list(call = NULL, message = paste(
+  warn("refitted_update", paste(
     "update() fits the response that the model's call names, not the one that refit() was given:",
     "use refit(update(...), newresp) on the model as it was first fitted, or put the new response into the data"
-  ))))
+  ))
 }

@@ -1,6 +1,6 @@
 # Run by tools/test.sh: all of tests/testthat against the installed package, and the totals as the last line. With the argument `fast`, as
 # tools/check.sh runs it, without the files that take longer than a few seconds.
-slow <- "^(absorbed|allFit|boot.*|comparison|confint|ecosystem.*|lecture|model-frame|optimum|refit|rng|simulate|stream)$"
+slow <- "^(lmer-(absorbed|frame|optimum)|allFit|boot.*|comparison|confint|ecosystem.*|lecture|refit|rng|simulate|chunk-lmer)$"
 fast <- "fast" %in% commandArgs(TRUE)
 
 results <- as.data.frame(testthat::test_dir(

@@ -3,7 +3,7 @@
 //! extendr would raise an R error from Rust itself, but then the text is taken for a `printf` format (a `%` crashes R) and the user
 //! reads `Error in engine_fit(design, x, codes, ...)`. So nothing is raised here: [`answer`] returns either the value or an R
 //! condition, and the generated wrapper in R/extendr-wrappers.R passes what it gets through `engine_value()` (R/engine-value.R), which
-//! signals a condition from R. The user reads `Error: text`; code can catch the class `fastlmer_error`.
+//! signals a condition from R. The user reads `Error: text`; code can catch the class `fastlmer_engine_error`.
 use crate::record;
 use crate::value::{jump, to_r, Value};
 use engine::FitError;
@@ -16,7 +16,10 @@ use std::time::{Duration, Instant};
 
 /// Why a call has no value. Anything that can be displayed becomes an `Error` by `?`.
 pub enum Failure {
+    /// Of a call of the engine that makes no sense: a defect of ours.
     Error(String),
+    /// What the engine can't compute.
+    Unfit(String),
     /// The machine is too small for the request: nobody else should try it.
     TooLarge(String),
     /// The user pressed Ctrl-C.
@@ -35,7 +38,7 @@ impl<E: Display> From<E> for Failure {
 pub fn fitted<T>(result: Result<T, FitError>) -> Answer<T> {
     result.map_err(|error| match error {
         FitError::Interrupted => Failure::Interrupt,
-        FitError::Invalid(text) => Failure::Error(text),
+        FitError::Invalid(text) => Failure::Unfit(text),
         FitError::TooLarge(text) => Failure::TooLarge(text),
     })
 }
@@ -49,12 +52,13 @@ pub fn answer<T: Into<Value<'static>>>(body: impl FnOnce() -> Answer<T>) -> Robj
         Ok(Err(failure)) => failure,
         Err(panic) => {
             let text = format!("internal error in fastlmer's engine: {}", panic_text(panic.as_ref()));
-            return condition(&text, &["fastlmer_panic", "fastlmer_error", "error", "condition"]);
+            return condition(&text, &["fastlmer_panic", "fastlmer_engine_error", "fastlmer_error", "error", "condition"]);
         }
     };
     match failure {
-        Failure::Error(text) => condition(&text, &["fastlmer_error", "error", "condition"]),
-        Failure::TooLarge(text) => condition(&text, &["fastlmer_too_large", "fastlmer_error", "error", "condition"]),
+        Failure::Error(text) => condition(&text, &["fastlmer_call_error", "fastlmer_engine_error", "fastlmer_error", "error", "condition"]),
+        Failure::Unfit(text) => condition(&text, &["fastlmer_engine_error", "fastlmer_error", "error", "condition"]),
+        Failure::TooLarge(text) => condition(&text, &["fastlmer_too_large", "fastlmer_engine_error", "fastlmer_error", "error", "condition"]),
         Failure::Interrupt => condition("interrupted", &["fastlmer_interrupt", "interrupt", "condition"]),
         Failure::Jump => jump(),
     }

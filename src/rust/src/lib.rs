@@ -294,7 +294,7 @@ fn engine_condvar(design: Robj, theta: Robj, threads: Robj) -> Robj {
         if workers.was_interrupted() {
             return Err(Failure::Interrupt);
         }
-        let blocks = blocks.map_err(|_| Failure::Error("the conditional variances cannot be computed at this theta".into()))?;
+        let blocks = blocks.map_err(|_| Failure::Unfit("the conditional variances cannot be computed at this theta".into()))?;
         let mut out = Vec::new();
         let groups = &model.design.structure.groups[model.design.structure.random_groups()];
         for (group, values) in groups.iter().zip(blocks) {
