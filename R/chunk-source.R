@@ -85,8 +85,8 @@ database_source <- function(data) {
   # It is one for dplyr, but its rows don't come through a DBI result.
   if (inherits(data, "tbl_spark")) {
     fail(
-      "unsupported", "a Spark table can't be read in chunks: write it by sparklyr::spark_write_parquet() and give arrow::open_dataset() of ",
-      "that folder as 'data', or dplyr::collect() it"
+      "unsupported", "a Spark table can't be read in chunks: write it by sparklyr::spark_write_parquet() and give ",
+      "arrow::open_dataset() of that folder as 'data', or dplyr::collect() it"
     )
   }
   need_packages(c("dbplyr", "dplyr", "DBI"), "a database table")

@@ -28,7 +28,7 @@ new_lmermod <- function(fit, parts, call) {
 # lme4 2.x's objects for the covariance of each term. (They are made of their attributes, for new() takes a tenth of a small fit's time.)
 term_structures <- function(theta, columns, diagonal, prototypes) {
   diagonal <- diagonal %||% logical(length(columns))
-  number <- as.integer(ifelse(diagonal, columns, columns * (columns + 1L) / 2L))
+  number <- parameters_of(columns, diagonal)
   last <- cumsum(number)
   lapply(seq_along(columns), function(term) {
     covariance <- if (diagonal[term]) prototypes$diagonal else prototypes$unstructured

@@ -82,7 +82,7 @@ independent_terms <- function(formula, terms) {
   diagonal <- if (is.null(terms$reCovs)) NULL else diagonal_terms(structure(list(), reCovs = terms$reCovs), NULL)
   if (anyNA(diagonal)) return(NULL)
   diagonal <- diagonal %||% logical(length(columns))
-  if (length(terms$theta) == sum(ifelse(diagonal, columns, columns * (columns + 1L) / 2L))) diagonal
+  if (length(terms$theta) == sum(parameters_of(columns, diagonal))) diagonal
 }
 
 # Per term its columns, read back from lme4's Zt; NULL for a column of ones.

@@ -112,6 +112,9 @@ sum_parts <- function(expression) {
   list(expression)
 }
 
+# How many parameters a term's covariance has: of so many columns, independent or not.
+parameters_of <- function(columns, diagonal) as.integer(ifelse(diagonal, columns, columns * (columns + 1L) / 2L))
+
 # lme4's lower bounds on theta for terms with these numbers of columns: 0 on the diagonal of each factor.
 theta_lower <- function(columns) {
   unlist(lapply(columns, function(k) {
