@@ -2,6 +2,8 @@
 #
 # Seconds of the whole call of lmer(), peak resident memory of the process and what it had before the call (R and the data), and, where
 # lme4 can do it in reasonable time, its seconds and the criteria side by side. `threads` is the option fastlmer.threads.
+# The phases of a call are the cross-products ("design"), the response and the search ("search"), and what R does ("rest"), each in seconds
+# and as a multiple of one pass over the model's columns at the memory's speed (anyNA() of each).
 arguments <- commandArgs(TRUE)
 
 # Data are made by each process for itself, from a seed.
@@ -66,10 +68,26 @@ models <- list(
 )
 if (length(arguments) > 1L) models <- models[grepl(arguments[[2L]], vapply(models, `[[`, "", "name"))]
 
+# Seconds of one pass over a fit's columns, of its cross-products, and of response and search.
+phases <- function(fit) {
+  engine <- asNamespace("fastlmer")
+  record <- engine$engine_of(fit)
+  threads <- engine$threads_for(nrow(record$x))
+  seconds <- function(expr) system.time(expr, gcFirst = FALSE)[["elapsed"]]
+  x <- if (is.list(record$x)) record$x[c("dense", "factor")] else list(record$x)
+  columns <- c(x, record$codes, record$z, list(record$y, record$weights))
+  invisible(gc(full = TRUE))
+  pass <- min(replicate(3L, seconds(for (column in columns) anyNA(column))))
+  design <- NULL
+  forming <- seconds(design <- engine$engine_design(record$x, record$codes, record$nlev, record$asgn, record$z, record$weights, threads))
+  arguments <- list(design, record$x, record$codes, record$z, record$weights, record$y, record$reml, NULL, list(threads = threads))
+  c(pass, forming, seconds(do.call(engine$engine_fit, arguments)))
+}
+
 # Seconds, criterion, evaluations, memory before the call and peak, of one fit in a process of its own.
 fit_alone <- function(package, case) {
   script <- tempfile(fileext = ".R")
-  dump(c("ratings", "slopes", "nested", "wide", "fixed_factor"), script)
+  dump(c("ratings", "slopes", "nested", "wide", "fixed_factor", "phases"), script)
   code <- bquote({
     suppressMessages(library(fastlmer))
     memory <- function(what) as.numeric(sub("[^0-9]*([0-9]+).*", "\\1", grep(what, readLines("/proc/self/status"), value = TRUE))) / 1024
@@ -80,25 +98,34 @@ fit_alone <- function(package, case) {
     writeLines("5", "/proc/self/clear_refs")
     lmer <- getExportedValue(.(package), "lmer")
     seconds <- system.time(fit <- suppressWarnings(lmer(.(case$formula), data)), gcFirst = FALSE)[["elapsed"]]
-    cat(format(c(seconds, -2 * as.numeric(logLik(fit)), fit@optinfo$feval, before, memory("VmHWM")), digits = 15, trim = TRUE))
+    peak <- memory("VmHWM")
+    phases <- if (.(package) == "fastlmer") phases(fit) else c(NA, NA, NA)
+    cat(format(c(seconds, -2 * as.numeric(logLik(fit)), fit@optinfo$feval, before, peak, phases), digits = 15, trim = TRUE))
   })
   cat(deparse(code), sep = "\n", file = script, append = TRUE)
   out <- suppressWarnings(system2(file.path(R.home("bin"), "Rscript"), script, stdout = TRUE, stderr = TRUE))
   values <- suppressWarnings(as.numeric(strsplit(utils::tail(out, 1L), " ")[[1L]]))
-  if (length(values) != 5L || anyNA(values)) {
+  if (length(values) != 8L || anyNA(values[1:5])) {
     message(case$name, ", ", package, ": ", paste(utils::tail(out, 3L), collapse = " "))
-    values <- rep(NA_real_, 5L)
+    values <- rep(NA_real_, 8L)
   }
-  stats::setNames(as.list(values), c("seconds", "criterion", "evaluations", "before", "peak"))
+  stats::setNames(as.list(values), c("seconds", "criterion", "evaluations", "before", "peak", "pass", "design", "search"))
 }
 
 output <- if (length(arguments) && nzchar(arguments[[1L]])) file(arguments[[1L]], "w") else stdout()
-cat("| model | fastlmer, s | evaluations | MB above the session | process, MB | lme4, s | MB above the session | ratio | criterion below lme4's |\n",
-    "|---|---|---|---|---|---|---|---|---|\n", sep = "", file = output)
+heads <- c(
+  "model", "fastlmer, s", "evaluations", "one pass, s", "design, s (passes)", "search, s (passes)", "rest, s (passes)", "MB above the session",
+  "process, MB", "lme4, s", "MB above the session", "ratio", "criterion below lme4's"
+)
+cat("|", paste(heads, "|"), "\n|", rep("---|", length(heads)), "\n", sep = "", file = output)
 for (case in models) {
   ours <- fit_alone("fastlmer", case)
   theirs <- if (case$lme4) fit_alone("lme4", case) else ours
-  cat(sprintf("| %s | %.2f | %.0f | %.0f | %.0f |", case$name, ours$seconds, ours$evaluations, ours$peak - ours$before, ours$peak), file = output)
+  in_passes <- function(seconds) sprintf("%.3f (%.0f)", seconds, seconds / ours$pass)
+  cat(sprintf(
+    "| %s | %.2f | %.0f | %.3f | %s | %s | %s | %.0f | %.0f |", case$name, ours$seconds, ours$evaluations, ours$pass, in_passes(ours$design),
+    in_passes(ours$search), in_passes(ours$seconds - ours$design - ours$search), ours$peak - ours$before, ours$peak
+  ), file = output)
   if (case$lme4) {
     cat(sprintf(" %.1f | %.0f | %.0f | %.1e |\n", theirs$seconds, theirs$peak - theirs$before, theirs$seconds / ours$seconds,
                 theirs$criterion - ours$criterion), file = output)
