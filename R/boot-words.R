@@ -294,7 +294,7 @@ syntax_words <- function() {
     }),
     `<-` = word(`<-`, assigned),
     `=` = word(`=`, assigned),
-    return = word(return, function(arguments, where, model) value_of(arguments[[1L]], where, model)),
+    return = word(get("return", baseenv()), function(arguments, where, model) value_of(arguments[[1L]], where, model)),
     `[` = word(`[`, function(arguments, where, model) picked(`[`, arguments, where, model)),
     `[[` = word(`[[`, function(arguments, where, model) picked(`[[`, arguments, where, model)),
     `$` = word(`$`, function(arguments, where, model) picked(`[[`, list(arguments[[1L]], as.character(arguments[[2L]])), where, model))

@@ -3,7 +3,7 @@
 engine_value <- function(value) {
   if (inherits(value, "condition")) {
     # R failed inside the engine, for want of memory say, and goes on from here to whoever handles that (src/unwind.c).
-    if (inherits(value, "fastlmer_jump")) .Call(value$resume)
+    if (inherits(value, "fastlmer_jump")) do.call(.Call, list(value$resume))
     if (inherits(value, "interrupt")) {
       signalCondition(value)
       invokeRestart("abort")
