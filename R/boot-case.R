@@ -67,7 +67,8 @@ case_fit <- function(plan, cases) {
   record$cache <- new.env(parent = emptyenv())
   if (any(engine_rank_margin(engine_pointer(record)) < 1e-7)) stop("the drawn rows leave the fixed effects undetermined")
   fit <- solve_response(record)
-  batch <- list(converged = fit$converged, evaluations = fit$evaluations, singular = singular_columns(cbind(fit$theta), record$lower))
+  boundary <- singular_columns(cbind(fit$theta), record$lower) && fit$least < 1e-4
+  batch <- list(converged = fit$converged, evaluations = fit$evaluations, boundary = boundary)
   fit$optinfo <- replicate_optinfo(plan, batch, fit, 1L)
   parts <- parts_of_record(record, case_frame(plan$x@frame, rows, record$flist), plan$x)
   parts$Gp <- parts$dims <- NULL

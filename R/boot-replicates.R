@@ -38,9 +38,9 @@ run_chunk <- function(plan, responses, first, progress = NULL) {
     for (i in seq_len(ncol(values))) print_replicate(first + i - 1L, stats::setNames(values[, i], names(plan$t0)))
   }
   list(values = values, conditions = list(
-    message = rep(singular_text, sum(batch$singular, na.rm = TRUE) * tells_singular(plan$control, "message")),
+    message = rep(singular_text, sum(batch$boundary, na.rm = TRUE) * tells_singular(plan$control, "message")),
     warning = c(
-      rep(singular_text, sum(batch$singular, na.rm = TRUE) * tells_singular(plan$control, "warning")),
+      rep(singular_text, sum(batch$boundary, na.rm = TRUE) * tells_singular(plan$control, "warning")),
       rep(not_converged("the limit of evaluations is reached"), sum(!batch$converged, na.rm = TRUE))
     ),
     error = rep("the simulated response could not be fitted", sum(failed))
@@ -116,7 +116,7 @@ replicate_optinfo <- function(plan, batch, fit, i) {
   optinfo$val <- fit$theta + 0
   optinfo$conv <- list(opt = 0, lme4 = list())
   optinfo$warnings <- list()
-  if (batch$singular[i]) {
+  if (batch$boundary[i]) {
     if (tells_singular(plan$control, "message")) message(singular_text)
     if (tells_singular(plan$control, "warning")) warning(singular_text, call. = FALSE)
     optinfo$conv$lme4 <- list(messages = singular_text)

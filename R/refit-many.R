@@ -8,18 +8,20 @@ refit_many <- function(object, record, newresp, threads) {
   structure(list(
     fit = object, record = record, y = y, responses = colnames(y) %||% as.character(seq_len(ncol(y))),
     beta = `rownames<-`(batch$beta, colnames(record$x)), theta = `rownames<-`(batch$theta, theta_names(object)),
-    sigma = batch$sigma, criterion = batch$criterion, converged = batch$converged, singular = batch$singular,
+    sigma = batch$sigma, criterion = batch$criterion, converged = batch$converged, singular = batch$boundary,
     evaluations = batch$evaluations
   ), class = "refit_many")
 }
 
-# The engine's fits of `responses` (see engine_refit_many()) with `singular` as lme4 judges it.
+# The engine's fits of `responses` (see engine_refit_many()) with `singular` as lme4's isSingular() judges it, by the raw theta, and
+# `boundary` where that isn't only due to the units of the predictors, as check_optimum() judges it.
 refit_batch <- function(record, responses, threads, modes = FALSE) {
   batch <- engine_refit_many(
     engine_pointer(record), record$x, record$codes, record$z, record$weights, responses, record$reml, record$theta,
     list(threads = as.integer(threads), modes = modes)
   )
   batch$singular <- singular_columns(batch$theta, record$lower)
+  batch$boundary <- batch$singular & batch$least < 1e-4
   batch
 }
 

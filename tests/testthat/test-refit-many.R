@@ -82,3 +82,17 @@ test_that("intervals of a batch's coefficients are Wald's", {
   expect_equal(tidied$conf.high - tidied$estimate, stats::qnorm(0.95) * tidied$std.error)
   expect_equal(tidied$estimate - tidied$conf.low, stats::qnorm(0.95) * tidied$std.error)
 })
+
+test_that("the unit of a predictor doesn't make fits singular, one by one or in a batch", {
+  days <- transform(lme4::sleepstudy, Minutes = Days * 1440e3)
+  fit <- lmer(Reaction ~ Days + (Days | Subject), days)
+  other <- lmer(Reaction ~ Minutes + (Minutes | Subject), days)
+  y <- simulate(fit, 40, seed = 3)
+  expected <- as.data.frame(refit(fit, y))
+  found <- as.data.frame(refit(other, y))
+  expect_identical(found$singular, expected$singular)
+  expect_lt(sum(found$singular), 20)
+  expect_equal(found$sigma, expected$sigma, tolerance = 1e-6)
+  told <- function(fit) attr(suppressMessages(bootMer(fit, sigma, nsim = 40, seed = 3)), "boot.all.msgs")
+  expect_identical(told(other), told(fit))
+})

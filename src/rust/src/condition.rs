@@ -6,7 +6,7 @@
 //! signals a condition from R. The user reads `Error: text`; code can catch the class `fastlmer_engine_error`.
 use crate::record;
 use crate::value::{jump, to_r, Value};
-use engine::FitError;
+use engine::Error as EngineError;
 use extendr_api::prelude::Robj;
 use std::any::Any;
 use std::cell::Cell;
@@ -35,11 +35,11 @@ impl<E: Display> From<E> for Failure {
 }
 
 /// What the engine's fitting functions return, as an answer.
-pub fn fitted<T>(result: Result<T, FitError>) -> Answer<T> {
+pub fn fitted<T>(result: Result<T, EngineError>) -> Answer<T> {
     result.map_err(|error| match error {
-        FitError::Interrupted => Failure::Interrupt,
-        FitError::Invalid(text) => Failure::Unfit(text),
-        FitError::TooLarge(text) => Failure::TooLarge(text),
+        EngineError::Interrupted => Failure::Interrupt,
+        EngineError::TooLarge(text) => Failure::TooLarge(text),
+        other => Failure::Unfit(other.to_string()),
     })
 }
 

@@ -71,6 +71,7 @@ pub fn batch_record(design: &Design, replicates: Vec<Option<Replicate>>, modes: 
         beta = matrix(design.fixed_columns(), &|r| &r.beta),
         sigma = vector(&|r| r.sigma),
         criterion = vector(&|r| r.criterion),
+        least = vector(&|r| r.least),
         converged = Value::Logicals(replicates.iter().map(|r| r.as_ref().map_or(NA, |r| r.converged as i32)).collect()),
         evaluations = vector(&|r| r.evaluations as f64),
         ldL2 = vector(&|r| r.log_det_m),

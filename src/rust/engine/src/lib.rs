@@ -17,6 +17,8 @@
 //! | `model` | rows, terms, groups, theta and Lambda |
 //! | `linalg` | dense and sparse kernels |
 
+#![forbid(unsafe_code)]
+
 mod curvature;
 mod distributions;
 mod error;
@@ -29,9 +31,10 @@ mod plan;
 mod pls;
 mod products;
 mod tasks;
+mod tolerances;
 
 pub use distributions::{chi_squared_tail, normal_cdf, normal_quantile};
-pub use error::FitError;
+pub use error::Error;
 pub use factor::blocks::Factor;
 pub use model::absorbed::Absorbed;
 pub use model::group::Group;

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{designs, Uniform};
-use engine::{fit, refit, BatchOptions, Design, FitError, Options, Responses, Simulator};
+use engine::{fit, refit, BatchOptions, Design, Error, Options, Responses, Simulator};
 
 fn options(start: &[f64], threads: usize) -> BatchOptions<'_> {
     BatchOptions { reml: true, start: Some(start), max_evaluations: 300, effects: true, threads, interrupted: &|_| false }
@@ -93,6 +93,6 @@ fn a_batch_can_be_interrupted() {
         let simulator = Simulator::new(&design, &rows, &model.y, 1.0, Some(&[1.0, 0.0, 1.0])).unwrap();
         let responses = Responses::Drawn { simulator, seed: 1, first: 1, count: 100_000 };
         let asked = BatchOptions { interrupted: &|done| done > 10, ..options(&[1.0, 0.0, 1.0], threads) };
-        assert_eq!(refit(&design, &rows, &responses, &asked).unwrap_err(), FitError::Interrupted);
+        assert_eq!(refit(&design, &rows, &responses, &asked).unwrap_err(), Error::Interrupted);
     }
 }

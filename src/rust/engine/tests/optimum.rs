@@ -3,7 +3,7 @@
 mod common;
 
 use common::{designs, simulate, Uniform};
-use engine::{criterion, fit, Design, Factor, FitError, Options, Response, Rows, Term, Workers};
+use engine::{criterion, fit, Design, Error, Factor, Options, Response, Rows, Term, Workers};
 
 /// Davies and Goldsmith (1972), table 6.3: yield of dyestuff in grams, six batches of five preparations.
 const DYESTUFF: [f64; 30] = [
@@ -153,7 +153,7 @@ fn impossible_requests_are_refused() {
     let rows = one_way(&ones, &codes);
     let design = Design::new(&rows).unwrap();
     let refused = |y: &[f64], options: Options| match fit(&design, &rows, y, &options) {
-        Err(FitError::Invalid(text)) => text,
+        Err(Error::Invalid(text) | Error::NotFinite(text)) => text,
         other => panic!("{other:?}"),
     };
     assert!(refused(&DYESTUFF[..29], Options::default()).contains("29 values for 30 rows"));
@@ -161,10 +161,10 @@ fn impossible_requests_are_refused() {
     assert!(refused(&DYESTUFF, Options { start: Some(vec![1.0, 1.0]), ..Options::default() }).contains("2 elements"));
     assert!(refused(&DYESTUFF, Options { start: Some(vec![f64::NAN]), ..Options::default() }).contains("not finite"));
     let stopped = fit(&design, &rows, &DYESTUFF, &Options { interrupted: &|| true, ..Options::default() });
-    assert_eq!(stopped.unwrap_err(), FitError::Interrupted);
+    assert_eq!(stopped.unwrap_err(), Error::Interrupted);
     let aliased = [1.0; 60];
     let rows = Rows { x: &aliased, p: 2, ..one_way(&ones, &codes) };
-    assert_eq!(Design::new(&rows).unwrap_err(), FitError::from("fixed-effect model matrix is rank deficient"));
+    assert_eq!(Design::new(&rows).unwrap_err(), Error::from("fixed-effect model matrix is rank deficient"));
 }
 
 #[test]
@@ -192,6 +192,6 @@ fn an_interrupt_ends_every_phase_of_a_search() {
             asked.get() == stop
         };
         let result = fit(&design, &rows, &y, &Options { interrupted: &interrupted, ..Options::default() });
-        assert_eq!(result.err(), Some(FitError::Interrupted), "the question {stop} of {questions}");
+        assert_eq!(result.err(), Some(Error::Interrupted), "the question {stop} of {questions}");
     }
 }

@@ -4,6 +4,7 @@
 //! M_i = L_i L_i' one by one, then their Schur complement S (see [`crate::linalg::symmetric`]). What depends on theta alone
 //! is in [`Factor`]; what a response adds, in [`crate::factor::solution`]. All memory is allocated once, by `new`.
 
+use crate::error::Error;
 use crate::factor::solution::factor_fixed;
 use crate::linalg::blocks::{congruence, scale_rows};
 use crate::linalg::scratch::Scratch;
@@ -46,6 +47,12 @@ pub struct Factor {
 /// Not positive definite: theta is too large for the arithmetic, or not a number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NotPositiveDefinite;
+
+impl From<NotPositiveDefinite> for Error {
+    fn from(_: NotPositiveDefinite) -> Self {
+        Error::NotPositiveDefinite
+    }
+}
 
 impl Factor {
     /// Allocates for a design.

@@ -4,6 +4,7 @@ use faer::linalg::matmul::triangular::{matmul, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
 
 use crate::linalg::small::{axpy, lower_transpose_times, mirror, times_lower, with_constant};
+use crate::tolerances::VANISHED;
 
 /// Lower triangle of L' A L.
 #[inline]
@@ -113,7 +114,7 @@ pub(crate) fn make_lower_triangular(b: &mut [f64], k: usize, sizes: &[f64]) {
         }
     }
     for column in b.chunks_exact_mut(k) {
-        if column.iter().zip(sizes).all(|(v, size)| v.abs() <= 1e-14 * size) {
+        if column.iter().zip(sizes).all(|(v, size)| v.abs() <= VANISHED * size) {
             column.fill(0.0);
         }
     }

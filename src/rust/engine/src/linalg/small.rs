@@ -6,6 +6,8 @@ use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt;
 use faer::{MatMut, MatRef, Par};
 
+use crate::tolerances::LEFT_BY_ROUNDING;
+
 /// Cholesky factor in place: overwrites the lower triangle of the k x k matrix `a` by L with A = L L'.
 /// Returns false when a pivot is not positive (or not a number); `a` is then partly overwritten.
 #[inline]
@@ -279,12 +281,11 @@ pub fn symmetrise(a: &mut [f64], k: usize) {
 /// Lower Cholesky factor of a positive *semi*definite matrix in the canonical form with a non-negative diagonal
 /// and a zero column wherever rounding is all that is left of a pivot.
 pub fn semidefinite_cholesky(a: &[f64], k: usize) -> Vec<f64> {
-    const ROUNDING: f64 = 1e-13; // of the diagonal element that the pivot started from
     let own: Vec<f64> = (0..k).map(|i| a[i * k + i]).collect();
     let mut a = a.to_vec();
     for c in 0..k {
         let pivot = a[c * k + c];
-        let d = if pivot > ROUNDING * own[c] { pivot.sqrt() } else { 0.0 };
+        let d = if pivot > LEFT_BY_ROUNDING * own[c] { pivot.sqrt() } else { 0.0 };
         a[c * k + c] = d;
         for r in c + 1..k {
             a[c * k + r] = if d > 0.0 { a[c * k + r] / d } else { 0.0 };

@@ -1,5 +1,6 @@
 //! The data of one model, row by row.
 
+use crate::error::Error;
 use crate::model::absorbed::Absorbed;
 use crate::parallel::Workers;
 
@@ -49,10 +50,10 @@ impl Rows<'_> {
     }
 
     /// Checks lengths and codes, so that the passes over the data need not.
-    pub fn check(&self, workers: &Workers) -> Result<(), String> {
+    pub fn check(&self, workers: &Workers) -> Result<(), Error> {
         let n = self.n;
         if self.x.len() != n * self.p {
-            return Err(format!("X has {} values for {} rows and {} columns", self.x.len(), n, self.p));
+            return Err(format!("X has {} values for {} rows and {} columns", self.x.len(), n, self.p).into());
         }
         if self.weights.is_some_and(|w| w.len() != n) {
             return Err("weights and response differ in length".into());

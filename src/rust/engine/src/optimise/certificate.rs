@@ -2,18 +2,16 @@
 
 use crate::linalg::small::cholesky;
 use crate::model::structure::{Structure, ThetaEntry};
-
-/// Least second derivative, along theta in units of the effects' relative standard deviations.
-const LEAST: f64 = 1e-6;
+use crate::tolerances::LEAST_CURVATURE;
 
 /// Does the criterion rise in every direction from `theta`? The size of its `hessian` H depends on the units of the predictors; that of
 /// D H D doesn't, where the diagonal matrix D has for each element of theta the relative standard deviation of the effect
-/// in whose row of Lambda it stands. D H D - LEAST I is to be positive definite.
+/// in whose row of Lambda it stands. D H D - LEAST_CURVATURE I is to be positive definite.
 pub fn is_curved(structure: &Structure, theta: &[f64], hessian: &[f64]) -> bool {
     let k = theta.len();
     let unit: Vec<f64> = structure.entries.iter().map(|e| relative_sd(structure, theta, e)).collect();
     let mut scaled: Vec<f64> = (0..k * k).map(|i| hessian[i] * unit[i / k] * unit[i % k]).collect();
-    (0..k).for_each(|i| scaled[i * k + i] -= LEAST);
+    (0..k).for_each(|i| scaled[i * k + i] -= LEAST_CURVATURE);
     cholesky(&mut scaled, k)
 }
 

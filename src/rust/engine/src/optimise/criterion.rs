@@ -12,13 +12,7 @@ use crate::parallel::Workers;
 use crate::plan::design::Design;
 use crate::pls::{self, Pls};
 use crate::products::response::Response;
-
-/// Least absolute value of a diagonal of Lambda (in the engine's column scale) while optimising: derivatives in
-/// the covariance are obtained through Lambda^-1, and what this adds to the criterion is below its rounding.
-const FLOOR: f64 = 1e-7;
-
-/// Two points are near each other where no covariance differs by more than this share of its natural size.
-const NEAR: f64 = 0.05;
+use crate::tolerances::{CHANGE, FLOOR, NEAR, SUM_OF_LOGARITHMS};
 
 /// The criterion with all the memory that its evaluation needs; it serves one response after the other.
 pub struct Criterion<'a> {
@@ -245,7 +239,7 @@ impl<'a> Criterion<'a> {
     /// What is added to the value by rounding, at most.
     pub fn rounding(&self, value: f64) -> f64 {
         let n = self.design.n as f64;
-        1e-15 * (value.abs() + n) + f64::EPSILON * n * self.cancellation
+        SUM_OF_LOGARITHMS * (value.abs() + n) + f64::EPSILON * n * self.cancellation
     }
 }
 
@@ -292,7 +286,7 @@ impl Objective for Criterion<'_> {
     fn leads_nowhere(&self, at: &Point, promised: f64) -> bool {
         let Some(known) = &self.known else { return false };
         let gap = at.value - known.value;
-        gap > -1e-9 && promised < 1.2 * gap.max(0.0) + 1e-9 && self.distance(&at.x, &known.x) < NEAR
+        gap > -CHANGE && promised < 1.2 * gap.max(0.0) + CHANGE && self.distance(&at.x, &known.x) < NEAR
     }
 }
 
@@ -314,4 +308,39 @@ fn natural_sizes(design: &Design) -> Vec<f64> {
         (sum / group.levels as f64).max(1e-300).sqrt().recip()
     };
     design.structure.entries.iter().map(size).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pls::tests::with_crossed;
+
+    #[test]
+    fn a_point_is_finite_whether_it_was_pinned_or_not() {
+        for dense in [true, false] {
+            with_crossed(dense, |design, response| {
+                let (mut points, mut refused) = (0, 0);
+                for power in (-20..=200).step_by(20) {
+                    let theta = [10.0_f64.powi(power), 0.4, 0.1, 0.3];
+                    let [pinned, plain] = [true, false].map(|pin| {
+                        let mut criterion = Criterion::new(design, true, Workers::none(), &|| false);
+                        criterion.set_response(response);
+                        if pin {
+                            criterion.pin(&theta);
+                        }
+                        criterion.evaluate(free_elements(&design.structure, &design.structure.lambda(&theta)))
+                    });
+                    assert_eq!(pinned.is_some(), plain.is_some(), "dense {dense}, 1e{power}");
+                    let (Some(pinned), Some(plain)) = (pinned, plain) else {
+                        refused += 1;
+                        continue;
+                    };
+                    points += 1;
+                    assert!(pinned.value.is_finite() && pinned.gradient.iter().chain(&pinned.hessian).all(|v| v.is_finite()));
+                    assert_eq!((pinned.value, pinned.gradient, pinned.hessian), (plain.value, plain.gradient, plain.hessian));
+                }
+                assert!(points > 2 && refused > 2, "{points} points, {refused} refused");
+            });
+        }
+    }
 }

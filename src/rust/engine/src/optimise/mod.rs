@@ -2,7 +2,9 @@
 
 pub mod certificate;
 pub mod criterion;
+pub mod descent;
 pub mod fallback;
+pub mod ridge;
 pub mod scoring;
 pub mod search;
 pub mod trust_region;

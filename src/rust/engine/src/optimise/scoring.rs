@@ -17,11 +17,7 @@ use crate::model::lambda::{free_elements, lambda_of, set_term_block, term_block}
 use crate::model::structure::Structure;
 use crate::optimise::criterion::Criterion;
 use crate::optimise::trust_region::Objective;
-
-/// Share of the information that a level's effects can have in the data, below which a direction counts as flat.
-const FLAT: f64 = 1e-8;
-/// Least variance of a start, in any direction, as a share of the variance at which data and prior weigh the same.
-const LEAST: f64 = 1e-2;
+use crate::tolerances::{FLAT, LEAST_VARIANCE};
 
 /// The free elements of Lambda after one step of scoring from `from`; `None` where it cannot be computed.
 pub fn scoring_step(criterion: &mut Criterion, from: Vec<f64>) -> Option<Vec<f64>> {
@@ -123,7 +119,7 @@ fn keep_positive(mut sigma: Vec<f64>, natural: &[f64], k: usize) -> Option<Vec<f
     sigma.fill(0.0);
     for (value, v) in values.iter().zip(vectors.chunks_exact(k)) {
         for c in 0..k {
-            (0..k).for_each(|r| sigma[c * k + r] += value.max(LEAST) * v[r] * v[c]);
+            (0..k).for_each(|r| sigma[c * k + r] += value.max(LEAST_VARIANCE) * v[r] * v[c]);
         }
     }
     (0..k * k).for_each(|i| sigma[i] *= natural[i / k] * natural[i % k]);

@@ -7,6 +7,7 @@
 
 use crate::linalg::eigen::symmetric_eigen;
 use crate::linalg::small::dot;
+use crate::tolerances::{PATIENT_PROMISE, PROMISE};
 
 /// The objective with its derivatives at a point.
 #[derive(Clone, Debug)]
@@ -44,6 +45,17 @@ pub trait Objective {
     }
 }
 
+/// Where a descent ended, and how.
+#[derive(Clone, Debug)]
+pub struct Descent {
+    /// The best point (moved by a last step too short to be worth its evaluation).
+    pub point: Point,
+    /// What ended it.
+    pub outcome: Outcome,
+    /// Evaluations with derivatives.
+    pub evaluations: usize,
+}
+
 /// How an optimisation ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
@@ -59,26 +71,19 @@ pub enum Outcome {
     LedNowhere,
 }
 
-/// Decrease of the criterion that a Newton step must promise to be taken.
-pub const TOLERANCE: f64 = 1e-10;
-
 /// An approximate Hessian that has not led to the end after so many evaluations gives way to differences of gradients, and
-/// [`PATIENT_TOLERANCE`] becomes the tolerance: along a curved valley each step promises little for long.
-const PATIENCE: usize = 40;
+/// [`PATIENT_PROMISE`] becomes the tolerance: along a curved valley each step promises little for long.
+pub const PATIENCE: usize = 40;
 
-/// Decrease that still counts after [`PATIENCE`] evaluations.
-const PATIENT_TOLERANCE: f64 = 1e-8;
-
-/// Minimises from `start`. Returns the best point (moved by a last step too short to be worth its evaluation), how it ended and the number of evaluations, or `None`
-/// when the objective cannot be computed at the start.
-pub fn minimise(objective: &mut impl Objective, start: Vec<f64>, limit: usize) -> Option<(Point, Outcome, usize)> {
+/// Minimises from `start`; `None` when the objective cannot be computed there.
+pub fn minimise(objective: &mut impl Objective, start: Vec<f64>, limit: usize) -> Option<Descent> {
     let mut best = objective.evaluate(start)?;
     let n = best.x.len();
     let mut correction = vec![0.0; n * n];
     let (mut radius, mut evaluations, mut fresh) = (1.0_f64, 1, true);
     loop {
         if objective.interrupted() {
-            return Some((best, Outcome::Interrupted, evaluations));
+            return Some(Descent { point: best, outcome: Outcome::Interrupted, evaluations });
         }
         let scale = objective.step_scale(&best.x);
         if !objective.exact_hessian() && evaluations > PATIENCE && fresh {
@@ -88,7 +93,7 @@ pub fn minimise(objective: &mut impl Objective, start: Vec<f64>, limit: usize) -
         fresh = false;
         let hessian: Vec<f64> = best.hessian.iter().zip(&correction).map(|(h, c)| h + c).collect();
         let step = Step::new(&best.gradient, &hessian, &scale, radius);
-        let wanted = if evaluations > PATIENCE { PATIENT_TOLERANCE } else { TOLERANCE };
+        let wanted = if evaluations > PATIENCE { PATIENT_PROMISE } else { PROMISE };
         let tolerance = wanted.max(objective.noise(best.value));
         if step.decrease <= tolerance && correction.iter().any(|c| *c != 0.0) {
             // The correction is a guess; the end must not hang on it.
@@ -103,13 +108,13 @@ pub fn minimise(objective: &mut impl Objective, start: Vec<f64>, limit: usize) -
             if step.newton && objective.exact_hessian() {
                 best.x.iter_mut().zip(&step.step).for_each(|(x, s)| *x += s);
             }
-            return Some((best, Outcome::Converged, evaluations));
+            return Some(Descent { point: best, outcome: Outcome::Converged, evaluations });
         }
         if step.newton && objective.leads_nowhere(&best, step.decrease) {
-            return Some((best, Outcome::LedNowhere, evaluations));
+            return Some(Descent { point: best, outcome: Outcome::LedNowhere, evaluations });
         }
         if evaluations >= limit {
-            return Some((best, Outcome::EvaluationLimit, evaluations));
+            return Some(Descent { point: best, outcome: Outcome::EvaluationLimit, evaluations });
         }
         let x = best.x.iter().zip(&step.step).map(|(x, s)| x + s).collect();
         evaluations += 1;
@@ -139,7 +144,7 @@ pub fn minimise(objective: &mut impl Objective, start: Vec<f64>, limit: usize) -
             }
         }
         if radius < 1e-10 {
-            return Some((best, Outcome::Stalled, evaluations));
+            return Some(Descent { point: best, outcome: Outcome::Stalled, evaluations });
         }
     }
 }
@@ -299,7 +304,7 @@ mod tests {
             },
             true,
         );
-        let (point, outcome, _) = minimise(&mut f, vec![-1.2, 1.0], 200).unwrap();
+        let Descent { point, outcome, .. } = minimise(&mut f, vec![-1.2, 1.0], 200).unwrap();
         assert_eq!(outcome, Outcome::Converged);
         assert!((point.x[0] - 1.0).abs() < 1e-5 && (point.x[1] - 1.0).abs() < 1e-5);
     }
@@ -313,7 +318,7 @@ mod tests {
             },
             false,
         );
-        let (point, outcome, _) = minimise(&mut f, vec![-1.2, 1.0], 500).unwrap();
+        let Descent { point, outcome, .. } = minimise(&mut f, vec![-1.2, 1.0], 500).unwrap();
         assert_eq!(outcome, Outcome::Converged);
         assert!((point.x[0] - 1.0).abs() < 1e-4 && (point.x[1] - 1.0).abs() < 1e-4);
     }
@@ -328,7 +333,7 @@ mod tests {
             },
             true,
         );
-        let (point, outcome, _) = minimise(&mut f, vec![0.0, 0.0], 100).unwrap();
+        let Descent { point, outcome, .. } = minimise(&mut f, vec![0.0, 0.0], 100).unwrap();
         assert_eq!(outcome, Outcome::Converged);
         assert!(point.value < 1e-9 && (point.x[1].abs() - 1.0).abs() < 1e-5);
     }
@@ -339,7 +344,7 @@ mod tests {
             |x| (x[0].powi(4) + x[1].powi(4), [4.0 * x[0].powi(3), 4.0 * x[1].powi(3)], [12.0 * x[0] * x[0], 0.0, 0.0, 12.0 * x[1] * x[1]]),
             true,
         );
-        let (_, outcome, evaluations) = minimise(&mut f, vec![3.0, 5.0], 3).unwrap();
+        let Descent { outcome, evaluations, .. } = minimise(&mut f, vec![3.0, 5.0], 3).unwrap();
         assert_eq!((outcome, evaluations), (Outcome::EvaluationLimit, 3));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use crate::error::FitError;
+use crate::error::Error;
 use crate::linalg::symmetric::RestLayout;
 use crate::model::rows::Rows;
 use crate::parallel::Workers;
@@ -31,7 +31,7 @@ pub struct Plan {
 
 impl Plan {
     /// Chooses, and refuses a factor that would not fit in memory.
-    pub fn new(products: &Products) -> Result<Self, FitError> {
+    pub fn new(products: &Products) -> Result<Self, Error> {
         let absorbed = products.absorbed.is_some();
         let layout = if !absorbed && Coupling::is_cheap(products) { RestLayout::dense(products.rest()) } else { ordering(products) };
         check(&layout)?;
@@ -63,12 +63,12 @@ impl Deref for Design {
 impl Design {
     /// Passes over the rows (see [`Products::of_rows`]) and plans the factorisation. Fails on bad lengths, a rank-deficient X, or
     /// a factor that would not fit in memory.
-    pub fn new(rows: &Rows) -> Result<Self, FitError> {
+    pub fn new(rows: &Rows) -> Result<Self, Error> {
         Self::on_threads(rows, Workers::none())
     }
 
     /// The same on several threads, bit for bit.
-    pub fn on_threads(rows: &Rows, workers: &Workers) -> Result<Self, FitError> {
+    pub fn on_threads(rows: &Rows, workers: &Workers) -> Result<Self, Error> {
         let mut design = Self::of_products(Products::of_rows(rows, workers)?)?;
         if rows.absorbed.is_some() {
             design.random = Some(Box::new(Self::on_threads(&Rows { x: &[], p: 0, absorbed: None, ..rows.clone() }, workers)?));
@@ -76,14 +76,14 @@ impl Design {
         Ok(design)
     }
 
-    fn of_products(products: Products) -> Result<Self, FitError> {
+    fn of_products(products: Products) -> Result<Self, Error> {
         let plan = Plan::new(&products)?;
         Ok(Design { products, plan, random: None })
     }
 }
 
 /// The design and the response of a model whose rows came in chunks. Uses the sums up.
-pub fn finish(products: CrossProducts, model: &Model) -> Result<(Design, Response), FitError> {
+pub fn finish(products: CrossProducts, model: &Model) -> Result<(Design, Response), Error> {
     let (products, response) = of_chunks(products, model)?;
     Ok((Design::of_products(products)?, response))
 }

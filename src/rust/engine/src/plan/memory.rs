@@ -1,13 +1,13 @@
 //! What a factorisation will need, compared with what the machine has, before it is allocated.
 
-use crate::error::FitError;
+use crate::error::Error;
 use crate::linalg::blocked::LARGE;
 use crate::linalg::symmetric::RestLayout;
 
 /// Refuses a model whose factor would not fit: the system would end the process, and with it the user's session.
-pub fn check(layout: &RestLayout) -> Result<(), FitError> {
+pub fn check(layout: &RestLayout) -> Result<(), Error> {
     available_for(bytes(layout)).map_err(|sizes| {
-        FitError::TooLarge(format!(
+        Error::TooLarge(format!(
             "the model's crossed grouping factors need a factor of order {} that takes {sizes}; nested factors, or fewer levels, need less",
             layout.order
         ))
@@ -15,9 +15,9 @@ pub fn check(layout: &RestLayout) -> Result<(), FitError> {
 }
 
 /// Refuses the covariance of so many fixed effects: it, its factor, and a row of it for each of `effects` random effects.
-pub fn check_covariance(columns: usize, effects: usize) -> Result<(), FitError> {
+pub fn check_covariance(columns: usize, effects: usize) -> Result<(), Error> {
     let needed = 8 * columns as u64 * (4 * columns as u64 + effects as u64);
-    available_for(needed).map_err(|sizes| FitError::TooLarge(format!("the covariance matrix of {columns} fixed effects takes {sizes}")))
+    available_for(needed).map_err(|sizes| Error::TooLarge(format!("the covariance matrix of {columns} fixed effects takes {sizes}")))
 }
 
 /// What is needed and what is there in words, where that isn't enough.
@@ -52,9 +52,9 @@ mod tests {
         let layout = |order| RestLayout { order, ..RestLayout::default() };
         assert!(check(&layout(100)).is_ok());
         if available().is_some() {
-            let Err(FitError::TooLarge(text)) = check(&layout(10_000_000)) else { panic!("not refused") };
+            let Err(Error::TooLarge(text)) = check(&layout(10_000_000)) else { panic!("not refused") };
             assert!(text.contains("order 10000000") && text.contains("GB are available"), "{text}");
-            let Err(FitError::TooLarge(text)) = check_covariance(1_000_000, 10) else { panic!("not refused") };
+            let Err(Error::TooLarge(text)) = check_covariance(1_000_000, 10) else { panic!("not refused") };
             assert!(text.contains("1000000 fixed effects takes 32000.1 GB"), "{text}");
         }
     }

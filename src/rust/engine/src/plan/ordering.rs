@@ -144,9 +144,9 @@ impl Bits {
     /// The rows of a column that are set, ascending.
     fn column(&self, c: usize) -> impl Iterator<Item = u32> + '_ {
         let words = self.words[c * self.height..(c + 1) * self.height].iter().enumerate();
-        words.filter(|(_, word)| **word != 0).flat_map(|(i, word)| {
-            (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| i as u32 * 64 + bit)
-        })
+        words
+            .filter(|(_, word)| **word != 0)
+            .flat_map(|(i, word)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| i as u32 * 64 + bit))
     }
 }
 

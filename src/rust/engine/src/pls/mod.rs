@@ -79,3 +79,70 @@ fn visit_blocks(design: &Design, blocks: &[Vec<f64>], visit: &mut dyn FnMut(usiz
         blocks.chunks_exact(group.k * group.k).for_each(|block| visit(g, 1.0, block));
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::model::rows::{Rows, Term};
+
+    /// Hands a small model of two crossed factors, the second with a slope, to `body`: by the dense way or by the general one.
+    pub(crate) fn with_crossed(dense: bool, body: impl FnOnce(&Design, &Response)) {
+        let n = 60;
+        let wave = |i: usize, a: f64| (i as f64 * a).sin();
+        let x: Vec<f64> = (0..2 * n).map(|i| if i < n { 1.0 } else { wave(i, 0.7) }).collect();
+        let y: Vec<f64> = (0..n).map(|i| wave(i, 1.3) + wave(i / 7, 2.1)).collect();
+        let codes = [(0..n).map(|i| (i * 7 % 12) as i32 + 1).collect::<Vec<_>>(), (0..n).map(|i| (i % 5) as i32 + 1).collect()];
+        let terms = vec![Term { factor: 0, z: None, k: 1 }, Term { factor: 1, z: Some(&x), k: 2 }];
+        let codes = codes.iter().map(|c| &c[..]).collect();
+        let rows = Rows { n, x: &x, p: 2, codes, levels: vec![12, 5], terms, weights: None, absorbed: None };
+        let mut design = Design::new(&rows).unwrap();
+        assert!(design.plan.coupling.is_some());
+        if !dense {
+            design.plan.coupling = None;
+        }
+        let response = Response::new(&design, &rows, &y, Workers::none()).unwrap();
+        body(&design, &response);
+    }
+
+    /// All that can be read off a problem that is factored and solved.
+    fn readings(pls: &mut dyn Pls, design: &Design, lambda: &Lambda, response: &Response) -> Vec<f64> {
+        pls.factorize(lambda).unwrap();
+        let mut out = vec![pls.solve()];
+        // what shares the factorisation goes first, before anything has brought it up to date
+        pls.inverse_blocks(&mut |_, _, block| out.extend_from_slice(block));
+        out.extend(pls.expected_information().unwrap_or_default());
+        let (m, x) = pls.log_determinants(true).unwrap();
+        out.extend([m, x]);
+        out.extend_from_slice(pls.beta());
+        out.extend_from_slice(pls.fixed_factor());
+        out.extend(pls.spherical_effects(response));
+        let d = pls.derivatives(&Frame::engine(&design.structure, lambda));
+        out.extend(d.gradient.into_iter().chain(d.hessian).chain(d.covariance.concat()));
+        out
+    }
+
+    #[test]
+    fn all_is_read_where_the_problem_was_last_factored() {
+        for (dense, reml) in [(true, true), (true, false), (false, true), (false, false)] {
+            with_crossed(dense, |design, response| {
+                let problem = || {
+                    let mut pls = of_design(design, reml, Workers::none());
+                    pls.set_response(response);
+                    pls
+                };
+                let [here, there] = [[0.7, 0.4, 0.1, 0.3], [1.1, 0.2, -0.3, 0.6]].map(|theta| design.structure.lambda(&theta));
+                let mut pinned = problem();
+                pinned.pin(&here);
+                for lambda in [&here, &there, &here, &there, &there, &here] {
+                    let expected = readings(&mut *problem(), design, lambda, response);
+                    assert_eq!(readings(&mut *pinned, design, lambda, response), expected, "dense {dense}, reml {reml}");
+                }
+                pinned.pin(&there);
+                for lambda in [&here, &there] {
+                    let expected = readings(&mut *problem(), design, lambda, response);
+                    assert_eq!(readings(&mut *pinned, design, lambda, response), expected, "dense {dense}, reml {reml}");
+                }
+            });
+        }
+    }
+}

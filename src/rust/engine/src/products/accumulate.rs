@@ -9,15 +9,12 @@
 //! linear maps of the cross-products, and [`CrossProducts::merge`] adds on a common base near the means of both (for one
 //! column this is the update of Chan, Golub and LeVeque 1983, doi:10.1080/00031305.1983.10483115).
 
+use crate::error::Error;
 use crate::linalg::small::{axpy, dot};
 use crate::products::chunk::Chunk;
 use crate::products::regression::{regression, solve};
 use crate::products::sums::{Dense, FactorProducts, Names, PairProducts};
-
-/// A base is given up where a sum of squares on it is more than this many times that on the best one.
-const FAR: f64 = 100.0;
-/// The same for what rounding alone has left.
-const EXACTLY_ALIASED: f64 = 1e-13;
+use crate::tolerances::{FAR_BASE, LEFT_BY_ROUNDING};
 
 /// One random-effects term, as far as its shape goes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,7 +67,7 @@ pub const CONSTANT: &str = "(Intercept)";
 
 impl CrossProducts {
     /// Of no rows.
-    pub fn new(terms: Vec<TermShape>) -> Result<Self, String> {
+    pub fn new(terms: Vec<TermShape>) -> Result<Self, Error> {
         if terms.is_empty() {
             return Err("a model needs at least one random-effects term".into());
         }
@@ -109,7 +106,7 @@ impl CrossProducts {
     }
 
     /// Adds rows.
-    pub fn add(&mut self, chunk: &Chunk) -> Result<(), String> {
+    pub fn add(&mut self, chunk: &Chunk) -> Result<(), Error> {
         if chunk.y.is_empty() {
             return Ok(());
         }
@@ -174,7 +171,7 @@ impl CrossProducts {
             return step.to_vec();
         }
         let image: Vec<f64> = self.vv.chunks_exact(self.d()).map(|row| dot(row, step)).collect();
-        solve(&self.vv, &image, self.d(), EXACTLY_ALIASED)
+        solve(&self.vv, &image, self.d(), LEFT_BY_ROUNDING)
     }
 
     /// Replaces y by y minus V `step`, with the base that this is; `step` belongs to the centred columns.
@@ -185,7 +182,7 @@ impl CrossProducts {
     }
 
     /// Adds those of other rows.
-    pub fn merge(&mut self, mut other: CrossProducts) -> Result<(), String> {
+    pub fn merge(&mut self, mut other: CrossProducts) -> Result<(), Error> {
         if self.terms != other.terms {
             return Err("the cross-products belong to different random-effects terms".into());
         }
@@ -249,7 +246,7 @@ impl CrossProducts {
     /// Would another base lose much fewer digits?
     fn is_far(&self) -> bool {
         let total = self.total_weight();
-        let far = |mean_square: f64, square: f64| mean_square > FAR * (square - mean_square).max(0.0);
+        let far = |mean_square: f64, square: f64| mean_square > FAR_BASE * (square - mean_square).max(0.0);
         let d = self.d();
         let columns = (1..d).any(|c| far(self.vv[c] * self.vv[c] / total, self.vv[c * d + c]));
         let effects = self.factors.iter().any(|f| {

@@ -1,5 +1,6 @@
 //! Rows of a stream, and their cross-products.
 
+use crate::error::Error;
 use crate::linalg::blocks::add_cross_product;
 use crate::linalg::small::{axpy, dot};
 use crate::products::accumulate::{CrossProducts, TermShape, CONSTANT};
@@ -30,7 +31,7 @@ pub struct Chunk<'a> {
 impl CrossProducts {
     /// Of a chunk alone, on its own means and regression: one pass over the rows for the means, one for V'WV and one for
     /// everything else.
-    pub(crate) fn of_chunk(terms: Vec<TermShape>, chunk: &Chunk) -> Result<Self, String> {
+    pub(crate) fn of_chunk(terms: Vec<TermShape>, chunk: &Chunk) -> Result<Self, Error> {
         let mut out = Self::new(terms)?;
         chunk.check(&out)?;
         out.columns = Names::new(std::iter::once(CONSTANT.to_string()).chain(chunk.columns.iter().cloned()));
@@ -176,7 +177,7 @@ impl Chunk<'_> {
     }
 
     /// Checks lengths, codes and values, so that the passes over the rows need not.
-    fn check(&self, products: &CrossProducts) -> Result<(), String> {
+    fn check(&self, products: &CrossProducts) -> Result<(), Error> {
         let n = self.n();
         if self.v.len() != n * self.columns.len() || self.weights.is_some_and(|w| w.len() != n) {
             return Err("columns, weights and response differ in length".into());
@@ -197,13 +198,13 @@ impl Chunk<'_> {
         }
         let finite = |values: &[f64]| values.iter().all(|v| v.is_finite());
         if !finite(self.y) {
-            return Err("NA/NaN/Inf in 'y'".into());
+            return Err(Error::NotFinite("NA/NaN/Inf in 'y'".into()));
         }
         if !finite(self.v) {
-            return Err("NA/NaN/Inf in 'X' (fixed-effects model matrix)".into());
+            return Err(Error::NotFinite("NA/NaN/Inf in 'X' (fixed-effects model matrix)".into()));
         }
         if !self.z.iter().flatten().all(|z| finite(z)) {
-            return Err("NA/NaN/Inf in 'Z' (random-effects model matrix)".into());
+            return Err(Error::NotFinite("NA/NaN/Inf in 'Z' (random-effects model matrix)".into()));
         }
         match self.weights {
             Some(w) if w.iter().any(|w| !(w.is_finite() && *w > 0.0)) => Err("weights must be positive and finite".into()),

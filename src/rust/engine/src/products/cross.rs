@@ -5,7 +5,7 @@
 //! model has an intercept) and scaled first, since raw sums of squares cancel; likewise the columns of the random
 //! effects (see [`ColumnBasis`](crate::model::group::ColumnBasis)).
 
-use crate::error::FitError;
+use crate::error::Error;
 use crate::linalg::blocks::add_cross_product;
 use crate::linalg::small::{axpy, cholesky, dot, solve_lower, solve_lower_transpose};
 use crate::model::absorbed::Absorbed;
@@ -102,7 +102,7 @@ impl Products {
     }
 
     /// What follows from the cross-products.
-    pub(crate) fn complete(mut self) -> Result<Self, FitError> {
+    pub(crate) fn complete(mut self) -> Result<Self, Error> {
         self.xx_cholesky = self.xx_within_levels();
         if !cholesky(&mut self.xx_cholesky, self.p) {
             return Err("fixed-effect model matrix is rank deficient".into());

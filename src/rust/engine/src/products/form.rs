@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::error::FitError;
+use crate::error::Error;
 use crate::linalg::blocks::add_cross_product;
 use crate::linalg::small::{axpy, mirror, with_constant};
 use crate::model::columns::{ColumnTransform, GroupColumns, ZRow};
@@ -16,7 +16,7 @@ use crate::products::parts::{row_blocks, sum_parts, CHUNK};
 impl Products {
     /// Passes over the rows: once for the centres and scales, once for the cross-products, and once more per
     /// additional group for the pairs of levels. Fails on bad lengths and a rank-deficient X. The same bits for any number of threads.
-    pub fn of_rows(rows: &Rows, workers: &Workers) -> Result<Self, FitError> {
+    pub fn of_rows(rows: &Rows, workers: &Workers) -> Result<Self, Error> {
         rows.check(workers)?;
         let structure = Structure::new(rows, workers);
         let transform = ColumnTransform::new(rows, workers);

@@ -1,12 +1,11 @@
 //! Least squares from cross-products that may be singular.
 
-/// A raw column counts as a combination of earlier ones where no more than this share of its square is left.
-const ALIASED: f64 = 1e-9;
+use crate::tolerances::COLLINEAR;
 
 /// Coefficients of a least-squares regression whose cross-products are given; zero for a column that is a combination of
 /// earlier ones.
 pub fn regression(vv: &[f64], vy: &[f64], d: usize) -> Vec<f64> {
-    solve(vv, vy, d, ALIASED)
+    solve(vv, vy, d, COLLINEAR)
 }
 
 pub(crate) fn solve(vv: &[f64], vy: &[f64], d: usize, least: f64) -> Vec<f64> {

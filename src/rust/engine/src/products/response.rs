@@ -1,11 +1,13 @@
 //! Cross-products of a response with the design, and passes over the rows that need a fitted model.
 
+use crate::error::Error;
 use crate::linalg::small::{axpy, dot, with_constant};
 use crate::model::columns::GroupColumns;
 use crate::model::rows::Rows;
 use crate::parallel::{pieces, Workers};
 use crate::products::cross::Products;
 use crate::products::parts::{row_blocks, sum_parts};
+use crate::tolerances::EXACT;
 
 /// What a response contributes to the criterion. The response is replaced by the residuals of its weighted
 /// least-squares regression on X, divided by their root mean square: the model is the same, and nothing of
@@ -28,15 +30,12 @@ pub struct Response {
     pub rounding: f64,
 }
 
-/// Residuals no larger than this, relative to the terms of the sums that they are what is left of, are rounding.
-const EXACT: f64 = 16.0 * f64::EPSILON;
-
 /// Rows gathered at a time: few, so that the memory for them is of the size that is reused most quickly.
 const CHUNK: usize = 64;
 
 impl Response {
     /// Passes over the rows: the regression on X, its residuals, and their cross-products.
-    pub fn new(design: &Products, rows: &Rows, y: &[f64], workers: &Workers) -> Result<Self, String> {
+    pub fn new(design: &Products, rows: &Rows, y: &[f64], workers: &Workers) -> Result<Self, Error> {
         let mut out = Response::empty(design);
         out.fill(design, rows, y, &mut Vec::new(), workers)?;
         Ok(out)
@@ -56,12 +55,12 @@ impl Response {
     }
 
     /// Overwrites everything by another response's; `residual` is memory to work in.
-    pub fn fill(&mut self, design: &Products, rows: &Rows, y: &[f64], residual: &mut Vec<f64>, workers: &Workers) -> Result<(), String> {
+    pub fn fill(&mut self, design: &Products, rows: &Rows, y: &[f64], residual: &mut Vec<f64>, workers: &Workers) -> Result<(), Error> {
         if y.len() != design.n {
-            return Err(format!("the response has {} values for {} rows", y.len(), design.n));
+            return Err(format!("the response has {} values for {} rows", y.len(), design.n).into());
         }
         if !workers.all(y.len(), |i| y[i].is_finite()) {
-            return Err("NA/NaN/Inf in 'y'".into());
+            return Err(Error::NotFinite("NA/NaN/Inf in 'y'".into()));
         }
         let (first, largest) = (y.first().copied().unwrap_or(0.0), workers.max(y.len(), |i| y[i].abs()));
         let constant = design.transform.intercept.is_some() || design.absorbed.is_some();

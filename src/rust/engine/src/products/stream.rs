@@ -1,7 +1,7 @@
 //! From the cross-products of a stream to those of a model, and to its response: what [`Products::of_rows`] and [`Response::new`]
 //! make of rows that are there, made of the sums that [`CrossProducts`] has kept.
 
-use crate::error::FitError;
+use crate::error::Error;
 use crate::linalg::small::{axpy, dot};
 use crate::model::group::{ColumnBasis, Group};
 use crate::model::structure::Structure;
@@ -11,6 +11,7 @@ use crate::products::fixed::Fixed;
 use crate::products::regression::square_root;
 use crate::products::response::Response;
 use crate::products::sums::{FactorProducts, PairProducts};
+use crate::tolerances::LEFT_BY_ROUNDING;
 
 /// The model that is to be made of the cross-products.
 pub struct Model<'a> {
@@ -34,11 +35,8 @@ pub struct Summary {
     pub sd: Vec<f64>,
 }
 
-/// Columns of X that keep no more than this share of their sum of squares are combinations of earlier ones.
-const ALIASED: f64 = 1e-13;
-
 /// R with R'R = X'WX, and the columns' standard deviations.
-pub fn summary(products: &CrossProducts, columns: &[f64], p: usize) -> Result<Summary, FitError> {
+pub fn summary(products: &CrossProducts, columns: &[f64], p: usize) -> Result<Summary, Error> {
     check(products, columns, p)?;
     // On a copy: a model must have the same bits whether it was looked at before or not.
     let products = &mut products.summary();
@@ -46,7 +44,7 @@ pub fn summary(products: &CrossProducts, columns: &[f64], p: usize) -> Result<Su
     products.rebase(&base);
     let x = Fixed::new(products, columns, p);
     let xx = x.cross_product(products);
-    let (l, _) = square_root(&xx, p, ALIASED);
+    let (l, _) = square_root(&xx, p, LEFT_BY_ROUNDING);
     let share = (0..p).map(|j| l[j * p + j].powi(2) / xx[j * p + j]).collect();
     let mut root = vec![0.0; p * p];
     for j in 0..p {
@@ -64,7 +62,7 @@ pub fn summary(products: &CrossProducts, columns: &[f64], p: usize) -> Result<Su
 }
 
 /// The cross-products and the response of a model.
-pub fn of_chunks(mut products: CrossProducts, model: &Model) -> Result<(Products, Response), FitError> {
+pub fn of_chunks(mut products: CrossProducts, model: &Model) -> Result<(Products, Response), Error> {
     check(&products, model.columns, model.p)?;
     let base = products.best_base();
     products.rebase(&base);
@@ -84,7 +82,7 @@ pub fn of_chunks(mut products: CrossProducts, model: &Model) -> Result<(Products
     Ok((design, response))
 }
 
-fn check(products: &CrossProducts, columns: &[f64], p: usize) -> Result<(), FitError> {
+fn check(products: &CrossProducts, columns: &[f64], p: usize) -> Result<(), Error> {
     if products.n == 0 {
         return Err("0 (non-NA) cases".into());
     }
@@ -95,7 +93,7 @@ fn check(products: &CrossProducts, columns: &[f64], p: usize) -> Result<(), FitE
 }
 
 /// The grouping factors that the terms use, numbered in order of their first term, and which of the stored ones each is.
-fn groups(products: &CrossProducts, model: &Model) -> Result<(Vec<Group>, Vec<usize>), FitError> {
+fn groups(products: &CrossProducts, model: &Model) -> Result<(Vec<Group>, Vec<usize>), Error> {
     let (mut out, mut stored): (Vec<Group>, Vec<usize>) = (Vec::new(), Vec::new());
     if model.terms.is_empty() || model.terms.iter().any(|&t| t >= products.terms.len()) {
         return Err("the cross-products have no such random-effects term".into());

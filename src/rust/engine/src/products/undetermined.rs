@@ -10,11 +10,7 @@ use crate::linalg::small::{axpy, cholesky, dot, solve_lower, solve_lower_transpo
 use crate::model::group::Group;
 use crate::model::lambda::Lambda;
 use crate::products::cross::Products;
-
-/// A column of which X and earlier columns leave no more than this share of its sum of squares is theirs.
-const ALIASED: f64 = 1e-10;
-/// The coefficient of a column of X, beside the largest one or the size of what is spanned, from which on it takes part.
-const TAKES_PART: f64 = 1e-6;
+use crate::tolerances::{EQUAL_SQUARES, SPANNED, TAKES_PART};
 
 /// What says the same as a column of a random-effects term.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,7 +100,10 @@ impl Products {
     /// Has a group one effect for each row, with the covariance of the residuals?
     fn is_residual(&self, g: usize) -> bool {
         let (group, squares) = (&self.structure.groups[g], &self.diagonal[g]);
-        group.k == 1 && group.levels == self.n && squares[0] > 0.0 && squares.iter().all(|v| (v - squares[0]).abs() <= 1e-12 * squares[0])
+        group.k == 1
+            && group.levels == self.n
+            && squares[0] > 0.0
+            && squares.iter().all(|v| (v - squares[0]).abs() <= EQUAL_SQUARES * squares[0])
     }
 
     /// Calls `visit(level, fixed level, values)` for the blocks of Z'WZ between a group and an absorbed factor.
@@ -208,7 +207,7 @@ impl Within {
                 left -= dot(&b, &b);
                 solve_lower_transpose(&factor, m, &mut b);
             }
-            if left > ALIASED * self.squares[first + c] {
+            if left > SPANNED * self.squares[first + c] {
                 kept.push(c);
                 continue;
             }

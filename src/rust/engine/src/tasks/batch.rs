@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::error::FitError;
+use crate::error::Error;
 use crate::factor::criterion::{criterion_value, degrees_of_freedom};
 use crate::linalg::small::dot;
 use crate::model::rows::Rows;
@@ -98,7 +98,7 @@ pub struct Replicate {
 }
 
 /// Refits all responses; `None` for one that cannot be fitted.
-pub fn refit(design: &Design, rows: &Rows, responses: &Responses, options: &BatchOptions) -> Result<Vec<Option<Replicate>>, FitError> {
+pub fn refit(design: &Design, rows: &Rows, responses: &Responses, options: &BatchOptions) -> Result<Vec<Option<Replicate>>, Error> {
     let count = responses.count(design.n);
     let threads = options.threads.clamp(1, count.max(1));
     if degrees_of_freedom(design, options.reml) <= 0.0 {
@@ -109,7 +109,7 @@ pub fn refit(design: &Design, rows: &Rows, responses: &Responses, options: &Batc
         let mut out = Vec::with_capacity(count);
         for index in 0..count {
             if (options.interrupted)(index) {
-                return Err(FitError::Interrupted);
+                return Err(Error::Interrupted);
             }
             out.push(worker.refit(responses, index, options.start));
         }
@@ -151,7 +151,7 @@ fn collect(
     count: usize,
     stop: &AtomicBool,
     options: &BatchOptions,
-) -> Result<Vec<Option<Replicate>>, FitError> {
+) -> Result<Vec<Option<Replicate>>, Error> {
     let mut out = vec![None; count];
     let mut done = 0;
     loop {
@@ -167,7 +167,7 @@ fn collect(
         }
         if (options.interrupted)(done) {
             stop.store(true, Ordering::Relaxed);
-            return Err(FitError::Interrupted);
+            return Err(Error::Interrupted);
         }
     }
     if done < count {

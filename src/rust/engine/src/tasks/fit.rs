@@ -1,7 +1,7 @@
 //! From a response to a fitted model, in the units and the order of the caller.
 
 use crate::curvature::traces::{inverse_diagonal_blocks, Coupled};
-use crate::error::FitError;
+use crate::error::Error;
 use crate::factor::blocks::{Factor, NotPositiveDefinite};
 use crate::factor::criterion::{criterion_value, degrees_of_freedom};
 use crate::factor::solution::Solution;
@@ -85,14 +85,14 @@ pub struct Fit {
 }
 
 /// Fits one response.
-pub fn fit(design: &Design, rows: &Rows, y: &[f64], options: &Options) -> Result<Fit, FitError> {
+pub fn fit(design: &Design, rows: &Rows, y: &[f64], options: &Options) -> Result<Fit, Error> {
     check(design, options)?;
     fit_response(design, &Response::new(design, rows, y, options.workers)?, Some((rows, y)), options)
 }
 
 /// Fits a response whose cross-products are given. Without rows there are no fitted values, and the residual sum of
 /// squares is what the cross-products say.
-pub fn fit_response(design: &Design, response: &Response, rows: Option<(&Rows, &[f64])>, options: &Options) -> Result<Fit, FitError> {
+pub fn fit_response(design: &Design, response: &Response, rows: Option<(&Rows, &[f64])>, options: &Options) -> Result<Fit, Error> {
     check(design, options)?;
     let mut criterion = Criterion::new(design, options.reml, options.workers, options.interrupted);
     criterion.set_response(response);
@@ -106,14 +106,12 @@ pub fn fit_response(design: &Design, response: &Response, rows: Option<(&Rows, &
         let theta = if keeps { design.determined_theta(&lambda, options.reml) } else { design.structure.theta(&lambda) };
         Found { theta, lambda, outcome: Outcome::Converged, evaluations: 0 }
     } else {
-        search
-            .run(options.start.as_deref())
-            .map_err(|text| if search.criterion.interrupted() { FitError::Interrupted } else { text.into() })?
+        search.run(options.start.as_deref()).map_err(|error| if search.criterion.interrupted() { Error::Interrupted } else { error })?
     };
     finish(&mut search.criterion, response, rows, found)
 }
 
-fn check(design: &Design, options: &Options) -> Result<(), FitError> {
+fn check(design: &Design, options: &Options) -> Result<(), Error> {
     let n_theta = design.structure.entries.len();
     if let Some(start) = &options.start {
         if start.len() != n_theta {
@@ -145,15 +143,15 @@ pub fn criterion(design: &Design, response: &Response, factor: &mut Factor, thet
 
 /// Gradient and second derivatives of the criterion in theta (for several grouping factors the average
 /// information stands for part of the latter).
-pub fn derivatives(design: &Design, response: &Response, theta: &[f64], reml: bool) -> Result<(Vec<f64>, Vec<f64>), NotPositiveDefinite> {
+pub fn derivatives(design: &Design, response: &Response, theta: &[f64], reml: bool) -> Result<(Vec<f64>, Vec<f64>), Error> {
     let mut criterion = Criterion::new(design, reml, Workers::none(), &|| false);
     criterion.set_response(response);
-    criterion.derivatives_in_theta(&design.structure.lambda(theta), theta).ok_or(NotPositiveDefinite)
+    criterion.derivatives_in_theta(&design.structure.lambda(theta), theta).ok_or(Error::NotPositiveDefinite)
 }
 
 /// Diagonal blocks of Lambda M^-1 Lambda' per group of random effects, level by level, K x K each, in the
 /// original column scale: times sigma^2 the conditional variances of the random effects.
-pub fn conditional_variances(design: &Design, theta: &[f64], workers: &Workers) -> Result<Vec<Vec<f64>>, NotPositiveDefinite> {
+pub fn conditional_variances(design: &Design, theta: &[f64], workers: &Workers) -> Result<Vec<Vec<f64>>, Error> {
     let design = design.random.as_deref().unwrap_or(design);
     let mut factor = Factor::new(design);
     let lambda = design.structure.lambda(theta);
@@ -170,10 +168,10 @@ pub fn conditional_variances(design: &Design, theta: &[f64], workers: &Workers) 
 }
 
 /// Everything that the caller gets, at the Lambda that was found.
-fn finish(criterion: &mut Criterion, response: &Response, rows: Option<(&Rows, &[f64])>, found: Found) -> Result<Fit, FitError> {
+fn finish(criterion: &mut Criterion, response: &Response, rows: Option<(&Rows, &[f64])>, found: Found) -> Result<Fit, Error> {
     let (design, reml) = (criterion.design, criterion.reml);
     if found.outcome == Outcome::Interrupted {
-        return Err(FitError::Interrupted);
+        return Err(Error::Interrupted);
     }
     let theta = found.theta;
     let (gradient, hessian) = match criterion.derivatives_in_theta(&found.lambda, &theta) {
@@ -181,10 +179,9 @@ fn finish(criterion: &mut Criterion, response: &Response, rows: Option<(&Rows, &
         Some(derivatives) => derivatives,
         None => (vec![f64::NAN; theta.len()], vec![f64::NAN; theta.len() * theta.len()]),
     };
-    let failure = "the criterion cannot be computed at these covariance parameters (theta)";
-    let solved = criterion.solution(&found.lambda, response, true).ok_or(failure);
+    let solved = criterion.solution(&found.lambda, response, true).ok_or(Error::NotPositiveDefinite);
     if criterion.interrupted() {
-        return Err(FitError::Interrupted);
+        return Err(Error::Interrupted);
     }
     let mut solved = solved?;
     let (u, b) = solved.effects.take().ok_or("the engine left out the random effects")?;

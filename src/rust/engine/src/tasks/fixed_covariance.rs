@@ -1,6 +1,6 @@
 //! The covariance of all fixed effects of a model with an absorbed factor (see [`crate::model::absorbed`]).
 
-use crate::error::FitError;
+use crate::error::Error;
 use crate::factor::blocks::Factor;
 use crate::linalg::blocks::{add_cross_product, scale_rows};
 use crate::linalg::small::{axpy, cholesky, dot, inverse_from_cholesky, lower_transpose_times, solve_lower, transpose};
@@ -15,7 +15,7 @@ use crate::plan::design::Design;
 /// Upper triangular R with R'R = X'V^-1X for all columns of the fixed effects in the caller's order, and (R'R)^-1, of a
 /// design with an absorbed factor, at theta. X'V^-1X = X'WX - |L^-1 Lambda'Z'WX|^2 is formed with L of the random effects
 /// alone, for the engine's X; R is its factor times the triangular matrix that undoes centring and scaling.
-pub fn fixed_factor(design: &Design, rows: &Rows, theta: &[f64], workers: &Workers) -> Result<(Vec<f64>, Vec<f64>), FitError> {
+pub fn fixed_factor(design: &Design, rows: &Rows, theta: &[f64], workers: &Workers) -> Result<(Vec<f64>, Vec<f64>), Error> {
     let (Some(absorbed), Some(alone), Some(own)) = (design.absorbed, &design.random, design.structure.fixed_group()) else {
         return Err("the design has no absorbed factor".into());
     };

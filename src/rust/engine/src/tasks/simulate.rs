@@ -4,6 +4,7 @@ use rand::RngExt;
 use rand_distr::StandardNormal;
 use rand_pcg::Pcg64;
 
+use crate::error::Error;
 use crate::model::columns::ZRow;
 use crate::model::lambda::{scale_effects, Lambda};
 use crate::model::rows::Rows;
@@ -22,9 +23,9 @@ pub struct Simulator<'a> {
 
 impl<'a> Simulator<'a> {
     /// `theta` is the relative covariance of the random effects to be drawn, if any are.
-    pub fn new(design: &'a Design, rows: &'a Rows<'a>, mean: &'a [f64], sigma: f64, theta: Option<&[f64]>) -> Result<Self, String> {
+    pub fn new(design: &'a Design, rows: &'a Rows<'a>, mean: &'a [f64], sigma: f64, theta: Option<&[f64]>) -> Result<Self, Error> {
         if mean.len() != design.n {
-            return Err(format!("the mean has {} values for {} rows", mean.len(), design.n));
+            return Err(format!("the mean has {} values for {} rows", mean.len(), design.n).into());
         }
         if theta.is_some_and(|t| t.len() != design.structure.entries.len()) {
             return Err("theta has the wrong length".into());
