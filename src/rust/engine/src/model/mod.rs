@@ -2,6 +2,7 @@
 
 pub mod absorbed;
 pub mod columns;
+pub mod covariance;
 pub mod group;
 pub mod lambda;
 pub mod levels;

@@ -136,6 +136,11 @@ impl<'a> Criterion<'a> {
         self.solve(&lambda)
     }
 
+    /// The criterion at a Lambda.
+    pub fn value_at(&mut self, lambda: &Lambda) -> Option<f64> {
+        self.solve(lambda)
+    }
+
     /// Factors and solves at a Lambda, unless that is where it was last done; the criterion.
     fn solve(&mut self, lambda: &Lambda) -> Option<f64> {
         if self.there.is_some() && self.lambda == *lambda {

@@ -7,4 +7,5 @@ pub mod fallback;
 pub mod ridge;
 pub mod scoring;
 pub mod search;
+pub mod structured;
 pub mod trust_region;

@@ -15,8 +15,13 @@ use crate::tolerances::{EQUAL_SQUARES, SPANNED, TAKES_PART};
 /// What says the same as a column of a random-effects term.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
-    /// Fixed effects: columns of X, in the caller's order, and an absorbed factor.
-    Fixed { columns: Vec<usize>, absorbed: bool },
+    /// Fixed effects.
+    Fixed {
+        /// Columns of X, in the caller's order.
+        columns: Vec<usize>,
+        /// Whether an absorbed factor has a part in it.
+        absorbed: bool,
+    },
     /// The residuals.
     Residuals,
     /// The column is zero.

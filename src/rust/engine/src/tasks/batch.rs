@@ -24,10 +24,26 @@ use crate::tasks::simulate::Simulator;
 pub enum Responses<'a> {
     /// Columns of a matrix with n rows.
     Given(&'a [f64]),
-    /// Standard normals in the caller's hands: `u` (effects x count, empty when none are drawn) and `e` (n x count).
-    Normals { simulator: Simulator<'a>, u: &'a [f64], e: &'a [f64] },
-    /// Replicates `first`, `first + 1`, ... of a seed.
-    Drawn { simulator: Simulator<'a>, seed: u64, first: u64, count: usize },
+    /// Standard normals in the caller's hands.
+    Normals {
+        /// Makes responses of them.
+        simulator: Simulator<'a>,
+        /// For the random effects, effects x count; empty when none are drawn.
+        u: &'a [f64],
+        /// For the errors, n x count.
+        e: &'a [f64],
+    },
+    /// Replicates of a seed.
+    Drawn {
+        /// Draws them.
+        simulator: Simulator<'a>,
+        /// The seed.
+        seed: u64,
+        /// Number of the first replicate.
+        first: u64,
+        /// How many.
+        count: usize,
+    },
 }
 
 impl Responses<'_> {
@@ -68,6 +84,12 @@ pub struct BatchOptions<'a> {
     pub threads: usize,
     /// Asked now and then, on the caller's thread, with the number of replicates that are done: stop?
     pub interrupted: &'a dyn Fn(usize) -> bool,
+}
+
+impl Default for BatchOptions<'_> {
+    fn default() -> Self {
+        BatchOptions { reml: true, start: None, max_evaluations: 1000, effects: false, threads: 1, interrupted: &|_| false }
+    }
 }
 
 /// One refit, in the units of the data and in the caller's order of terms.

@@ -42,15 +42,15 @@ impl Default for Options<'_> {
 /// A fitted model, in the units of the data and in the caller's order of terms.
 #[derive(Clone, Debug)]
 pub struct Fit {
-    /// Relative covariance parameters.
+    /// Relative covariance parameters: term by term, each lower triangle column by column.
     pub theta: Vec<f64>,
-    /// Fixed effects.
+    /// Fixed effects, one a column of X (with an absorbed factor, of all columns).
     pub beta: Vec<f64>,
     /// Spherical random effects, term by term, level by level.
     pub u: Vec<f64>,
     /// Random effects Lambda u in the same order.
     pub b: Vec<f64>,
-    /// Fitted values without the offset.
+    /// Fitted values, n long, without the offset; empty where there are no rows.
     pub fitted: Vec<f64>,
     /// Deviance or REML criterion.
     pub criterion: f64,
@@ -68,9 +68,9 @@ pub struct Fit {
     pub unscaled_covariance: Vec<f64>,
     /// Upper triangular R with R'R = X'V^-1X, p x p; empty with an absorbed factor.
     pub rx: Vec<f64>,
-    /// Gradient of the criterion in theta.
+    /// Gradient of the criterion in theta, as long as theta.
     pub gradient: Vec<f64>,
-    /// Second derivatives of the criterion in theta.
+    /// Second derivatives of the criterion in theta, a square matrix; the average information where the plan has no exact ones.
     pub hessian: Vec<f64>,
     /// Evaluations with gradient.
     pub evaluations: usize,
@@ -84,7 +84,10 @@ pub struct Fit {
     pub undetermined: Vec<Undetermined>,
 }
 
-/// Fits one response.
+/// Fits one response of n values.
+///
+/// # Errors
+/// [`Error::NotFinite`] and [`Error::Invalid`] where response or options make no sense, [`Error::Interrupted`] where the user stopped.
 pub fn fit(design: &Design, rows: &Rows, y: &[f64], options: &Options) -> Result<Fit, Error> {
     check(design, options)?;
     fit_response(design, &Response::new(design, rows, y, options.workers)?, Some((rows, y)), options)
@@ -111,7 +114,7 @@ pub fn fit_response(design: &Design, response: &Response, rows: Option<(&Rows, &
     finish(&mut search.criterion, response, rows, found)
 }
 
-fn check(design: &Design, options: &Options) -> Result<(), Error> {
+pub(crate) fn check(design: &Design, options: &Options) -> Result<(), Error> {
     let n_theta = design.structure.entries.len();
     if let Some(start) = &options.start {
         if start.len() != n_theta {
@@ -168,7 +171,7 @@ pub fn conditional_variances(design: &Design, theta: &[f64], workers: &Workers) 
 }
 
 /// Everything that the caller gets, at the Lambda that was found.
-fn finish(criterion: &mut Criterion, response: &Response, rows: Option<(&Rows, &[f64])>, found: Found) -> Result<Fit, Error> {
+pub(crate) fn finish(criterion: &mut Criterion, response: &Response, rows: Option<(&Rows, &[f64])>, found: Found) -> Result<Fit, Error> {
     let (design, reml) = (criterion.design, criterion.reml);
     if found.outcome == Outcome::Interrupted {
         return Err(Error::Interrupted);

@@ -3,4 +3,6 @@
 pub mod batch;
 pub mod fit;
 pub mod fixed_covariance;
+pub mod model;
 pub mod simulate;
+pub mod structured;
