@@ -47,6 +47,10 @@ pub const PATIENT_PROMISE: f64 = 1e-8;
 /// Relative error of a sum of some logarithms.
 pub const SUM_OF_LOGARITHMS: f64 = 1e-15;
 
+/// Step of the central differences of the gradient, beside the size of an element of theta: their own error is its square, and the
+/// gradient's rounding is divided by it.
+pub const DIFFERENCE: f64 = 1e-4;
+
 /// How much the criterion may rise at first where the far end of a ridge is tried.
 pub const ALONG_RIDGE: f64 = 1e-3;
 

@@ -85,6 +85,23 @@ fn a_response_that_cannot_be_fitted_costs_only_itself() {
 }
 
 #[test]
+fn a_batch_on_one_thread_asks_within_searches() {
+    let (_, model) = designs().remove(1);
+    let rows = model.rows();
+    let design = Design::new(&rows).unwrap();
+    let asked = std::cell::Cell::new(0);
+    // the question is answered by yes only once, as R's is
+    let once = |done: usize| {
+        asked.set(asked.get() + 1);
+        assert_eq!(done, 0);
+        asked.get() == 3
+    };
+    let request = BatchOptions { interrupted: &once, ..options(&[1.0, 0.0, 1.0], 1) };
+    let stopped = refit(&design, &rows, &Responses::Given(&[model.y.clone(), model.y.clone()].concat()), &request);
+    assert_eq!((stopped.unwrap_err(), asked.get()), (Error::Interrupted, 3));
+}
+
+#[test]
 fn a_batch_can_be_interrupted() {
     let (_, model) = designs().remove(1);
     let rows = model.rows();

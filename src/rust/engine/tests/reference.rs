@@ -4,7 +4,7 @@
 mod common;
 
 use common::{designs, some_theta, Model};
-use engine::{conditional_variances, criterion, derivatives, Design, Factor, Response, Rows, Workers};
+use engine::{conditional_variances, criterion, derivatives, fit, Design, Factor, Options, Response, Rows, Workers};
 
 #[test]
 fn criterion_equals_the_dense_reference() {
@@ -99,6 +99,34 @@ fn exact_second_derivatives_equal_differences_of_the_gradient() {
 }
 
 #[test]
+fn an_exact_hessian_can_be_had_everywhere() {
+    let mut least = f64::INFINITY;
+    for (name, model) in designs().into_iter().filter(|(_, m)| m.levels.len() > 1) {
+        let rows = model.rows();
+        let design = Design::new(&rows).unwrap();
+        if design.plan.coupling.is_none() {
+            continue;
+        }
+        let mut general = design.clone();
+        general.plan.coupling = None;
+        for reml in [true, false] {
+            let ask = |design: &Design, exact_hessian: bool| {
+                let options = Options { reml, start: Some(some_theta(&model)), fixed: true, exact_hessian, ..Options::default() };
+                fit(design, &rows, &model.y, &options).unwrap()
+            };
+            let (exact, average, differences) = (ask(&design, false), ask(&general, false), ask(&general, true));
+            assert!(exact.exact_hessian && !average.exact_hessian && differences.exact_hessian, "{name}");
+            let size = exact.hessian.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+            let distance = |other: &[f64]| exact.hessian.iter().zip(other).fold(0.0_f64, |m, (a, b)| m.max((a - b).abs())) / size;
+            assert!(distance(&differences.hessian) < 1e-6, "{name}: {:?} {:?}", exact.hessian, differences.hessian);
+            assert_eq!(exact.gradient.len(), differences.gradient.len());
+            least = least.min(distance(&average.hessian));
+        }
+    }
+    assert!(least > 1e-3, "the average information is no other than the Hessian: {least:e}");
+}
+
+#[test]
 fn average_information_has_the_size_of_the_hessian() {
     // At a typical theta of crossed designs the average information and the exact Hessian differ by chance only.
     for (name, model) in designs().into_iter().filter(|(_, m)| m.levels.len() > 1) {
@@ -106,8 +134,8 @@ fn average_information_has_the_size_of_the_hessian() {
         let mut design = Design::new(&rows).unwrap();
         design.plan.coupling = None;
         let response = Response::new(&design, &rows, &model.y, Workers::none()).unwrap();
-        let options = engine::Options::default();
-        let fit = engine::fit(&design, &rows, &model.y, &options).unwrap();
+        let options = Options::default();
+        let fit = fit(&design, &rows, &model.y, &options).unwrap();
         assert!(fit.converged, "{name}: {}", fit.message);
         let n = fit.theta.len();
         for i in 0..n {

@@ -1,6 +1,7 @@
 //! Is a stationary point a minimum beyond doubt?
 
 use crate::linalg::small::cholesky;
+use crate::model::lambda::Lambda;
 use crate::model::structure::{Structure, ThetaEntry};
 use crate::tolerances::LEAST_CURVATURE;
 
@@ -17,9 +18,13 @@ pub fn is_curved(structure: &Structure, theta: &[f64], hessian: &[f64]) -> bool 
 
 /// The least diagonal element of Lambda for columns of unit size: theta itself depends on the units of the predictors.
 pub fn least_diagonal(structure: &Structure, theta: &[f64]) -> f64 {
-    let lambda = structure.lambda(theta);
+    least_of(structure, &structure.lambda(theta))
+}
+
+/// The least diagonal element of an engine's Lambda, but for its sign.
+pub fn least_of(structure: &Structure, lambda: &Lambda) -> f64 {
     let diagonal = structure.entries.iter().filter(|e| e.row == e.col);
-    diagonal.map(|e| lambda[e.group][e.col * structure.groups[e.group].k + e.row]).fold(f64::INFINITY, f64::min)
+    diagonal.map(|e| lambda[e.group][e.col * structure.groups[e.group].k + e.row].abs()).fold(f64::INFINITY, f64::min)
 }
 
 /// The largest element of Lambda, for columns of unit size: a standard deviation in units of the residual one.

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use crate::curvature::derivatives::Derivatives;
 use crate::curvature::frame::Frame;
 use crate::factor::criterion::criterion_value;
+use crate::linalg::small::symmetrise;
 use crate::model::lambda::{free_elements, lambda_of, scale_effects, term_covariance, Lambda};
 use crate::model::structure::{Structure, ThetaEntry};
 use crate::optimise::trust_region::{Objective, Point};
@@ -12,7 +13,7 @@ use crate::parallel::Workers;
 use crate::plan::design::Design;
 use crate::pls::{self, Pls};
 use crate::products::response::Response;
-use crate::tolerances::{CHANGE, FLOOR, NEAR, SUM_OF_LOGARITHMS};
+use crate::tolerances::{CHANGE, DIFFERENCE, FLOOR, NEAR, SUM_OF_LOGARITHMS};
 
 /// The criterion with all the memory that its evaluation needs; it serves one response after the other.
 pub struct Criterion<'a> {
@@ -167,6 +168,25 @@ impl<'a> Criterion<'a> {
         Some((d.gradient, d.hessian))
     }
 
+    /// Second derivatives in theta by central differences of the gradient; `None` where one can't be computed.
+    pub fn difference_hessian(&mut self, theta: &[f64]) -> Option<Vec<f64>> {
+        let structure = &self.design.structure;
+        let n = theta.len();
+        let mut out = vec![0.0; n * n];
+        for (j, e) in structure.entries.iter().enumerate() {
+            let h = DIFFERENCE * theta[j].abs().max(self.natural[j] / structure.groups[e.group].columns[e.row].scale.abs());
+            let mut gradient_at = |step: f64| {
+                let mut there = theta.to_vec();
+                there[j] += step;
+                self.derivatives_in_theta(&structure.lambda(&there), &there).map(|(gradient, _)| gradient)
+            };
+            let (above, below) = (gradient_at(h)?, gradient_at(-h)?);
+            (0..n).for_each(|i| out[j * n + i] = (above[i] - below[i]) / (2.0 * h));
+        }
+        symmetrise(&mut out, n);
+        Some(out)
+    }
+
     /// Whether the fixed effects fit the response exactly.
     pub fn is_exact(&self) -> bool {
         self.exact
@@ -241,6 +261,11 @@ impl<'a> Criterion<'a> {
         largest
     }
 
+    /// Whether the user was heard to want to stop.
+    pub fn was_interrupted(&self) -> bool {
+        self.stopped.get() || self.workers.was_interrupted()
+    }
+
     /// What is added to the value by rounding, at most.
     pub fn rounding(&self, value: f64) -> f64 {
         let n = self.design.n as f64;
@@ -285,7 +310,7 @@ impl Objective for Criterion<'_> {
         if (self.interrupted)() {
             self.stopped.set(true); // the user says it only once
         }
-        self.stopped.get() || self.workers.was_interrupted()
+        self.was_interrupted()
     }
 
     fn leads_nowhere(&self, at: &Point, promised: f64) -> bool {

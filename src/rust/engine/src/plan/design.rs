@@ -9,7 +9,7 @@ use crate::parallel::Workers;
 use crate::plan::adjacency::Adjacency;
 use crate::plan::classes::Classes;
 use crate::plan::coupling::Coupling;
-use crate::plan::memory::check;
+use crate::plan::memory::{bytes, check};
 use crate::plan::ordering::ordering;
 use crate::products::accumulate::CrossProducts;
 use crate::products::cross::Products;
@@ -74,6 +74,20 @@ impl Design {
             design.random = Some(Box::new(Self::on_threads(&Rows { x: &[], p: 0, absorbed: None, ..rows.clone() }, workers)?));
         }
         Ok(design)
+    }
+
+    /// What one factorisation takes in bytes, with its inverse and what derivatives need.
+    pub fn factor_bytes(&self) -> u64 {
+        let (q, p) = (self.structure.q as u64, self.p as u64);
+        let own = if self.plan.coupling.is_some() {
+            let (q1, r) = (self.structure.groups[0].effects() as u64, self.rest() as u64);
+            8 * (q * q + 4 * q1 * r + 4 * r * r)
+        } else if self.plan.classes.is_some() {
+            0 // no more than the design, which is there
+        } else {
+            bytes(&self.plan.layout) + 16 * self.plan.adjacency.columns.len() as u64 * self.structure.groups[0].k as u64
+        };
+        own + 24 * q * p + self.random.as_deref().map_or(0, Design::factor_bytes)
     }
 
     fn of_products(products: Products) -> Result<Self, Error> {

@@ -2,6 +2,7 @@
 //! the factorisation. A replicate's result depends on its response alone, so it is the same for any number of
 //! threads.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -10,12 +11,13 @@ use crate::error::Error;
 use crate::factor::criterion::{criterion_value, degrees_of_freedom};
 use crate::linalg::small::dot;
 use crate::model::rows::Rows;
-use crate::optimise::certificate::least_diagonal;
+use crate::optimise::certificate::least_of;
 use crate::optimise::criterion::Criterion;
 use crate::optimise::search::Search;
-use crate::optimise::trust_region::Outcome;
+use crate::optimise::trust_region::{Objective, Outcome};
 use crate::parallel::Workers;
 use crate::plan::design::Design;
+use crate::plan::memory::workers_that_fit;
 use crate::products::response::Response;
 use crate::tasks::fit::coefficients;
 use crate::tasks::simulate::Simulator;
@@ -122,24 +124,16 @@ pub struct Replicate {
 /// Refits all responses; `None` for one that cannot be fitted.
 pub fn refit(design: &Design, rows: &Rows, responses: &Responses, options: &BatchOptions) -> Result<Vec<Option<Replicate>>, Error> {
     let count = responses.count(design.n);
-    let threads = options.threads.clamp(1, count.max(1));
+    let (threads, pins) = workers_that_fit(design.factor_bytes(), options.threads.clamp(1, count.max(1)));
     if degrees_of_freedom(design, options.reml) <= 0.0 {
         return Err("the model has as many fixed effects as rows".into());
     }
+    let request = Request { reml: options.reml, effects: options.effects, limit: options.max_evaluations, start: options.start, pins };
     if threads == 1 {
-        let mut worker = Worker::new(design, rows, options.reml, options.effects, options.max_evaluations, &NEVER);
-        let mut out = Vec::with_capacity(count);
-        for index in 0..count {
-            if (options.interrupted)(index) {
-                return Err(Error::Interrupted);
-            }
-            out.push(worker.refit(responses, index, options.start));
-        }
-        return Ok(out);
+        return refit_here(design, rows, responses, request, options.interrupted);
     }
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let (send, receive) = mpsc::channel();
-    let (reml, effects, limit, start) = (options.reml, options.effects, options.max_evaluations, options.start);
     // A few replicates at a time, so that small models don't spend their time on handing out work.
     let share = (count / (threads * 16)).clamp(1, 64);
     std::thread::scope(|scope| {
@@ -147,13 +141,13 @@ pub fn refit(design: &Design, rows: &Rows, responses: &Responses, options: &Batc
             let (next, stop, send) = (&next, &stop, send.clone());
             scope.spawn(move || {
                 let interrupted = || stop.load(Ordering::Relaxed);
-                let mut worker = Worker::new(design, rows, reml, effects, limit, &interrupted);
+                let mut worker = Worker::new(design, rows, request, &interrupted);
                 loop {
                     let begin = next.fetch_add(share, Ordering::Relaxed);
                     if begin >= count || stop.load(Ordering::Relaxed) {
                         break;
                     }
-                    let done: Vec<_> = (begin..(begin + share).min(count)).map(|index| worker.refit(responses, index, start)).collect();
+                    let done: Vec<_> = (begin..(begin + share).min(count)).map(|index| worker.refit(responses, index)).collect();
                     if send.send((begin, done)).is_err() {
                         break;
                     }
@@ -165,7 +159,41 @@ pub fn refit(design: &Design, rows: &Rows, responses: &Responses, options: &Batc
     })
 }
 
-static NEVER: fn() -> bool = || false;
+/// On the caller's own thread, which is asked within searches too: one of them may take minutes.
+fn refit_here(
+    design: &Design,
+    rows: &Rows,
+    responses: &Responses,
+    request: Request,
+    interrupted: &dyn Fn(usize) -> bool,
+) -> Result<Vec<Option<Replicate>>, Error> {
+    let done = Cell::new(0);
+    let ask = || interrupted(done.get());
+    let mut worker = Worker::new(design, rows, request, &ask);
+    let mut out = Vec::with_capacity(responses.count(design.n));
+    for index in 0..responses.count(design.n) {
+        done.set(index);
+        if worker.search.criterion.interrupted() {
+            return Err(Error::Interrupted);
+        }
+        out.push(worker.refit(responses, index));
+        if worker.search.criterion.was_interrupted() {
+            return Err(Error::Interrupted);
+        }
+    }
+    Ok(out)
+}
+
+/// What is asked of each worker.
+#[derive(Clone, Copy)]
+struct Request<'a> {
+    reml: bool,
+    effects: bool,
+    limit: usize,
+    start: Option<&'a [f64]>,
+    /// Whether there is memory to keep the factorisation at the start.
+    pins: bool,
+}
 
 /// Gathers the workers' results on the caller's thread, which alone may ask R for an interrupt.
 fn collect(
@@ -207,40 +235,35 @@ struct Worker<'a> {
     y: Vec<f64>,
     residual: Vec<f64>,
     normals: Vec<f64>,
-    effects: bool,
+    request: Request<'a>,
 }
 
 impl<'a> Worker<'a> {
-    fn new(
-        design: &'a Design,
-        rows: &'a Rows<'a>,
-        reml: bool,
-        effects: bool,
-        max_evaluations: usize,
-        interrupted: &'a dyn Fn() -> bool,
-    ) -> Self {
+    fn new(design: &'a Design, rows: &'a Rows<'a>, request: Request<'a>, interrupted: &'a dyn Fn() -> bool) -> Self {
+        let criterion = Criterion::new(design, request.reml, Workers::none(), interrupted);
         Worker {
             design,
             rows,
-            search: Search { criterion: Criterion::new(design, reml, Workers::none(), interrupted), max_evaluations },
+            search: Search { criterion, max_evaluations: request.limit },
             response: Response::empty(design),
             y: vec![0.0; design.n],
             residual: Vec::new(),
             normals: Vec::new(),
-            effects,
+            request,
         }
     }
 
-    fn refit(&mut self, responses: &Responses, index: usize, start: Option<&[f64]>) -> Option<Replicate> {
+    fn refit(&mut self, responses: &Responses, index: usize) -> Option<Replicate> {
         let design = self.design;
         responses.fill(index, &mut self.normals, &mut self.y);
         self.response.fill(design, self.rows, &self.y, &mut self.residual, Workers::none()).ok()?;
         self.search.criterion.set_response(&self.response);
-        if let Some(theta) = start {
+        let start = self.request.start;
+        if let Some(theta) = start.filter(|_| self.request.pins) {
             self.search.criterion.pin(theta);
         }
         let found = self.search.run(start).ok()?;
-        let solved = self.search.criterion.solution(&found.lambda, &self.response, self.effects)?;
+        let solved = self.search.criterion.solution(&found.lambda, &self.response, self.request.effects)?;
         let scale = self.response.scale;
         let beta = coefficients(design, &self.response, &solved);
         let theta = found.theta;
@@ -253,7 +276,7 @@ impl<'a> Worker<'a> {
             solved.value
         };
         Some(Replicate {
-            least: least_diagonal(&design.structure, &theta),
+            least: least_of(&design.structure, &found.lambda),
             theta,
             beta,
             sigma: (pwrss / degrees_of_freedom(design, reml)).sqrt(),

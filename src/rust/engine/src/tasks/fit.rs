@@ -25,6 +25,9 @@ pub struct Options<'a> {
     pub start: Option<Vec<f64>>,
     /// Only solve at `start`.
     pub fixed: bool,
+    /// Whether the second derivatives have to be exact where the plan gives only the average information: they are then differences of
+    /// the exact gradient, which takes two evaluations for each element of theta.
+    pub exact_hessian: bool,
     /// Most evaluations of one optimisation.
     pub max_evaluations: usize,
     /// The threads that a large model is computed on.
@@ -35,7 +38,15 @@ pub struct Options<'a> {
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Options { reml: true, start: None, fixed: false, max_evaluations: 1000, workers: Workers::none(), interrupted: &|| false }
+        Options {
+            reml: true,
+            start: None,
+            fixed: false,
+            exact_hessian: false,
+            max_evaluations: 1000,
+            workers: Workers::none(),
+            interrupted: &|| false,
+        }
     }
 }
 
@@ -70,8 +81,10 @@ pub struct Fit {
     pub rx: Vec<f64>,
     /// Gradient of the criterion in theta, as long as theta.
     pub gradient: Vec<f64>,
-    /// Second derivatives of the criterion in theta, a square matrix; the average information where the plan has no exact ones.
+    /// Second derivatives of the criterion in theta, a square matrix.
     pub hessian: Vec<f64>,
+    /// Whether these are exact, and not the average information.
+    pub exact_hessian: bool,
     /// Evaluations with gradient.
     pub evaluations: usize,
     /// Whether the certificate holds.
@@ -111,7 +124,7 @@ pub fn fit_response(design: &Design, response: &Response, rows: Option<(&Rows, &
     } else {
         search.run(options.start.as_deref()).map_err(|error| if search.criterion.interrupted() { Error::Interrupted } else { error })?
     };
-    finish(&mut search.criterion, response, rows, found)
+    finish(&mut search.criterion, response, rows, found, options.exact_hessian)
 }
 
 pub(crate) fn check(design: &Design, options: &Options) -> Result<(), Error> {
@@ -171,17 +184,27 @@ pub fn conditional_variances(design: &Design, theta: &[f64], workers: &Workers) 
 }
 
 /// Everything that the caller gets, at the Lambda that was found.
-pub(crate) fn finish(criterion: &mut Criterion, response: &Response, rows: Option<(&Rows, &[f64])>, found: Found) -> Result<Fit, Error> {
+pub(crate) fn finish(
+    criterion: &mut Criterion,
+    response: &Response,
+    rows: Option<(&Rows, &[f64])>,
+    found: Found,
+    exact_hessian: bool,
+) -> Result<Fit, Error> {
     let (design, reml) = (criterion.design, criterion.reml);
     if found.outcome == Outcome::Interrupted {
         return Err(Error::Interrupted);
     }
     let theta = found.theta;
-    let (gradient, hessian) = match criterion.derivatives_in_theta(&found.lambda, &theta) {
+    let (gradient, mut hessian) = match criterion.derivatives_in_theta(&found.lambda, &theta) {
         _ if criterion.is_exact() => (vec![0.0; theta.len()], vec![0.0; theta.len() * theta.len()]),
         Some(derivatives) => derivatives,
         None => (vec![f64::NAN; theta.len()], vec![f64::NAN; theta.len() * theta.len()]),
     };
+    let differences = exact_hessian && !criterion.exact_hessian() && !criterion.is_exact();
+    if let Some(exact) = differences.then(|| criterion.difference_hessian(&theta)).flatten() {
+        hessian = exact;
+    }
     let solved = criterion.solution(&found.lambda, response, true).ok_or(Error::NotPositiveDefinite);
     if criterion.interrupted() {
         return Err(Error::Interrupted);
@@ -223,6 +246,7 @@ pub(crate) fn finish(criterion: &mut Criterion, response: &Response, rows: Optio
         ussq,
         gradient,
         hessian,
+        exact_hessian: differences || criterion.exact_hessian(),
     })
 }
 

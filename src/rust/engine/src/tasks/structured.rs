@@ -37,5 +37,5 @@ pub fn fit_structured(design: &Design, rows: &Rows, y: &[f64], structures: &[&dy
     let theta = free_elements(&design.structure, &caller);
     let lambda = design.structure.lambda(&theta);
     let found = Found { lambda, theta, outcome: minimum.outcome, evaluations: minimum.evaluations };
-    finish(&mut criterion, &response, Some((rows, y)), found)
+    finish(&mut criterion, &response, Some((rows, y)), found, options.exact_hessian)
 }
