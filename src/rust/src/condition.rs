@@ -58,7 +58,9 @@ pub fn answer<T: Into<Value<'static>>>(body: impl FnOnce() -> Answer<T>) -> Robj
     match failure {
         Failure::Error(text) => condition(&text, &["fastlmer_call_error", "fastlmer_engine_error", "fastlmer_error", "error", "condition"]),
         Failure::Unfit(text) => condition(&text, &["fastlmer_engine_error", "fastlmer_error", "error", "condition"]),
-        Failure::TooLarge(text) => condition(&text, &["fastlmer_too_large", "fastlmer_engine_error", "fastlmer_error", "error", "condition"]),
+        Failure::TooLarge(text) => {
+            condition(&text, &["fastlmer_too_large", "fastlmer_engine_error", "fastlmer_error", "error", "condition"])
+        }
         Failure::Interrupt => condition("interrupted", &["fastlmer_interrupt", "interrupt", "condition"]),
         Failure::Jump => jump(),
     }
