@@ -1,12 +1,15 @@
 #' Bootstrap confidence intervals of every kind
 #'
-#' Percentile, basic, normal, studentised and BCa intervals from the replicates of [bootMer()], [boot_resample()] or [boot::boot()].
+#' Percentile, basic, normal, studentised, BCa and shortest intervals from the replicates of [bootMer()], [boot_resample()] or
+#' [boot::boot()].
 #'
 #' With t0 the estimate, t* the replicates and a = (1 - level) / 2, the limits are: *percentile*, the a and 1 - a quantiles of t*; *basic*,
 #' 2 t0 minus the 1 - a and a quantiles; *normal*, t0 minus the bootstrap's bias plus and minus the normal quantile times its standard
 #' deviation; *studentised*, t0 minus the standard error of t0 times the 1 - a and a quantiles of (t* - t0) / its standard error; *BCa*,
 #' percentile limits at levels corrected for the median bias of t* and for acceleration, which is estimated by leaving out one group at a
-#' time. Quantiles are interpolated on the normal scale, as [boot::boot.ci()] does. Replicates that failed are left out.
+#' time; *shortest*, the narrowest interval that holds at least `level` of the replicates (the first of them, where there are several): the
+#' limits that MixedModels.jl calls shortest coverage intervals. Quantiles are interpolated on the normal scale, as [boot::boot.ci()]
+#' does. Replicates that failed are left out.
 #'
 #' @param boot a bootstrap.
 #' @param type which intervals.
@@ -32,7 +35,7 @@
 #' boot_intervals(bootMer(fit, with_errors, nsim = 100, seed = 1), "stud", index = 1:2, se = 3:4)
 #' @export
 boot_intervals <- function(boot, type = c("perc", "basic", "norm"), level = 0.95, index = NULL, se = NULL, fit = NULL, group = NULL) {
-  type <- match.arg(type, c("perc", "basic", "norm", "stud", "bca"), several.ok = TRUE)
+  type <- match.arg(type, c("perc", "basic", "norm", "stud", "bca", "shortest"), several.ok = TRUE)
   if (!inherits(boot, "boot")) fail("argument", "'boot' must be a bootstrap")
   position <- statistic_numbers(index %||% seq_along(boot$t0), boot)
   errors <- if ("stud" %in% type) statistic_numbers(se %||% fail("argument", "type = \"stud\" needs 'se'"), boot)
@@ -48,7 +51,8 @@ boot_intervals <- function(boot, type = c("perc", "basic", "norm"), level = 0.95
         basic = 2 * boot$t0[[at]] - rev(quantiles_of(t, tail_levels(level))),
         norm = 2 * boot$t0[[at]] - mean(t) + engine_normal_quantile(tail_levels(level)) * stats::sd(t),
         stud = studentised(boot, at, errors[i], level),
-        bca = quantiles_of(t, bca_levels(t, boot$t0[[at]], acceleration[i], level))
+        bca = quantiles_of(t, bca_levels(t, boot$t0[[at]], acceleration[i], level)),
+        shortest = shortest_of(t, level)
       )
     })
     limits <- do.call(rbind, limits)
@@ -80,6 +84,14 @@ quantiles_of <- function(t, levels) {
     normal <- engine_normal_quantile(c(level, k / (size + 1), (k + 1) / (size + 1)))
     t[k] + (normal[1L] - normal[2L]) / (normal[3L] - normal[2L]) * (t[k + 1L] - t[k])
   }, 0)
+}
+
+# The narrowest stretch of the ordered replicates with at least `level` of them.
+shortest_of <- function(t, level) {
+  t <- sort(t)
+  held <- ceiling(level * length(t) * (1 - 1e-12))
+  first <- which.min(t[held:length(t)] - t[seq_len(length(t) - held + 1L)])
+  t[c(first, first + held - 1L)]
 }
 
 studentised <- function(boot, at, error, level) {

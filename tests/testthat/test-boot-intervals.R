@@ -38,3 +38,28 @@ test_that("the engine's normal quantiles and probabilities are R's to twelve dig
   expect_identical(engine_normal_quantile(c(0, 0.5, 1, 2, NaN)), c(-Inf, 0, Inf, NaN, NaN))
   expect_identical(engine_normal_cdf(c(-Inf, 0, Inf)), c(0, 0.5, 1))
 })
+
+test_that("the shortest interval is the narrowest of all that hold the level", {
+  set.seed(1)
+  for (t in list(rexp(99), rexp(1000), rnorm(40), round(rnorm(200), 1))) {
+    for (level in c(0.5, 0.9, 0.95)) {
+      found <- shortest_of(t, level)
+      expect_gte(mean(t >= found[1] & t <= found[2]), level)
+      # no pair of replicates that holds as many is closer
+      pairs <- outer(sort(t), sort(t), function(a, b) b - a)
+      holds <- outer(seq_along(t), seq_along(t), function(a, b) (b - a + 1) / length(t)) >= level - 1e-12
+      expect_identical(diff(found), min(pairs[holds]))
+    }
+  }
+  # of an exponential variable it begins at zero
+  expect_lt(shortest_of(stats::qexp(stats::ppoints(1e4)), 0.95)[1], 1e-3)
+  expect_equal(shortest_of(1:20, 0.95), c(1, 19))
+})
+
+test_that("shortest intervals are a kind like the others", {
+  fit <- lmer(Reaction ~ Days + (Days | Subject), sleepstudy)
+  boot <- bootMer(fit, sigma, nsim = 100, seed = 1)
+  intervals <- boot_intervals(boot, c("perc", "shortest"))
+  expect_identical(intervals$type, c("perc", "shortest"))
+  expect_equal(c(intervals$conf.low[2], intervals$conf.high[2]), shortest_of(boot$t[, 1], 0.95))
+})
