@@ -257,6 +257,7 @@ fn engine_refit_many(
             effects: modes,
             threads: threads_of(&options),
             interrupted: &|_| check(),
+            ask: Some(condition::interrupted),
         };
         let replicates = with_responses(model, &rows, &responses, |r| fitted(refit(&model.design, &rows, r, &request)))?;
         Ok(batch_record(&model.design, replicates, modes))

@@ -1,5 +1,5 @@
 //! R's vectors seen as the engine's model: borrowed, not copied.
-use crate::condition::{fitted, Answer};
+use crate::condition::{fitted, interrupted, Answer};
 use crate::value::owned;
 use engine::{Absorbed, Design, Rows, Term, Workers};
 use extendr_api::prelude::*;
@@ -60,7 +60,7 @@ impl Model {
         let levels: Vec<usize> = integer(nlev, "nlev")?.iter().map(|&l| l.max(0) as usize).collect();
         let factors: Vec<usize> = integer(asgn, "asgn")?.iter().map(|&a| (a.max(1) - 1) as usize).collect();
         let rows = columns.rows(&levels, &factors)?;
-        let design = fitted(Design::on_threads(&rows, &Workers::for_rows(threads, rows.n)))?;
+        let design = fitted(Design::on_threads(&rows, &Workers::for_rows(threads, rows.n).stopped_by(interrupted)))?;
         Ok(Model { design, levels, factors })
     }
 

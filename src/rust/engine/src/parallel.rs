@@ -2,22 +2,31 @@
 //! are added in a fixed order: any number of threads gives the same bits.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{mpsc, Arc, LazyLock};
+use std::time::Duration;
 
 use faer::Par;
 use rayon::prelude::*;
+
+use crate::error::Error;
 
 /// A pool of threads, or the caller's own thread. Pools are made per call: a global one would not survive a fork, and R forks.
 pub struct Workers {
     pool: Option<rayon::ThreadPool>,
     ask: Option<fn() -> bool>,
-    interrupted: AtomicBool,
+    interrupted: Arc<AtomicBool>,
 }
 
 impl Workers {
     /// Up to `threads` threads; with one, or where the system refuses more, the caller's own.
     pub fn new(threads: usize) -> Self {
         let pool = if threads > 1 { rayon::ThreadPoolBuilder::new().num_threads(threads).build().ok() } else { None };
-        Workers { pool, ask: None, interrupted: AtomicBool::new(false) }
+        Workers { pool, ask: None, interrupted: Arc::default() }
+    }
+
+    /// One thread that is not the caller's own, and stops when `interrupted` says so.
+    pub fn one_of(interrupted: &Arc<AtomicBool>) -> Self {
+        Workers { pool: None, ask: None, interrupted: interrupted.clone() }
     }
 
     /// The threads that a model with so many rows is worth: a small one is done before they would have started.
@@ -28,7 +37,7 @@ impl Workers {
 
     /// The caller's own thread alone.
     pub fn none() -> &'static Workers {
-        static NONE: Workers = Workers { pool: None, ask: None, interrupted: AtomicBool::new(false) };
+        static NONE: LazyLock<Workers> = LazyLock::new(|| Workers::new(1));
         &NONE
     }
 
@@ -51,6 +60,43 @@ impl Workers {
         self.interrupted.load(Ordering::Relaxed)
     }
 
+    /// Fails where the user wants to stop.
+    pub fn check(&self) -> Result<(), Error> {
+        if self.interrupted() {
+            Err(Error::Interrupted)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// To be asked within an item of [`Workers::for_each`] or [`Workers::map`]: is its result of no more use? Without a pool that is the
+    /// caller's own thread, and the user is asked; with one the caller asks while the items are at work.
+    pub fn gives_up(&self) -> bool {
+        match &self.pool {
+            Some(_) => self.was_interrupted(),
+            None => self.interrupted(),
+        }
+    }
+
+    /// Runs a body in the pool, while the caller's own thread asks the user.
+    fn wait_for<R: Send>(&self, pool: &rayon::ThreadPool, body: impl FnOnce() -> R + Send) -> R {
+        if self.ask.is_none() {
+            return pool.install(body);
+        }
+        let (done, waiting) = mpsc::sync_channel(1);
+        pool.in_place_scope(|scope| {
+            scope.spawn(move |_| drop(done.send(body())));
+            loop {
+                match waiting.recv_timeout(Duration::from_millis(100)) {
+                    Ok(value) => break Some(value),
+                    Err(mpsc::RecvTimeoutError::Timeout) => drop(self.interrupted()),
+                    Err(mpsc::RecvTimeoutError::Disconnected) => break None, // it panicked, and the scope passes that on
+                }
+            }
+        })
+        .expect("a body that returns has a value")
+    }
+
     /// Number of threads.
     pub fn threads(&self) -> usize {
         self.pool.as_ref().map_or(1, |p| p.current_num_threads())
@@ -69,7 +115,7 @@ impl Workers {
         match &self.pool {
             Some(pool) => {
                 let items: Vec<T> = items.collect();
-                pool.install(|| items.into_par_iter().for_each(visit));
+                self.wait_for(pool, || items.into_par_iter().for_each(visit));
             }
             None => items.for_each(visit),
         }
@@ -80,7 +126,7 @@ impl Workers {
         match &self.pool {
             Some(pool) => {
                 let items: Vec<T> = items.collect();
-                pool.install(|| items.into_par_iter().map(visit).collect())
+                self.wait_for(pool, || items.into_par_iter().map(visit).collect())
             }
             None => items.map(visit).collect(),
         }
@@ -129,6 +175,31 @@ mod tests {
             let all: Vec<usize> = ranges(n, least, most).flatten().collect();
             assert_eq!(all, (0..n).collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn who_wants_to_stop_is_heard_while_the_threads_are_at_work() {
+        for threads in [1, 2] {
+            let workers = Workers::new(threads).stopped_by(|| true);
+            assert!(workers.check().is_err());
+            let workers = Workers::new(threads).stopped_by(|| true);
+            let rounds = workers.map(0..2, |_| {
+                let begin = std::time::Instant::now();
+                while !workers.gives_up() && begin.elapsed() < Duration::from_secs(60) {
+                    std::thread::yield_now();
+                }
+                begin.elapsed()
+            });
+            assert!(workers.was_interrupted());
+            assert!(rounds.iter().all(|time| *time < Duration::from_secs(30)), "{rounds:?}");
+        }
+    }
+
+    #[test]
+    fn a_panic_of_an_item_comes_back_to_the_caller() {
+        let workers = Workers::new(2).stopped_by(|| false);
+        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| workers.map(0..4, |i| assert!(i < 3, "item {i}"))));
+        assert_eq!(panic.unwrap_err().downcast_ref::<String>().map(String::as_str), Some("item 3"));
     }
 
     #[test]

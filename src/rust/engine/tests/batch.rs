@@ -6,7 +6,7 @@ use common::{designs, Uniform};
 use engine::{fit, refit, BatchOptions, Design, Error, Options, Responses, Simulator};
 
 fn options(start: &[f64], threads: usize) -> BatchOptions<'_> {
-    BatchOptions { reml: true, start: Some(start), max_evaluations: 300, effects: true, threads, interrupted: &|_| false }
+    BatchOptions { start: Some(start), effects: true, threads, ..BatchOptions::default() }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{simulate, Model};
-use engine::{conditional_variances, fit, Design, Fit, Options, Workers};
+use engine::{conditional_variances, fit, Design, Error, Fit, Options, Workers};
 
 fn fitted(model: &Model, threads: usize, reml: bool) -> (Fit, Vec<Vec<f64>>) {
     let workers = Workers::new(threads);
@@ -50,5 +50,15 @@ fn any_number_of_threads_gives_the_same_bits() {
             }
             variances.iter().zip(&others).for_each(|(a, b)| assert_eq!(bits(a), bits(b), "{name}, {threads} threads"));
         }
+    }
+}
+
+#[test]
+fn a_design_can_be_interrupted() {
+    let model = simulate(9, 100_000, 2, &[500, 40], &[(0, 2), (1, 1)]);
+    let rows = model.rows();
+    for threads in [1, 2] {
+        let workers = Workers::new(threads).stopped_by(|| true);
+        assert_eq!(Design::on_threads(&rows, &workers).unwrap_err(), Error::Interrupted);
     }
 }

@@ -1,5 +1,8 @@
 //! What a factorisation will need, compared with what the machine has, before it is allocated.
 
+use std::fs::read_to_string;
+use std::path::{Path, PathBuf};
+
 use crate::error::Error;
 use crate::linalg::blocked::LARGE;
 use crate::linalg::symmetric::RestLayout;
@@ -61,29 +64,58 @@ pub fn bytes(layout: &RestLayout) -> u64 {
     layout.len() as u64 * 8 * copies
 }
 
-/// Memory that the system, or the container in which this runs, can still give, in bytes; unknown where neither says so.
+/// Memory that the system can still give this process, in bytes; unknown where there is no /proc.
 fn available() -> Option<u64> {
-    let read = |path: &str| std::fs::read_to_string(path).ok();
-    let system = read("/proc/meminfo").and_then(|table| entry(&table, "MemAvailable:")).map(|kilobytes| kilobytes * 1024);
-    let container = |folder: &str, limit: &str, usage: &str, cache: &str| {
-        let stat = read(&format!("{folder}/memory.stat")).and_then(|table| entry(&table, cache)).unwrap_or(0);
-        left(&read(&format!("{folder}/{limit}"))?, &read(&format!("{folder}/{usage}"))?, stat)
+    available_under(Path::new("/"))
+}
+
+/// The same, of the system whose files are under `root`: the least of what the machine has, what the process's control groups have left
+/// of their limits (Linux's Documentation/admin-guide: cgroup-v2, cgroup-v1/memory), and its own limit of address space.
+fn available_under(root: &Path) -> Option<u64> {
+    let machine = field(&root.join("proc/meminfo"), "MemAvailable:").map(|kilobytes| kilobytes * 1024);
+    let groups = read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
+    let groups = groups.lines().filter_map(|line| left_of_group(root, line)).min();
+    [machine, groups, left_of_address_space(root)].into_iter().flatten().min()
+}
+
+/// What a line of /proc/self/cgroup leaves: the least of the group's and its ancestors'. In a container the path may be that of the host,
+/// whose files aren't there; then the groups that are there count.
+fn left_of_group(root: &Path, line: &str) -> Option<u64> {
+    let mut parts = line.splitn(3, ':');
+    let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
+    let (mount, files) = match controllers {
+        "" => ("sys/fs/cgroup", ["memory.max", "memory.current", "inactive_file"]),
+        _ if controllers.split(',').any(|name| name == "memory") => {
+            ("sys/fs/cgroup/memory", ["memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"])
+        }
+        _ => return None,
     };
-    let second = container("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file");
-    let first = || container("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file");
-    [system, second.or_else(first)].into_iter().flatten().min()
+    let mount = root.join(mount);
+    let own = mount.join(path.trim_start_matches('/'));
+    own.ancestors().take_while(|group| group.starts_with(&mount)).filter_map(|group| left_of(group, files)).min()
 }
 
-/// The number that follows a name at the beginning of a line.
-fn entry(table: &str, name: &str) -> Option<u64> {
-    let line = table.lines().find(|line| line.split_whitespace().next() == Some(name))?;
-    line.split_whitespace().nth(1)?.parse().ok()
+/// Limit less use, but for what is a mere copy of files.
+fn left_of(group: &Path, [limit, usage, inactive]: [&str; 3]) -> Option<u64> {
+    let number = |path: PathBuf| read_to_string(path).ok()?.trim().parse::<u64>().ok(); // no limit is "max"
+    let used = number(group.join(usage))?;
+    let files = field(&group.join("memory.stat"), inactive).unwrap_or(0);
+    Some(number(group.join(limit))?.saturating_sub(used.saturating_sub(files)))
 }
 
-/// What a container's limit leaves, where it has one; the cache of files counts as used, but gives way.
-fn left(limit: &str, usage: &str, cache: u64) -> Option<u64> {
-    let (limit, usage): (u64, u64) = (limit.trim().parse().ok()?, usage.trim().parse().ok()?);
-    Some(limit.saturating_sub(usage.saturating_sub(cache)))
+/// `ulimit -v` less what the process has.
+fn left_of_address_space(root: &Path) -> Option<u64> {
+    let limits = read_to_string(root.join("proc/self/limits")).ok()?;
+    let limit = limits.lines().find_map(|line| line.strip_prefix("Max address space"))?.split_whitespace().next()?.parse::<u64>().ok()?;
+    let used = field(&root.join("proc/self/status"), "VmSize:")? * 1024;
+    Some(limit.saturating_sub(used))
+}
+
+/// The number after a name at the beginning of a line.
+fn field(table: &Path, name: &str) -> Option<u64> {
+    let table = read_to_string(table).ok()?;
+    let mut words = table.lines().map(str::split_whitespace);
+    words.find_map(|mut words| (words.next()? == name).then(|| words.next()?.parse().ok())?)
 }
 
 #[cfg(test)]
@@ -112,12 +144,58 @@ mod tests {
         assert_eq!(fitting(gigabyte, 5 * gigabyte, 2), (2, true));
     }
 
+    /// A machine's files, in a folder of their own.
+    fn machine(name: &str, files: &[(&str, &str)]) -> Option<u64> {
+        let root = std::env::temp_dir().join(format!("fastlmer-memory-{}-{name}", std::process::id()));
+        for (path, text) in files {
+            let path = root.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let found = available_under(&root);
+        std::fs::remove_dir_all(&root).unwrap();
+        found
+    }
+
+    const MEMINFO: (&str, &str) = ("proc/meminfo", "MemTotal:  64 kB\nMemFree: 8 kB\nMemAvailable:   32 kB\n");
+
     #[test]
-    fn a_containers_limit_is_known() {
-        assert_eq!(left("1000\n", "700\n", 100), Some(400));
-        assert_eq!(left("max\n", "700\n", 100), None);
-        assert_eq!(left("1000", "2000", 0), Some(0));
-        assert_eq!(entry("anon 5\ninactive_file 42\n", "inactive_file"), Some(42));
-        assert_eq!(entry("MemFree: 1 kB\nMemAvailable:   77 kB\n", "MemAvailable:"), Some(77));
+    fn a_machine_without_limits_has_what_it_says() {
+        assert_eq!(machine("plain", &[MEMINFO]), Some(32 << 10));
+        let unlimited = ("proc/self/limits", "Max address space         unlimited            unlimited            bytes     \n");
+        assert_eq!(machine("unlimited", &[MEMINFO, unlimited, ("proc/self/cgroup", "0::/\n")]), Some(32 << 10));
+        assert_eq!(machine("none", &[("proc/other", "")]), None);
+    }
+
+    #[test]
+    fn limits_of_control_groups_and_of_address_space_count() {
+        let here = ("proc/self/cgroup", "0::/job/step\n");
+        let v2 = [
+            MEMINFO,
+            here,
+            ("sys/fs/cgroup/job/step/memory.max", "max\n"),
+            ("sys/fs/cgroup/job/step/memory.current", "9000\n"),
+            ("sys/fs/cgroup/job/memory.max", "20000\n"),
+            ("sys/fs/cgroup/job/memory.current", "12000\n"),
+            ("sys/fs/cgroup/job/memory.stat", "anon 9000\ninactive_file 2000\nactive_file 1000\n"),
+        ];
+        assert_eq!(machine("v2", &v2), Some(10_000));
+        let v1 = [
+            MEMINFO,
+            ("proc/self/cgroup", "5:cpu,cpuacct:/x\n4:memory:/docker/abc\n0::/docker/abc\n"),
+            ("sys/fs/cgroup/memory/memory.limit_in_bytes", "30000\n"),
+            ("sys/fs/cgroup/memory/memory.usage_in_bytes", "29000\n"),
+            ("sys/fs/cgroup/memory/memory.stat", "inactive_file 1\ntotal_inactive_file 500\n"),
+        ];
+        assert_eq!(machine("v1", &v1), Some(1_500));
+        let limits = [
+            MEMINFO,
+            (
+                "proc/self/limits",
+                "Limit  Soft Limit  Hard Limit\nMax address space         40960                unlimited            bytes     \n",
+            ),
+            ("proc/self/status", "Name: R\nVmPeak:  90 kB\nVmSize:   30 kB\n"),
+        ];
+        assert_eq!(machine("ulimit", &limits), Some(10 << 10));
     }
 }

@@ -13,6 +13,9 @@ use crate::parallel::{ranges, Workers};
 use crate::products::cross::{Neighbour, Products, RestPair};
 use crate::products::parts::{row_blocks, sum_parts, CHUNK};
 
+/// Rows after which the user is asked whether to go on.
+const ROUND: usize = 64 * CHUNK;
+
 impl Products {
     /// Passes over the rows: once for the centres and scales, once for the cross-products, and once more per
     /// additional group for the pairs of levels. Fails on bad lengths and a rank-deficient X. The same bits for any number of threads.
@@ -28,14 +31,17 @@ impl Products {
             out.find_neighbours(rows, workers);
         }
         if out.structure.groups.len() > 2 {
-            out.find_rest_pairs(rows);
+            out.find_rest_pairs(rows, workers);
+        }
+        if rows.n > ROUND {
+            workers.check()?; // what was given up has wrong sums
         }
         out.complete()
     }
 
     fn add_rows(&mut self, rows: &Rows, workers: &Workers) {
         let (p, transform, structure) = (rows.p, &self.transform, &self.structure);
-        for part in workers.map(row_blocks(rows.n), |range| weighted_cross_product(transform, rows, range)) {
+        for part in workers.map(row_blocks(rows.n), |range| weighted_cross_product(transform, rows, range, workers)) {
             axpy(1.0, &part, &mut self.xx);
         }
         mirror(&mut self.xx, p);
@@ -45,7 +51,7 @@ impl Products {
             let k = group.k;
             let z = GroupColumns::new(structure, rows, g);
             let add = |range: Range<usize>, blocks: &mut [f64], products: &mut [f64]| {
-                with_constant!(k, K, add_levels(transform, &z, K, rows, group.factor, range, blocks, products));
+                with_constant!(k, K, add_levels(transform, &z, K, rows, group.factor, range, blocks, products, workers));
             };
             sum_parts(workers, rows.n, group.effects(), diagonal, own, add);
             first += group.effects() * p;
@@ -58,7 +64,7 @@ impl Products {
         let lead = &self.structure.groups[0];
         let order = rows_by_level(rows.codes[lead.factor], lead.levels);
         let shares = ranges(lead.levels, 1, workers.threads().min(rows.n / (16 * CHUNK)));
-        let parts = workers.map(shares, |range| Neighbours::of_levels(&self.structure, rows, &order, range));
+        let parts = workers.map(shares, |range| Neighbours::of_levels(&self.structure, rows, &order, range, workers));
         let mut level = 0;
         for part in parts {
             let (begin, first) = (self.neighbour_values.len(), self.neighbours.len());
@@ -77,7 +83,7 @@ impl Products {
     }
 
     /// Blocks between two groups neither of which leads.
-    fn find_rest_pairs(&mut self, rows: &Rows) {
+    fn find_rest_pairs(&mut self, rows: &Rows, workers: &Workers) {
         let rest_offset = self.structure.groups[0].effects();
         let mut z = ZRow::new(&self.structure, rows);
         for h in 1..self.structure.groups.len() {
@@ -87,8 +93,12 @@ impl Products {
             for g in 1..h {
                 let earlier = &self.structure.groups[g];
                 let mut mark = vec![usize::MAX; earlier.levels];
+                let mut round = 0;
                 for level in 0..later.levels {
                     let members = order.of_level(level);
+                    if gives_up(&mut round, members.len(), workers) {
+                        return;
+                    }
                     let first = self.rest_pairs.len();
                     for &i in members {
                         let i = i as usize;
@@ -132,7 +142,7 @@ struct Neighbours {
 
 impl Neighbours {
     /// The rows are visited level by level, so that one array of marks suffices.
-    fn of_levels(structure: &Structure, rows: &Rows, order: &RowOrder, range: Range<usize>) -> Self {
+    fn of_levels(structure: &Structure, rows: &Rows, order: &RowOrder, range: Range<usize>, workers: &Workers) -> Self {
         let lead = &structure.groups[0];
         let rest_offset = lead.effects();
         let mut mark = vec![u32::MAX; structure.q - rest_offset];
@@ -140,8 +150,12 @@ impl Neighbours {
         let mut found: Vec<Neighbour> = Vec::new();
         let mut z1 = vec![0.0; lead.k];
         let mut out = Neighbours::default();
+        let mut round = 0;
         for level in range {
             let members = order.of_level(level);
+            if gives_up(&mut round, members.len(), workers) {
+                return out;
+            }
             found.clear();
             for (g, group) in structure.groups.iter().enumerate().skip(1) {
                 for &i in members {
@@ -179,11 +193,24 @@ impl Neighbours {
     }
 }
 
+/// Counts rows of a round; at the end of one, whether to go on.
+fn gives_up(round: &mut usize, rows: usize, workers: &Workers) -> bool {
+    *round += rows;
+    *round > ROUND && {
+        *round = 0;
+        workers.gives_up()
+    }
+}
+
 /// X'WX of some rows, lower triangle.
-fn weighted_cross_product(transform: &ColumnTransform, rows: &Rows, range: Range<usize>) -> Vec<f64> {
+fn weighted_cross_product(transform: &ColumnTransform, rows: &Rows, range: Range<usize>, workers: &Workers) -> Vec<f64> {
     let p = rows.p;
     let (mut out, mut chunk) = (vec![0.0; p * p], vec![0.0; CHUNK * p]);
+    let mut round = 0;
     for begin in range.clone().step_by(CHUNK) {
+        if gives_up(&mut round, CHUNK, workers) {
+            break;
+        }
         let end = (begin + CHUNK).min(range.end);
         transform.gather(rows, begin, end, &mut chunk);
         if rows.weights.is_some() && p > 0 {
@@ -209,10 +236,15 @@ pub(crate) fn add_levels(
     range: Range<usize>,
     blocks: &mut [f64],
     products: &mut [f64],
+    workers: &Workers,
 ) {
     let p = rows.p;
     let (mut x, mut z) = (vec![0.0; CHUNK * p], vec![0.0; CHUNK * k]);
+    let mut round = 0;
     for begin in range.clone().step_by(CHUNK) {
+        if gives_up(&mut round, CHUNK, workers) {
+            break;
+        }
         let end = (begin + CHUNK).min(range.end);
         transform.gather(rows, begin, end, &mut x);
         columns.gather(begin, end, &mut z);

@@ -4,7 +4,7 @@
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{mpsc, Arc};
 use std::time::Duration;
 
 use crate::error::Error;
@@ -86,11 +86,13 @@ pub struct BatchOptions<'a> {
     pub threads: usize,
     /// Asked now and then, on the caller's thread, with the number of replicates that are done: stop?
     pub interrupted: &'a dyn Fn(usize) -> bool,
+    /// The same question for what takes long within an evaluation, if there is one: asked on the caller's thread.
+    pub ask: Option<fn() -> bool>,
 }
 
 impl Default for BatchOptions<'_> {
     fn default() -> Self {
-        BatchOptions { reml: true, start: None, max_evaluations: 1000, effects: false, threads: 1, interrupted: &|_| false }
+        BatchOptions { reml: true, start: None, max_evaluations: 1000, effects: false, threads: 1, interrupted: &|_| false, ask: None }
     }
 }
 
@@ -130,9 +132,9 @@ pub fn refit(design: &Design, rows: &Rows, responses: &Responses, options: &Batc
     }
     let request = Request { reml: options.reml, effects: options.effects, limit: options.max_evaluations, start: options.start, pins };
     if threads == 1 {
-        return refit_here(design, rows, responses, request, options.interrupted);
+        return refit_here(design, rows, responses, request, options);
     }
-    let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let (next, stop) = (AtomicUsize::new(0), Arc::new(AtomicBool::new(false)));
     let (send, receive) = mpsc::channel();
     // A few replicates at a time, so that small models don't spend their time on handing out work.
     let share = (count / (threads * 16)).clamp(1, 64);
@@ -141,7 +143,8 @@ pub fn refit(design: &Design, rows: &Rows, responses: &Responses, options: &Batc
             let (next, stop, send) = (&next, &stop, send.clone());
             scope.spawn(move || {
                 let interrupted = || stop.load(Ordering::Relaxed);
-                let mut worker = Worker::new(design, rows, request, &interrupted);
+                let workers = Workers::one_of(stop);
+                let mut worker = Worker::new(design, rows, request, &workers, &interrupted);
                 loop {
                     let begin = next.fetch_add(share, Ordering::Relaxed);
                     if begin >= count || stop.load(Ordering::Relaxed) {
@@ -165,11 +168,15 @@ fn refit_here(
     rows: &Rows,
     responses: &Responses,
     request: Request,
-    interrupted: &dyn Fn(usize) -> bool,
+    options: &BatchOptions,
 ) -> Result<Vec<Option<Replicate>>, Error> {
     let done = Cell::new(0);
-    let ask = || interrupted(done.get());
-    let mut worker = Worker::new(design, rows, request, &ask);
+    let ask = || (options.interrupted)(done.get());
+    let workers = match options.ask {
+        Some(ask) => Workers::new(1).stopped_by(ask),
+        None => Workers::new(1),
+    };
+    let mut worker = Worker::new(design, rows, request, &workers, &ask);
     let mut out = Vec::with_capacity(responses.count(design.n));
     for index in 0..responses.count(design.n) {
         done.set(index);
@@ -236,11 +243,12 @@ struct Worker<'a> {
     residual: Vec<f64>,
     normals: Vec<f64>,
     request: Request<'a>,
+    workers: &'a Workers,
 }
 
 impl<'a> Worker<'a> {
-    fn new(design: &'a Design, rows: &'a Rows<'a>, request: Request<'a>, interrupted: &'a dyn Fn() -> bool) -> Self {
-        let criterion = Criterion::new(design, request.reml, Workers::none(), interrupted);
+    fn new(design: &'a Design, rows: &'a Rows<'a>, request: Request<'a>, workers: &'a Workers, interrupted: &'a dyn Fn() -> bool) -> Self {
+        let criterion = Criterion::new(design, request.reml, workers, interrupted);
         Worker {
             design,
             rows,
@@ -250,13 +258,14 @@ impl<'a> Worker<'a> {
             residual: Vec::new(),
             normals: Vec::new(),
             request,
+            workers,
         }
     }
 
     fn refit(&mut self, responses: &Responses, index: usize) -> Option<Replicate> {
         let design = self.design;
         responses.fill(index, &mut self.normals, &mut self.y);
-        self.response.fill(design, self.rows, &self.y, &mut self.residual, Workers::none()).ok()?;
+        self.response.fill(design, self.rows, &self.y, &mut self.residual, self.workers).ok()?;
         self.search.criterion.set_response(&self.response);
         let start = self.request.start;
         if let Some(theta) = start.filter(|_| self.request.pins) {

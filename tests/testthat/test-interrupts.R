@@ -1,0 +1,67 @@
+# Ctrl-C on what takes long within one call of the engine, in a process of its own.
+
+skip_on_cran()
+skip_on_os("windows")
+
+# Runs `setup`, and `work` twice in another R, the second time with an interrupt soon after it has begun. What became of that one, and the
+# processor time of both: the elapsed time tells more of the machine's other work.
+interrupted <- function(setup, work) {
+  folder <- withr::local_tempdir()
+  file <- function(name) file.path(folder, name)
+  child <- bquote({
+    library(fastlmer)
+    .(setup)
+    work <- function() .(work)
+    processor <- function() sum(proc.time()[1:2])
+    begin <- processor()
+    work()
+    whole <- processor() - begin
+    system(sprintf("(sleep 0.3; kill -INT %d) &", Sys.getpid()))
+    begin <- processor()
+    how <- tryCatch(
+      {
+        work()
+        "finished"
+      },
+      interrupt = function(i) "interrupted",
+      error = conditionMessage
+    )
+    saveRDS(list(how = how, whole = whole, stopped = processor() - begin), .(file("result")))
+  })
+  writeLines(deparse(child), file("script.R"))
+  system2(file.path(R.home("bin"), "Rscript"), c("--vanilla", file("script.R")), stdout = file("said"), stderr = file("said"))
+  if (!file.exists(file("result"))) stop(paste(readLines(file("said")), collapse = "\n"))
+  readRDS(file("result"))
+}
+
+expect_stopped <- function(result) {
+  expect_identical(result$how, "interrupted")
+  expect_gt(result$whole, 0.7) # else this shows nothing
+  expect_lt(result$stopped, 0.7 * result$whole)
+}
+
+test_that("a batch can be interrupted within a replicate, on any number of threads", {
+  for (threads in 1:2) {
+    setup <- bquote({
+      set.seed(1)
+      d <- data.frame(g = factor(sample(1400, 3e4, TRUE)), h = factor(sample(1300, 3e4, TRUE)), y = rnorm(3e4))
+      fit <- lmer(y ~ (1 | g) + (1 | h), d, control = lmerControl(calc.derivs = FALSE))
+      y <- as.data.frame(replicate(2, rnorm(3e4) + rnorm(1400)[d$g] + rnorm(1300)[d$h]))
+      options(fastlmer.threads = .(threads))
+    })
+    expect_stopped(interrupted(setup, quote(refit(fit, y))))
+  }
+})
+
+test_that("the pass over the rows of a large model can be interrupted", {
+  for (threads in 1:2) {
+    setup <- bquote({
+      set.seed(1)
+      n <- 1e7
+      codes <- list(sample(1e5L, n, TRUE), sample(2e3L, n, TRUE))
+      x <- matrix(rnorm(2 * n), n)
+      threads <- .(threads)
+    })
+    expect_stopped(interrupted(setup, quote(fastlmer:::engine_design(x, codes, c(1e5L, 2e3L), 1:2, list(NULL, NULL), NULL, threads))))
+  }
+})
