@@ -44,3 +44,44 @@ test_that("what R puts off until a failure is done where the engine runs out of 
   expect_true(done)
   expect_identical(fastlmer:::engine_normal_quantile(0.5), 0)
 })
+
+test_that("vectors whose elements R has yet to make are made where R may fail", {
+  on.exit(fastlmer:::engine_fail_allocation(0))
+  first <- 5:9 # its elements aren't in memory
+  fastlmer:::engine_fail_allocation(1)
+  expect_error(fastlmer:::engine_number_levels(first), "cannot allocate|too large|too long")
+  expect_identical(fastlmer:::engine_number_levels(first), list(codes = 1:5, levels = 5:9))
+  fastlmer:::engine_fail_allocation(1)
+  saved <- list(version = 1, factor = 1:2, k = 2:3, constant = 3:4)
+  expect_error(fastlmer:::engine_products_load(saved), "cannot allocate|too large|too long")
+})
+
+test_that("a session that has reached its limit of memory goes on", {
+  skip_on_cran()
+  child <- quote({
+    library(fastlmer)
+    said <- function(code) {
+      tryCatch(
+        {
+          code
+          "nothing"
+        },
+        error = conditionMessage
+      )
+    }
+    n <- 2e5
+    d <- data.frame(x = rnorm(n), g = gl(200, n / 200), y = rnorm(n))
+    fit <- lmer(y ~ x + (1 | g), d)
+    before <- fit@theta
+    ends <- seq_len(4e7)
+    mem.maxVSize(ceiling(sum(gc()[, 2L])) + 100)
+    texts <- c(said(fastlmer:::engine_number_levels(ends)), said(simulate(fit, 500, seed = 1)), said(bootMer(fit, fitted, 500, seed = 1)))
+    texts <- c(texts, said(refit(fit, d$y)))
+    mem.maxVSize(Inf)
+    writeLines(c(texts, identical(lmer(y ~ x + (1 | g), d)@theta, before), nrow(as.data.frame(refit(fit, simulate(fit, 3, seed = 1))))))
+  })
+  script <- withr::local_tempfile(lines = deparse(child), fileext = ".R")
+  said <- system2(file.path(R.home("bin"), "Rscript"), c("--vanilla", script), stdout = TRUE, stderr = FALSE)
+  expect_match(said[1:3], "cannot allocate vector of size|vector memory (exhausted|limit)")
+  expect_identical(said[4:6], c("nothing", "TRUE", "3"))
+})

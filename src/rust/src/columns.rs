@@ -1,7 +1,7 @@
 //! Columns of data frames: copied, and put side by side. New memory costs most when it is first written to, so that threads help.
 use crate::condition::{answer, Answer};
 use crate::model::thread_count;
-use crate::value::{allocate, guarded, na_real, new_matrix};
+use crate::value::{allocate, elements, guarded, na_real, new_matrix};
 use engine::Workers;
 use extendr_api::prelude::*;
 use extendr_ffi::{
@@ -119,10 +119,8 @@ enum Column<'a> {
 
 impl<'a> Column<'a> {
     fn new(values: &'a Robj, n: usize) -> Answer<Self> {
-        if let Some(&[constant]) = values.as_real_slice() {
-            return Ok(Column::Constant(constant));
-        }
-        let column = match (values.as_real_slice(), values.as_integer_slice()) {
+        let column = match (elements(values, SEXPTYPE::REALSXP)?, elements(values, SEXPTYPE::INTSXP)?) {
+            (Some(&[constant]), _) => return Ok(Column::Constant(constant)),
             (Some(values), _) => Column::Reals(values),
             (_, Some(values)) => Column::Integers(values),
             _ => Err("columns must be numeric")?,

@@ -1,8 +1,9 @@
 //! R's vectors seen as the engine's model: borrowed, not copied.
 use crate::condition::{fitted, interrupted, Answer};
-use crate::value::owned;
+use crate::value::{elements, owned};
 use engine::{Absorbed, Design, Rows, Term, Workers};
 use extendr_api::prelude::*;
+use extendr_ffi::SEXPTYPE;
 
 /// The R objects that hold a model's columns, kept alive while the engine reads them.
 pub struct Columns {
@@ -101,7 +102,7 @@ pub fn model_of(pointer: &Robj) -> Answer<&Model> {
 
 /// A double vector.
 pub fn real<'a>(object: &'a Robj, name: &str) -> Answer<&'a [f64]> {
-    Ok(object.as_real_slice().ok_or_else(|| format!("'{name}' must be a numeric vector"))?)
+    Ok(elements(object, SEXPTYPE::REALSXP)?.ok_or_else(|| format!("'{name}' must be a numeric vector"))?)
 }
 
 /// A number among the options, if it is there.
@@ -132,7 +133,7 @@ pub fn element(list: &List, name: &str) -> Option<Robj> {
 
 /// An integer vector.
 pub fn integer<'a>(object: &'a Robj, name: &str) -> Answer<&'a [i32]> {
-    Ok(object.as_integer_slice().ok_or_else(|| format!("'{name}' must be an integer vector"))?)
+    Ok(elements(object, SEXPTYPE::INTSXP)?.ok_or_else(|| format!("'{name}' must be an integer vector"))?)
 }
 
 fn shape(object: &Robj, name: &str) -> Answer<(usize, usize)> {

@@ -2,7 +2,7 @@
 use crate::condition::{answer, fitted, Answer};
 use crate::model::{element, integer, number, real, Model};
 use crate::record;
-use crate::value::{owned, pointer, to_r, Value};
+use crate::value::{owned, pointer, settle, to_r, Value};
 use crate::ResponseState;
 use engine::{stream, Chunk, CrossProducts, FactorProducts, Names, PairProducts, Structure, TermShape};
 use extendr_api::prelude::*;
@@ -122,6 +122,7 @@ fn shapes(factor: &Robj, k: &Robj, constant: &Robj) -> Answer<Vec<TermShape>> {
 }
 
 fn texts(object: &Robj, name: &str) -> Answer<Vec<String>> {
+    settle(object)?;
     let texts = object.as_str_iter().ok_or_else(|| format!("'{name}' must be a character vector"))?;
     Ok(texts.map(String::from).collect())
 }
@@ -161,7 +162,7 @@ fn load(saved: &List) -> Answer<CrossProducts> {
     if number(saved, "version") != Some(VERSION) {
         Err("these cross-products were saved by another version of fastlmer")?;
     }
-    let get = |name: &str| element(saved, name).ok_or_else(|| format!("the saved cross-products lack '{name}'"));
+    let get = |name: &str| part(saved, name);
     let one = |name: &str| number(saved, name).ok_or_else(|| format!("the saved cross-products lack '{name}'"));
     let reals = |name: &str| -> Answer<Vec<f64>> { Ok(real(&get(name)?, name)?.to_vec()) };
     let mut out = CrossProducts::new(shapes(&get("factor")?, &get("k")?, &get("constant")?)?)?;
@@ -187,10 +188,14 @@ fn load(saved: &List) -> Answer<CrossProducts> {
     Ok(out)
 }
 
+fn part(saved: &List, name: &str) -> Answer<Robj> {
+    Ok(element(saved, name).ok_or_else(|| format!("the saved cross-products lack '{name}'"))?)
+}
+
 fn load_factor(factor: &mut FactorProducts, saved: &Robj, d: usize) -> Answer<bool> {
     let saved = saved.as_list().ok_or("'factors' must be a list of lists")?;
-    let reals = |name: &str| -> Answer<Vec<f64>> { Ok(real(&saved.dollar(name)?, name)?.to_vec()) };
-    factor.levels = Names::new(texts(&saved.dollar("levels")?, "levels")?);
+    let reals = |name: &str| -> Answer<Vec<f64>> { Ok(real(&part(&saved, name)?, name)?.to_vec()) };
+    factor.levels = Names::new(texts(&part(&saved, "levels")?, "levels")?);
     (factor.centre, factor.zz, factor.zv, factor.zy) = (reals("centre")?, reals("zz")?, reals("zv")?, reals("zy")?);
     let effects = factor.levels.len() * factor.k;
     let whole = factor.centre.len() == factor.k
@@ -205,7 +210,7 @@ fn load_factor(factor: &mut FactorProducts, saved: &Robj, d: usize) -> Answer<bo
 
 fn load_pair(pair: &mut PairProducts, saved: &Robj, factors: &[FactorProducts]) -> Answer<bool> {
     let saved = saved.as_list().ok_or("'pairs' must be a list of lists")?;
-    let (first, second, values) = (saved.dollar("first")?, saved.dollar("second")?, saved.dollar("values")?);
+    let (first, second, values) = (part(&saved, "first")?, part(&saved, "second")?, part(&saved, "values")?);
     let (first, second, values) = (integer(&first, "first")?, integer(&second, "second")?, real(&values, "values")?);
     let size = factors[pair.first].k * factors[pair.second].k;
     let within = |levels: &[i32], factor: usize| levels.iter().all(|&l| l >= 1 && l as usize <= factors[factor].levels.len());

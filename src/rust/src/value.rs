@@ -8,12 +8,14 @@ use extendr_api::{GetSexp, Robj};
 use extendr_ffi::{
     cetype_t, R_CFinalizer_t, R_ClassSymbol, R_ClearExternalPtr, R_DimSymbol, R_ExternalPtrAddr, R_ExternalPtrTag, R_MakeExternalPtr,
     R_NamesSymbol, R_NilValue, R_RegisterCFinalizerEx, R_SetExternalPtrAddr, Rboolean, Rf_allocVector, Rf_mkCharLenCE, Rf_protect,
-    Rf_setAttrib, Rf_unprotect, INTEGER, LOGICAL, REAL, SET_STRING_ELT, SET_VECTOR_ELT, SEXP, SEXPTYPE, TYPEOF,
+    Rf_setAttrib, Rf_unprotect, Rf_xlength, ALTREP, DATAPTR_RO, INTEGER, LOGICAL, REAL, SET_STRING_ELT, SET_VECTOR_ELT, SEXP, SEXPTYPE,
+    TYPEOF,
 };
 use std::any::Any;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::ffi::{c_char, c_void};
+use std::slice::from_raw_parts;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::OnceLock;
 
@@ -159,6 +161,39 @@ pub fn to_r(value: &Value) -> Answer<Robj> {
     guarded(make, &mut { value })
 }
 
+/// Sees to it that an ALTREP object, 1:n for instance, has its elements in memory: R may have to allocate that.
+pub fn settle(object: &Robj) -> Answer<()> {
+    extern "C" fn expand(object: *mut c_void) -> SEXP {
+        unsafe {
+            let object = *object.cast::<SEXP>();
+            may_fail();
+            DATAPTR_RO(object);
+            object
+        }
+    }
+    // Safety: `object` is protected.
+    unsafe {
+        if ALTREP(object.get()) != 0 {
+            guarded(expand, &mut object.get())?;
+        }
+    }
+    Ok(())
+}
+
+/// The elements of a vector, where it is of a type whose elements are `T`.
+pub fn elements<T>(object: &Robj, kind: SEXPTYPE) -> Answer<Option<&[T]>> {
+    // Safety: the elements are R's for as long as `object` is, and nobody writes to them meanwhile.
+    unsafe {
+        let sexp = object.get();
+        if TYPEOF(sexp) != kind {
+            return Ok(None);
+        }
+        settle(object)?;
+        let length = Rf_xlength(sexp).max(0) as usize;
+        Ok(Some(if length == 0 { &[] } else { from_raw_parts(DATAPTR_RO(sexp).cast(), length) }))
+    }
+}
+
 /// A matrix to be filled in: large results are written where R has them.
 pub fn new_matrix(rows: usize, columns: usize) -> Answer<Robj> {
     extern "C" fn make(size: *mut c_void) -> SEXP {
@@ -261,8 +296,13 @@ pub fn fail_allocation(count: usize) {
 }
 
 pub unsafe fn allocate(kind: SEXPTYPE, length: usize) -> SEXP {
+    may_fail();
+    Rf_allocVector(kind, length as isize)
+}
+
+/// Called where R may allocate.
+unsafe fn may_fail() {
     if FAILING.load(Ordering::Relaxed) > 0 && FAILING.fetch_sub(1, Ordering::Relaxed) == 1 {
         Rf_allocVector(SEXPTYPE::REALSXP, 1 << 51);
     }
-    Rf_allocVector(kind, length as isize)
 }

@@ -132,7 +132,7 @@ fn refits_are_fits() {
         let rows = case.absorbed_rows();
         let design = Design::new(&rows).unwrap();
         let y: Vec<f64> = case.model.y.iter().enumerate().map(|(i, v)| v + ((i * 7919) % 13) as f64 / 6.0).collect();
-        let options = BatchOptions { reml: true, start: None, max_evaluations: 300, effects: true, threads: 1, interrupted: &|_| false };
+        let options = BatchOptions { effects: true, ..BatchOptions::default() };
         let replicates = refit(&design, &rows, &Responses::Given(&y), &options).unwrap();
         let replicate = replicates[0].as_ref().unwrap();
         let expected = fit(&design, &rows, &y, &Options::default()).unwrap();

@@ -137,8 +137,7 @@ fn a_batch_has_the_same_zeros() {
     let design = Design::new(&rows).unwrap();
     let y: Vec<f64> = (0..3).flat_map(|i| model.y.iter().enumerate().map(move |(r, v)| v + ((r * 7 + i * 13) % 11) as f64 / 5.0)).collect();
     let start = [0.3, 0.1, 0.4, 0.5];
-    let options =
-        BatchOptions { reml: true, start: Some(&start), max_evaluations: 1000, effects: true, threads: 1, interrupted: &|_| false };
+    let options = BatchOptions { start: Some(&start), effects: true, ..BatchOptions::default() };
     for (replicate, y) in refit(&design, &rows, &Responses::Given(&y), &options).unwrap().iter().zip(y.chunks_exact(model.n)) {
         let replicate = replicate.as_ref().unwrap();
         let alone = fit(&design, &rows, y, &Options { start: Some(start.to_vec()), ..Options::default() }).unwrap();

@@ -119,8 +119,7 @@ fn refits_are_the_same_in_all_units() {
         let refitted = |model: &Model| {
             let rows = model.rows();
             let design = Design::new(&rows).unwrap();
-            let options =
-                BatchOptions { reml: true, start: None, max_evaluations: 1000, effects: false, threads: 1, interrupted: &|_| false };
+            let options = BatchOptions::default();
             refit(&design, &rows, &Responses::Given(&model.y), &options).unwrap().remove(0).unwrap()
         };
         let expected = refitted(&model);
