@@ -39,34 +39,6 @@ test_that("a large crossed model", {
   expect_same_stream(stream_pair(y ~ service + lectage + (1 | s) + (1 | d) + (1 | dept), tenth, size = 500), 1e-7)
 })
 
-test_that("factors, text and logicals in the fixed effects", {
-  sleep$word <- c("b", "a", "c")[sleep$three]
-  expect_same_stream(stream_pair(Reaction ~ three + late + (1 | Subject), sleep))
-  expect_same_stream(stream_pair(Reaction ~ word * Days + (1 | Subject), sleep, size = 2))
-  expect_same_stream(stream_pair(Reaction ~ three * late * Days + (1 | Subject), sleep))
-  expect_same_stream(stream_pair(Reaction ~ Days:three + three + (1 | Subject), sleep))
-  expect_same_stream(stream_pair(Reaction ~ three:late - 1 + (1 | Subject), sleep))
-  expect_same_stream(stream_pair(Reaction ~ factor(Days) + (1 | Subject), sleep, size = 3))
-  expect_same_stream(stream_pair(Reaction ~ ordered(three) + (1 | Subject), sleep))
-  expect_same_stream(stream_pair(Reaction ~ half + (1 | Subject), transform(sleep, half = factor(half, levels = c("x", 5:0)))))
-  expect_same_stream(stream_pair(Reaction ~ three + (three | Subject), sleep, REML = FALSE), 1e-6)
-})
-
-test_that("contrasts are the user's", {
-  expect_same_stream(stream_pair(Reaction ~ three * late + (1 | Subject), sleep, contrasts = list(three = "contr.sum")))
-  expect_same_stream(stream_pair(Reaction ~ three + (1 | Subject), sleep, contrasts = list(three = contr.helmert)))
-  own <- sleep
-  stats::contrasts(own$three) <- stats::contr.helmert(3)
-  expect_same_stream(stream_pair(Reaction ~ three + (1 | Subject), own))
-  withr::local_options(contrasts = c("contr.sum", "contr.poly"))
-  expect_same_stream(stream_pair(Reaction ~ three + (1 | Subject), sleep))
-})
-
-test_that("fewer contrasts than a factor has levels leave the other columns out of X", {
-  one <- matrix(c(-1, 0, 1), 3, dimnames = list(NULL, "lin"))
-  expect_same_stream(stream_pair(Reaction ~ three + Days + (1 | Subject), sleep, contrasts = list(three = one)))
-})
-
 test_that("weights, offsets, subset and missing values", {
   expect_same_stream(stream_pair(Reaction ~ Days + (Days | Subject), sleep, weights = w))
   expect_same_stream(stream_pair(Reaction ~ Days + (Days | Subject), sleep, offset = o, weights = w * 2))
@@ -77,11 +49,6 @@ test_that("weights, offsets, subset and missing values", {
   expect_same_stream(stream_pair(log(Reaction) ~ I(Days^2) + Days + (I(Days / 10) | Subject), sleep))
   k <- 3
   expect_same_stream(stream_pair(Reaction ~ I(Days / k) + (1 | Subject), sleep))
-})
-
-test_that("levels that a subset leaves out are dropped", {
-  expect_same_stream(stream_pair(Reaction ~ three + (1 | Subject), sleep, subset = three != "1"))
-  expect_same_stream(stream_pair(Reaction ~ three * late + (1 | Subject), sleep, subset = !(three == "1" & late)))
 })
 
 test_that("a grouping variable may be text, a number, or a factor with unused or changing levels", {
@@ -158,57 +125,6 @@ test_that("an optimizer that the user names runs on the engine's criterion", {
   fit <- lmer(Reaction ~ Days + (Days | Subject), in_chunks(sleep, 50), control = lmerControl(optimizer = "bobyqa"))
   expect_equal(fit@theta, lmer(Reaction ~ Days + (Days | Subject), sleep)@theta, tolerance = 1e-4)
   expect_identical(fit@optinfo$optimizer, "bobyqa")
-})
-
-test_that("expressions that look at other rows are refused, with the remedy", {
-  refused <- function(formula, ...) tryCatch(lmer(formula, in_chunks(sleep, 50), ...), error = conditionMessage)
-  by_subset <- function() lmer(Reaction ~ Days + (1 | Subject), in_chunks(sleep, 50), subset = Days > median(Days))
-  expect_snapshot({
-    refused(Reaction ~ poly(Days, 2) + (1 | Subject))
-    refused(scale(Reaction) ~ Days + (1 | Subject))
-    refused(Reaction ~ I(Days - mean(Days)) + (1 | Subject))
-    refused(Reaction ~ splines::ns(Days, 2) + (1 | Subject))
-    refused(Reaction ~ as.integer(factor(text)) + (1 | Subject))
-    refused(Reaction ~ Days + (1 | factor(text)))
-    refused(Reaction ~ Days + (text | three))
-    tryCatch(by_subset(), error = conditionMessage)
-    refused(Reaction ~ . + (1 | Subject))
-    refused(Reaction ~ Days)
-    refused(Reaction ~ Days + (1 | Subject), na.action = na.pass)
-    refused(Reaction ~ Days + (1 | Subject), devFunOnly = TRUE)
-  })
-})
-
-test_that("chunks that don't fit together are refused, with the remedy", {
-  two <- function(a, b) {
-    parts <- list(a, b)
-    function(i) if (i <= 2L) parts[[i]]
-  }
-  refused <- function(a, b, formula = Reaction ~ x + (1 | Subject)) tryCatch(lmer(formula, two(a, b)), error = conditionMessage)
-  first <- sleep[1:90, ]
-  second <- sleep[91:180, ]
-  with_x <- function(data, x) {
-    data$x <- x
-    data
-  }
-  expect_snapshot({
-    refused(with_x(first, 1), with_x(second, "a"))
-    refused(with_x(first, factor("a")), with_x(second, factor("b")))
-    refused(with_x(first, 1), second)
-    refused(with_x(first, 1:90), as.list(second))
-    refused(first, second, Reaction ~ elsewhere + (1 | Subject))
-    refused(with_x(first, cbind(1, 1:90)), with_x(second, 1))
-    refused(with_x(first, as.Date("2024-01-01")), with_x(second, 1))
-    refused(with_x(first, c(NA, 1:89)), with_x(second, Inf))
-    refused(with_x(first, factor("a")), with_x(second, factor("b")), Reaction ~ as.integer(x) + (1 | Subject))
-    refused(first, transform(second, Subject = as.numeric(Subject)), Reaction ~ 1 + (1 | Subject))
-    refused(first[0, ], second[0, ], Reaction ~ Days + (1 | Subject))
-  })
-})
-
-test_that("a vector of the workspace is no column of a chunk", {
-  outside <- rnorm(50)
-  expect_error(lmer(Reaction ~ outside + (1 | Subject), in_chunks(sleep, 50)), "not a column of the chunks")
 })
 
 test_that("a function without argument is asked until it returns NULL", {

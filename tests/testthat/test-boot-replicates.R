@@ -1,0 +1,16 @@
+fit <- lmer(Reaction ~ Days + (Days | Subject), lme4::sleepstudy)
+
+test_that("failures, messages and warnings are counted as lme4 counts them", {
+  FUN <- function(f) if (fixef(f)[[1]] > 255) stop("too large") else fixef(f)
+  expect_warning(boot <- bootMer(fit, FUN, nsim = 20, seed = 1), "some bootstrap runs failed (6/20)", fixed = TRUE)
+  expect_identical(attr(boot, "bootFail"), 6L)
+  expect_identical(sum(is.na(boot$t[, 1])), 6L)
+  flat <- suppressMessages(lmer(Yield ~ 1 + (1 | Batch), lme4::Dyestuff2))
+  boot <- bootMer(flat, sigma, nsim = 10, seed = 1)
+  each <- bootMer(flat, function(f) sigma(f) + 0 * nobs(f), nsim = 10, seed = 1)
+  theirs <- suppressMessages(lme4::bootMer(flat, sigma, nsim = 10, seed = 1))
+  expect_identical(attr(boot, "boot.all.msgs"), attr(each, "boot.all.msgs"))
+  expect_equal(attr(boot, "boot.all.msgs")$`factory-message`, attr(theirs, "boot.all.msgs")$`factory-message`)
+  expect_output(bootMer(fit, fixef, nsim = 2, verbose = TRUE), "1 :", fixed = TRUE)
+  expect_output(bootMer(fit, fixef, nsim = 2, .progress = "txt"), "=")
+})
