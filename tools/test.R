@@ -1,6 +1,9 @@
 # Run by tools/test.sh: all of tests/testthat against the installed package, and the totals as the last line. With the argument `fast`, as
 # tools/check.sh runs it, without the files that take longer than a few seconds.
-slow <- "^(lmer-(absorbed|frame|optimum)|allFit|boot.*|comparison|confint|ecosystem.*|lecture|refit|rng|simulate|chunk-lmer)$"
+slow <- paste0(
+  "^(allFit|boot.*|chunk-(columns|lmer|source|unused)|comparison|confint|ecosystem.*|interrupts|lecture|lmer-(absorbed|frame|optimum)|",
+  "refit|rng|simulate)$"
+)
 fast <- "fast" %in% commandArgs(TRUE)
 
 results <- as.data.frame(testthat::test_dir(
