@@ -10,9 +10,8 @@ use faer::{Accum, MatMut, MatRef, Par};
 use crate::factor::blocks::NotPositiveDefinite;
 use crate::factor::solution::{factor_fixed, solve_fixed, Solution};
 use crate::linalg::blocks::{congruence, scale_blocks, scale_rows, times_lower_wide};
-use crate::linalg::small::cholesky;
 use crate::linalg::small::{
-    axpy, inverse_lower, log_diagonal, long_dot, lower_times, lower_transpose_times, mirror, solve_lower_rows, with_constant,
+    axpy, cholesky, inverse_lower, log_diagonal, long_dot, lower_times, lower_transpose_times, mirror, solve_lower_rows, with_constant,
 };
 use crate::model::lambda::{scale_vector, Lambda};
 use crate::plan::coupling::Coupling;

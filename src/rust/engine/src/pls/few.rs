@@ -8,131 +8,63 @@ use crate::factor::criterion::degrees_of_freedom;
 use crate::factor::dense::{FullFactor, Workspace};
 use crate::factor::solution::Solution;
 use crate::model::lambda::Lambda;
-use crate::plan::coupling::Coupling;
 use crate::plan::design::Design;
-use crate::pls::kept::{AtLambda, Kept};
-use crate::pls::{visit_blocks, Pls};
+use crate::pls::several::{Factorisation, Setting};
 use crate::products::response::Response;
 
-/// The problem of a design with few effects.
-pub struct Few<'a> {
-    design: &'a Design,
-    coupling: &'a Coupling,
-    reml: bool,
-    factors: Kept<Full>,
-    work: Workspace,
-    solution: Solution,
-    response: Response,
-}
-
-/// What belongs to one Lambda.
-struct Full {
-    factored: bool,
+/// The factorisation with a dense cross block, and its curvature.
+pub struct Few {
     factor: FullFactor,
-    /// Whether the curvature is that of the factor.
-    curved: bool,
     curvature: FullCurvature,
 }
 
-impl Full {
+impl Factorisation for Few {
+    type Work = Workspace;
+    const EXACT_HESSIAN: bool = true;
+
     fn new(design: &Design) -> Self {
-        Full { factored: false, factor: FullFactor::new(design), curved: false, curvature: FullCurvature::new(design) }
-    }
-}
-
-impl AtLambda for Full {
-    fn lambda(&self) -> Option<&Lambda> {
-        self.factored.then_some(&self.factor.lambda)
-    }
-}
-
-impl<'a> Few<'a> {
-    /// Allocates.
-    pub fn new(design: &'a Design, coupling: &'a Coupling, reml: bool) -> Self {
-        Few {
-            design,
-            coupling,
-            reml,
-            factors: Kept::new(Full::new(design)),
-            work: Workspace::new(design),
-            solution: Solution::new(design),
-            response: Response::empty(design),
-        }
+        Few { factor: FullFactor::new(design), curvature: FullCurvature::new(design) }
     }
 
-    /// The present factorisation with its curvature.
-    fn curved(&mut self) -> &Full {
-        let full = self.factors.now_mut();
-        if !full.curved {
-            full.curvature.compute(self.design, &full.factor, self.reml, &mut self.work);
-            full.curved = true;
-        }
-        full
-    }
-}
-
-impl Pls for Few<'_> {
-    fn set_response(&mut self, response: &Response) {
-        self.response.clone_from(response);
+    fn work(design: &Design) -> Workspace {
+        Workspace::new(design)
     }
 
-    fn factorize(&mut self, lambda: &Lambda) -> Result<(), NotPositiveDefinite> {
-        if self.factors.find(lambda) {
-            return Ok(());
-        }
-        let full = self.factors.now_mut();
-        (full.factored, full.curved) = (false, false);
-        full.factor.factorize(self.design, self.coupling, lambda, &mut self.work)?;
-        full.factored = true;
-        Ok(())
+    fn lambda(&self) -> &Lambda {
+        &self.factor.lambda
     }
 
-    fn log_determinants(&mut self, _each: bool) -> Result<(f64, f64), NotPositiveDefinite> {
-        let factor = &self.factors.now().factor;
-        Ok((factor.log_det_m, factor.log_det_x))
+    fn factorize(&mut self, setting: Setting, lambda: &Lambda, work: &mut Workspace) -> Result<(), NotPositiveDefinite> {
+        let coupling = setting.design.plan.coupling.as_ref().expect("the plan has chosen this way");
+        self.factor.factorize(setting.design, coupling, lambda, work)
     }
 
-    fn solve(&mut self) -> f64 {
-        self.factors.now().factor.solve(self.design, &self.response, &mut self.solution);
-        self.solution.r2
+    fn log_determinants(&mut self, _setting: Setting, _each: bool) -> Result<(f64, f64), NotPositiveDefinite> {
+        Ok((self.factor.log_det_m, self.factor.log_det_x))
     }
 
-    fn beta(&self) -> &[f64] {
-        &self.solution.beta
-    }
-
-    fn spherical_effects(&self, _response: &Response) -> Vec<f64> {
-        self.solution.u.clone()
+    fn solve(&mut self, setting: Setting, response: &Response, solution: &mut Solution) {
+        self.factor.solve(setting.design, response, solution);
     }
 
     fn fixed_factor(&self) -> &[f64] {
-        &self.factors.now().factor.xvx
+        &self.factor.xvx
     }
 
-    fn derivatives(&mut self, frame: &Frame) -> Derivatives {
-        self.curved();
-        let full = self.factors.now();
-        full.curvature.derivatives(self.design, &full.factor, &self.solution, self.reml, frame)
+    fn curve(&mut self, setting: Setting, work: &mut Workspace) {
+        self.curvature.compute(setting.design, &self.factor, setting.reml, work);
     }
 
-    fn has_exact_hessian(&self) -> bool {
-        true
+    fn derivatives(&mut self, setting: Setting, solution: &Solution, frame: &Frame) -> Derivatives {
+        self.curvature.derivatives(setting.design, &self.factor, solution, setting.reml, frame)
     }
 
-    fn expected_information(&mut self) -> Option<Vec<f64>> {
-        let (design, nu) = (self.design, degrees_of_freedom(self.design, self.reml));
-        Some(self.curved().curvature.expected_information(design, Frame::covariances(&design.structure), nu))
+    fn expected_information(&self, setting: Setting) -> Option<Vec<f64>> {
+        let (design, nu) = (setting.design, degrees_of_freedom(setting.design, setting.reml));
+        Some(self.curvature.expected_information(design, Frame::covariances(&design.structure), nu))
     }
 
-    fn inverse_blocks(&mut self, visit: &mut dyn FnMut(usize, f64, &[f64])) {
-        let design = self.design;
-        visit_blocks(design, &self.curved().curvature.inverse_blocks, visit);
-    }
-
-    fn pin(&mut self, lambda: &Lambda) {
-        if self.factorize(lambda).is_ok() {
-            let design = self.design;
-            self.factors.pin(|| Full::new(design));
-        }
+    fn inverse_blocks(&self, _setting: Setting, visit: &mut dyn FnMut(&[Vec<f64>])) {
+        visit(&self.curvature.inverse_blocks);
     }
 }

@@ -7,138 +7,77 @@ use crate::curvature::traces::{inverse_diagonal_blocks, Curvature};
 use crate::factor::blocks::{Factor, NotPositiveDefinite};
 use crate::factor::solution::Solution;
 use crate::model::lambda::Lambda;
-use crate::parallel::Workers;
 use crate::plan::design::Design;
-use crate::pls::kept::{AtLambda, Kept};
-use crate::pls::{visit_blocks, Pls};
+use crate::pls::several::{Factorisation, Setting};
 use crate::products::response::Response;
 
-/// The problem of any design.
-pub struct General<'a> {
-    design: &'a Design,
-    reml: bool,
-    workers: &'a Workers,
-    factors: Kept<Blocks>,
-    solution: Solution,
-    response: Response,
-}
-
-/// What belongs to one Lambda.
-struct Blocks {
-    factored: bool,
+/// The factorisation by blocks, and its curvature.
+pub struct General {
     factor: Factor,
     /// log |M| of the random effects and log |X'V^-1X| of all fixed effects, where they are known.
     log_determinants: Option<(f64, f64)>,
-    /// Whether the curvature is that of the factor.
-    curved: bool,
     curvature: Curvature,
 }
 
-impl Blocks {
+impl Factorisation for General {
+    type Work = ();
+    const EXACT_HESSIAN: bool = false;
+
     fn new(design: &Design) -> Self {
-        let (factor, curvature) = (Factor::new(design), Curvature::new(design, true));
-        Blocks { factored: false, factor, log_determinants: None, curved: false, curvature }
-    }
-}
-
-impl AtLambda for Blocks {
-    fn lambda(&self) -> Option<&Lambda> {
-        self.factored.then_some(&self.factor.lambda)
-    }
-}
-
-impl<'a> General<'a> {
-    /// Allocates.
-    pub fn new(design: &'a Design, reml: bool, workers: &'a Workers) -> Self {
-        General {
-            design,
-            reml,
-            workers,
-            factors: Kept::new(Blocks::new(design)),
-            solution: Solution::new(design),
-            response: Response::empty(design),
-        }
+        General { factor: Factor::new(design), log_determinants: None, curvature: Curvature::new(design, true) }
     }
 
-    /// Sees to it that the present factorisation has its curvature.
-    fn curve(&mut self) {
-        let at = self.factors.now_mut();
-        if !at.curved {
-            if !self.reml && at.log_determinants.is_none() {
-                // maximum likelihood needs the factorisation of the random effects alone, which goes by its determinant
-                at.log_determinants = at.factor.log_determinants(self.design, true, self.workers).ok();
+    fn work(_design: &Design) {}
+
+    fn lambda(&self) -> &Lambda {
+        &self.factor.lambda
+    }
+
+    fn factorize(&mut self, setting: Setting, lambda: &Lambda, _work: &mut ()) -> Result<(), NotPositiveDefinite> {
+        self.log_determinants = None;
+        self.factor.factorize(setting.design, lambda, setting.workers)
+    }
+
+    fn log_determinants(&mut self, setting: Setting, each: bool) -> Result<(f64, f64), NotPositiveDefinite> {
+        match self.log_determinants {
+            Some(known) if each => Ok(known),
+            _ => {
+                let found = self.factor.log_determinants(setting.design, each, setting.workers)?;
+                if each {
+                    self.log_determinants = Some(found);
+                }
+                Ok(found)
             }
-            at.curvature.compute(self.design, &mut at.factor, self.reml, self.workers);
-            at.curved = true;
         }
     }
-}
 
-impl Pls for General<'_> {
-    fn set_response(&mut self, response: &Response) {
-        self.response.clone_from(response);
-    }
-
-    fn factorize(&mut self, lambda: &Lambda) -> Result<(), NotPositiveDefinite> {
-        if self.factors.find(lambda) {
-            return Ok(());
-        }
-        let at = self.factors.now_mut();
-        (at.factored, at.log_determinants, at.curved) = (false, None, false);
-        at.factor.factorize(self.design, lambda, self.workers)?;
-        at.factored = true;
-        Ok(())
-    }
-
-    fn log_determinants(&mut self, each: bool) -> Result<(f64, f64), NotPositiveDefinite> {
-        let at = self.factors.now_mut();
-        if !each {
-            return at.factor.log_determinants(self.design, false, self.workers);
-        }
-        if at.log_determinants.is_none() {
-            at.log_determinants = Some(at.factor.log_determinants(self.design, true, self.workers)?);
-        }
-        at.log_determinants.ok_or(NotPositiveDefinite)
-    }
-
-    fn solve(&mut self) -> f64 {
-        self.solution.solve(self.design, &self.response, &mut self.factors.now_mut().factor, self.workers);
-        self.solution.r2
-    }
-
-    fn beta(&self) -> &[f64] {
-        &self.solution.beta
-    }
-
-    fn spherical_effects(&self, _response: &Response) -> Vec<f64> {
-        self.solution.u.clone()
+    fn solve(&mut self, setting: Setting, response: &Response, solution: &mut Solution) {
+        solution.solve(setting.design, response, &mut self.factor, setting.workers);
     }
 
     fn fixed_factor(&self) -> &[f64] {
-        &self.factors.now().factor.xvx
+        &self.factor.xvx
     }
 
-    fn derivatives(&mut self, frame: &Frame) -> Derivatives {
-        self.curve();
-        let at = self.factors.now_mut();
-        average_information(self.design, &mut at.factor, &at.curvature, &self.solution, self.reml, frame, self.workers)
-    }
-
-    fn has_exact_hessian(&self) -> bool {
-        false
-    }
-
-    fn inverse_blocks(&mut self, visit: &mut dyn FnMut(usize, f64, &[f64])) {
-        self.curve();
-        let at = self.factors.now();
-        let blocks = inverse_diagonal_blocks(self.design, &at.factor, &at.curvature.rest_inverse, &at.curvature.coupled);
-        visit_blocks(self.design, &blocks, visit);
-    }
-
-    fn pin(&mut self, lambda: &Lambda) {
-        if self.factorize(lambda).is_ok() {
-            let design = self.design;
-            self.factors.pin(|| Blocks::new(design));
+    fn curve(&mut self, setting: Setting, _work: &mut ()) {
+        if !setting.reml && self.log_determinants.is_none() {
+            // Maximum likelihood needs the factorisation of the random effects alone, which is made for its determinant. Where it can't
+            // be made there is no criterion either, and nobody asks for its derivatives.
+            self.log_determinants = self.factor.log_determinants(setting.design, true, setting.workers).ok();
         }
+        self.curvature.compute(setting.design, &mut self.factor, setting.reml, setting.workers);
+    }
+
+    fn derivatives(&mut self, setting: Setting, solution: &Solution, frame: &Frame) -> Derivatives {
+        average_information(setting.design, &mut self.factor, &self.curvature, solution, setting.reml, frame, setting.workers)
+    }
+
+    fn expected_information(&self, _setting: Setting) -> Option<Vec<f64>> {
+        None
+    }
+
+    fn inverse_blocks(&self, setting: Setting, visit: &mut dyn FnMut(&[Vec<f64>])) {
+        let curvature = &self.curvature;
+        visit(&inverse_diagonal_blocks(setting.design, &self.factor, &curvature.rest_inverse, &curvature.coupled));
     }
 }

@@ -1,13 +1,14 @@
 //! The verbs of penalised least squares (Bates et al. 2015, doi:10.18637/jss.v067.i01, section 3), whatever a design's structure.
 //!
 //! [`Pls`] ties a factorisation of [`crate::factor`] to its derivatives of [`crate::curvature`]: for one grouping factor in
-//! [`classes`], for several with few effects in [`few`], and for all others in [`general`]. Whoever uses these verbs needn't know which
-//! it is. There is one dynamic call for each verb of an evaluation, and none inside.
+//! [`classes`], for several in [`several`], by the way of [`few`] effects or the [`general`] one. Whoever uses these verbs needn't know
+//! which it is. There is one dynamic call for each verb of an evaluation, and none inside.
 
 pub mod classes;
 pub mod few;
 pub mod general;
 pub mod kept;
+pub mod several;
 
 use crate::curvature::derivatives::Derivatives;
 use crate::curvature::frame::Frame;
@@ -18,6 +19,7 @@ use crate::plan::design::Design;
 use crate::pls::classes::ByClass;
 use crate::pls::few::Few;
 use crate::pls::general::General;
+use crate::pls::several::{Setting, Several};
 use crate::products::response::Response;
 
 /// A penalised least-squares problem: what is asked after [`Pls::factorize`] belongs to the Lambda that it was given, and after
@@ -66,17 +68,11 @@ pub trait Pls {
 
 /// The way that a design's plan has chosen.
 pub fn of_design<'a>(design: &'a Design, reml: bool, workers: &'a Workers) -> Box<dyn Pls + 'a> {
+    let setting = Setting { design, reml, workers };
     match (&design.plan.classes, &design.plan.coupling) {
         (Some(classes), _) => Box::new(ByClass::new(design, classes, reml, workers)),
-        (None, Some(coupling)) => Box::new(Few::new(design, coupling, reml)),
-        (None, None) => Box::new(General::new(design, reml, workers)),
-    }
-}
-
-/// Hands the blocks of each group to `visit`, level by level.
-fn visit_blocks(design: &Design, blocks: &[Vec<f64>], visit: &mut dyn FnMut(usize, f64, &[f64])) {
-    for (g, (group, blocks)) in design.structure.groups.iter().zip(blocks).enumerate() {
-        blocks.chunks_exact(group.k * group.k).for_each(|block| visit(g, 1.0, block));
+        (None, Some(_)) => Box::new(Several::<Few>::new(setting)),
+        (None, None) => Box::new(Several::<General>::new(setting)),
     }
 }
 

@@ -1,0 +1,174 @@
+//! Several grouping factors: what is the same whichever way they are factored.
+
+use crate::curvature::derivatives::Derivatives;
+use crate::curvature::frame::Frame;
+use crate::factor::blocks::NotPositiveDefinite;
+use crate::factor::solution::Solution;
+use crate::model::lambda::Lambda;
+use crate::parallel::Workers;
+use crate::plan::design::Design;
+use crate::pls::kept::{AtLambda, Kept};
+use crate::pls::Pls;
+use crate::products::response::Response;
+
+/// What a problem is about, whatever Lambda and response.
+#[derive(Clone, Copy)]
+pub struct Setting<'a> {
+    /// The design.
+    pub design: &'a Design,
+    /// REML instead of maximum likelihood.
+    pub reml: bool,
+    /// The threads that large models are computed on.
+    pub workers: &'a Workers,
+}
+
+/// A way to factor: what belongs to one Lambda, and the verbs that work on it.
+pub trait Factorisation {
+    /// Memory that all factorisations of a design work in.
+    type Work;
+    /// Whether the second derivatives are exact.
+    const EXACT_HESSIAN: bool;
+
+    /// Allocates for a design.
+    fn new(design: &Design) -> Self;
+    /// Allocates the memory to work in.
+    fn work(design: &Design) -> Self::Work;
+    /// The Lambda that was last factored at.
+    fn lambda(&self) -> &Lambda;
+    /// Factors at a Lambda.
+    fn factorize(&mut self, setting: Setting, lambda: &Lambda, work: &mut Self::Work) -> Result<(), NotPositiveDefinite>;
+    /// See [`Pls::log_determinants`].
+    fn log_determinants(&mut self, setting: Setting, each: bool) -> Result<(f64, f64), NotPositiveDefinite>;
+    /// Solves for a response.
+    fn solve(&mut self, setting: Setting, response: &Response, solution: &mut Solution);
+    /// See [`Pls::fixed_factor`].
+    fn fixed_factor(&self) -> &[f64];
+    /// Computes what derivatives need of the factorisation alone; the following come after it.
+    fn curve(&mut self, setting: Setting, work: &mut Self::Work);
+    /// See [`Pls::derivatives`].
+    fn derivatives(&mut self, setting: Setting, solution: &Solution, frame: &Frame) -> Derivatives;
+    /// See [`Pls::expected_information`].
+    fn expected_information(&self, setting: Setting) -> Option<Vec<f64>>;
+    /// Diagonal blocks of M^-1 per group, handed to `visit`.
+    fn inverse_blocks(&self, setting: Setting, visit: &mut dyn FnMut(&[Vec<f64>]));
+}
+
+/// A factorisation, and how far it has been computed.
+struct At<F> {
+    factored: bool,
+    curved: bool,
+    own: F,
+}
+
+impl<F: Factorisation> At<F> {
+    fn new(design: &Design) -> Self {
+        At { factored: false, curved: false, own: F::new(design) }
+    }
+}
+
+impl<F: Factorisation> AtLambda for At<F> {
+    fn lambda(&self) -> Option<&Lambda> {
+        self.factored.then(|| self.own.lambda())
+    }
+}
+
+/// The problem of a design with several grouping factors.
+pub struct Several<'a, F: Factorisation> {
+    setting: Setting<'a>,
+    factors: Kept<At<F>>,
+    work: F::Work,
+    solution: Solution,
+    response: Response,
+}
+
+impl<'a, F: Factorisation> Several<'a, F> {
+    /// Allocates.
+    pub fn new(setting: Setting<'a>) -> Self {
+        let design = setting.design;
+        Several {
+            setting,
+            factors: Kept::new(At::new(design)),
+            work: F::work(design),
+            solution: Solution::new(design),
+            response: Response::empty(design),
+        }
+    }
+
+    /// The present factorisation, with what derivatives need of it.
+    fn curved(&mut self) -> &mut F {
+        let at = self.factors.now_mut();
+        if !at.curved {
+            at.own.curve(self.setting, &mut self.work);
+            at.curved = true;
+        }
+        &mut at.own
+    }
+}
+
+impl<F: Factorisation> Pls for Several<'_, F> {
+    fn set_response(&mut self, response: &Response) {
+        self.response.clone_from(response);
+    }
+
+    fn factorize(&mut self, lambda: &Lambda) -> Result<(), NotPositiveDefinite> {
+        if self.factors.find(lambda) {
+            return Ok(());
+        }
+        let at = self.factors.now_mut();
+        (at.factored, at.curved) = (false, false);
+        at.own.factorize(self.setting, lambda, &mut self.work)?;
+        at.factored = true;
+        Ok(())
+    }
+
+    fn log_determinants(&mut self, each: bool) -> Result<(f64, f64), NotPositiveDefinite> {
+        self.factors.now_mut().own.log_determinants(self.setting, each)
+    }
+
+    fn solve(&mut self) -> f64 {
+        self.factors.now_mut().own.solve(self.setting, &self.response, &mut self.solution);
+        self.solution.r2
+    }
+
+    fn beta(&self) -> &[f64] {
+        &self.solution.beta
+    }
+
+    fn spherical_effects(&self, _response: &Response) -> Vec<f64> {
+        self.solution.u.clone()
+    }
+
+    fn fixed_factor(&self) -> &[f64] {
+        self.factors.now().own.fixed_factor()
+    }
+
+    fn derivatives(&mut self, frame: &Frame) -> Derivatives {
+        self.curved();
+        self.factors.now_mut().own.derivatives(self.setting, &self.solution, frame)
+    }
+
+    fn has_exact_hessian(&self) -> bool {
+        F::EXACT_HESSIAN
+    }
+
+    fn expected_information(&mut self) -> Option<Vec<f64>> {
+        let setting = self.setting;
+        self.curved().expected_information(setting)
+    }
+
+    fn inverse_blocks(&mut self, visit: &mut dyn FnMut(usize, f64, &[f64])) {
+        let setting = self.setting;
+        self.curved().inverse_blocks(setting, &mut |blocks| {
+            for (g, (group, blocks)) in setting.design.structure.groups.iter().zip(blocks).enumerate() {
+                blocks.chunks_exact(group.k * group.k).for_each(|block| visit(g, 1.0, block));
+            }
+        });
+    }
+
+    fn pin(&mut self, lambda: &Lambda) {
+        if self.factorize(lambda).is_ok() {
+            let design = self.setting.design;
+            self.factors.pin(|| At::new(design));
+        }
+    }
+}
