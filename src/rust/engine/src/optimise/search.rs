@@ -24,7 +24,7 @@ pub struct Found {
     pub evaluations: usize,
 }
 
-/// The search for the optimum of one response after the other.
+/// Finds the optimum for a response; one search, with its memory, serves many responses in turn.
 pub struct Search<'a> {
     /// The criterion.
     pub criterion: Criterion<'a>,

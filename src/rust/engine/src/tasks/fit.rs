@@ -74,7 +74,7 @@ pub struct Fit {
     pub ussq: f64,
     /// Residual standard deviation.
     pub sigma: f64,
-    /// (X'V^-1X)^-1 with V in units of sigma^2, p x p; empty with an absorbed factor (see [`crate::tasks::fixed_covariance::fixed_factor`]).
+    /// (X'V^-1X)^-1 with V in units of sigma^2, p x p; empty with an absorbed factor (see [`crate::fixed_factor`]).
     pub unscaled_covariance: Vec<f64>,
     /// Upper triangular R with R'R = X'V^-1X, p x p; empty with an absorbed factor.
     pub rx: Vec<f64>,

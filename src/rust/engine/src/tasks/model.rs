@@ -71,8 +71,8 @@ impl<'a> Model<'a> {
         mean
     }
 
-    /// Responses drawn from a fit, `count` columns of one value a row: `mean` (say, of [`Model::fixed_part`]) plus random effects and errors.
-    /// The draws depend on the seed and their number in it alone.
+    /// Responses drawn from a fit, `count` columns of one value a row: `mean` (say, of [`Model::fixed_part`]) plus random effects and
+    /// errors. A draw depends on the seed and its number alone.
     ///
     /// # Errors
     /// [`Error::Invalid`] where the mean has another length.
