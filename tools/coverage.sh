@@ -1,6 +1,6 @@
 #!/bin/sh
 # Writes COVERAGE.md: the share of the lines that the tests run, file by file, of the R code, the glue and the engine. Takes a quarter of
-# an hour. Needs covr, and llvm's tools of the version that rustc has.
+# an hour or more. Needs covr, and llvm's tools of the version that rustc has.
 set -eu
 cd "$(dirname "$0")/.."
 . tools/setup.sh
@@ -37,7 +37,9 @@ export RUSTC_WORKSPACE_WRAPPER LLVM_PROFILE_FILE
 # cargo says in JSON where the tests' programs are.
 "${CARGO:-cargo}" test --release --locked --offline --workspace --manifest-path src/rust/Cargo.toml --target-dir src/rust/target \
   --message-format json > "$work/tests.json"
+# The linker takes the part of the library that writes the profile only if it is asked for.
 Rscript --vanilla -e 'args <- commandArgs(TRUE)
+  options(covr.flags = c(LDFLAGS = "-Wl,-u,__llvm_profile_runtime"))
   covered <- covr::package_coverage(type = "tests", quiet = FALSE, clean = FALSE, install_path = args[1L])
   saveRDS(covr::tally_coverage(covered), args[2L])' "$work/library" "$work/r.rds"
 

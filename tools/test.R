@@ -1,8 +1,8 @@
 # Run by tools/test.sh: all of tests/testthat against the installed package, and the totals as the last line. With the argument `fast`, as
 # tools/check.sh runs it, without the files that take longer than a few seconds.
 slow <- paste0(
-  "^(allFit|boot.*|chunk-(columns|lmer|source|unused)|comparison|confint|ecosystem.*|interrupts|lecture|lmer-(absorbed|frame|optimum)|",
-  "refit|rng|simulate)$"
+  "^(allFit|attach|boot.*|engine-value|chunk-(columns|lmer|source|unused)|comparison|confint|ecosystem.*|interrupts|lecture|",
+  "lmer-(absorbed|frame|optimum)|refit|rng|simulate)$"
 )
 fast <- "fast" %in% commandArgs(TRUE)
 
