@@ -41,7 +41,10 @@
 #'   predictors. So "Model failed to converge with max|grad|" and "Model is nearly unidentifiable: ... Rescale variables?" appear only
 #'   where they are true; with checks of your own in `lmerControl(check.conv.* = )` lme4's run as they are.
 #' * `fit@@optinfo` names lme4's default optimizer, `"nloptwrap"`, because lme4's functions look it up; `feval` counts the engine's
-#'   evaluations, `message` is the engine's, and `derivs` holds the exact gradient and Hessian at the optimum.
+#'   evaluations, `message` is the engine's, and `derivs` holds the exact gradient and the Hessian at the optimum. The Hessian is exact for
+#'   one grouping factor, and for several with few effects between them; for large crossed models it is the average information, the mean
+#'   of the observed and the expected second derivatives (Gilmour, Thompson and Cullis 1995, \doi{10.2307/2533274}), which can be some per
+#'   cent off.
 #' * lme4's warning "Some predictor variables are on very different scales: consider rescaling" isn't given by default: the engine scales
 #'   the columns itself, and predictors in units from 1e-6 to 1e6 give the same model. Every other value of `lmerControl(check.scaleX = )`
 #'   is honoured.

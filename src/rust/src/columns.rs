@@ -2,11 +2,11 @@
 use crate::condition::{answer, Answer};
 use crate::model::thread_count;
 use crate::value::{allocate, elements, guarded, na_real, new_matrix};
-use engine::Workers;
 use extendr_api::prelude::*;
 use extendr_ffi::{
     Rf_duplicate, Rf_protect, Rf_unprotect, Rf_xlength, ALTREP, INTEGER, LOGICAL, REAL, SET_VECTOR_ELT, SEXP, SEXPTYPE, TYPEOF, VECTOR_ELT,
 };
+use fastlmer_engine::Workers;
 use std::ffi::c_void;
 use std::slice::{from_raw_parts, from_raw_parts_mut};
 

@@ -6,8 +6,8 @@
 //! signals a condition from R. The user reads `Error: text`; code can catch the class `fastlmer_engine_error`.
 use crate::record;
 use crate::value::{jump, to_r, Value};
-use engine::Error as EngineError;
 use extendr_api::prelude::Robj;
+use fastlmer_engine::Error as EngineError;
 use std::any::Any;
 use std::cell::Cell;
 use std::fmt::Display;

@@ -8,7 +8,7 @@
 //! #[extendr]
 //! fn engine_something(x: RMatrix<f64>, options: List) -> Robj {
 //!     answer(|| {
-//!         let fit = engine::something(x.data())?; // any error that can be displayed
+//!         let fit = fastlmer_engine::something(x.data())?; // any error that can be displayed
 //!         Ok(record!(theta = fit.theta))
 //!     })
 //! }
@@ -23,12 +23,12 @@ mod resampling;
 mod value;
 
 use condition::{answer, fitted, Answer, Failure};
-use engine::{
+use extendr_api::prelude::*;
+use fastlmer_engine::{
     chi_squared_tail, conditional_variances, criterion, fit, fit_response, fixed_factor, is_curved, largest_element, least_diagonal,
     normal_cdf, normal_quantile, number_levels, refit, BatchOptions, Design, Factor, Fit, Options, Response, Source, Structure,
     Undetermined, Workers,
 };
-use extendr_api::prelude::*;
 use model::{flag, integer, model_of, number, real, thread_count, threads_of, Columns, Model};
 use resampling::{batch_record, with_responses};
 use std::borrow::Cow;

@@ -1,9 +1,9 @@
 //! R's vectors seen as the engine's model: borrowed, not copied.
 use crate::condition::{fitted, interrupted, Answer};
 use crate::value::{elements, owned};
-use engine::{Absorbed, Design, Rows, Term, Workers};
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
+use fastlmer_engine::{Absorbed, Design, Rows, Term, Workers};
 
 /// The R objects that hold a model's columns, kept alive while the engine reads them.
 pub struct Columns {

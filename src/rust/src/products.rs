@@ -4,8 +4,8 @@ use crate::model::{element, integer, number, real, Model};
 use crate::record;
 use crate::value::{owned, pointer, settle, to_r, Value};
 use crate::ResponseState;
-use engine::{stream, Chunk, CrossProducts, FactorProducts, Names, PairProducts, Structure, TermShape};
 use extendr_api::prelude::*;
+use fastlmer_engine::{stream, Chunk, CrossProducts, FactorProducts, Names, PairProducts, Structure, TermShape};
 use std::borrow::Cow;
 use std::cell::RefCell;
 

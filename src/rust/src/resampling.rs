@@ -3,8 +3,8 @@ use crate::condition::Answer;
 use crate::model::{element, number, real, Model};
 use crate::record;
 use crate::value::{na_real, Value, NA};
-use engine::{Design, Replicate, Responses, Rows, Simulator};
 use extendr_api::prelude::*;
+use fastlmer_engine::{Design, Replicate, Responses, Rows, Simulator};
 use std::borrow::Cow;
 
 /// Reads `list(y)`, `list(mean, sigma, theta, u, e)` or `list(mean, sigma, theta, rng)` and hands it to `body`.

@@ -1,6 +1,6 @@
 //! fastlmer's engine.
 
-use engine::{fit, Design, Options, Rows, Term, Workers};
+use fastlmer_engine::{fit, Design, Options, Rows, Term, Workers};
 
 use super::{Reached, Ready};
 use crate::model::Model;

@@ -1,7 +1,7 @@
 //! Linear mixed models by maximum likelihood or REML: exact, and fast enough to resample.
 //!
 //! ```
-//! use engine::{BatchOptions, Error, Model, Options, Responses, Rows, Term};
+//! use fastlmer_engine::{BatchOptions, Error, Model, Options, Responses, Rows, Term};
 //!
 //! // Yields of six batches of dyestuff (Davies and Goldsmith 1972): how much of their variation is the batches'?
 //! let y = [

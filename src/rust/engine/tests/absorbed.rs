@@ -3,7 +3,7 @@
 mod common;
 
 use common::{simulate, Model};
-use engine::{
+use fastlmer_engine::{
     conditional_variances, derivatives, fit, fixed_factor, refit, Absorbed, BatchOptions, Design, Fit, Options, Response, Responses, Rows,
     Workers,
 };

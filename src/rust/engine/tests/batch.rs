@@ -3,7 +3,7 @@
 mod common;
 
 use common::{designs, Uniform};
-use engine::{fit, refit, BatchOptions, Design, Error, Options, Responses, Simulator};
+use fastlmer_engine::{fit, refit, BatchOptions, Design, Error, Options, Responses, Simulator};
 
 fn options(start: &[f64], threads: usize) -> BatchOptions<'_> {
     BatchOptions { start: Some(start), effects: true, threads, ..BatchOptions::default() }

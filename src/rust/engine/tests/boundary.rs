@@ -3,7 +3,7 @@
 mod common;
 
 use common::{simulate, Model, Uniform};
-use engine::{fit, Design, Options};
+use fastlmer_engine::{fit, Design, Options};
 
 /// Two crossed factors, one or two columns each, of which one has no effect or a small one.
 fn crossed(seed: u64) -> Model {

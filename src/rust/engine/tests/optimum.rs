@@ -3,7 +3,7 @@
 mod common;
 
 use common::{designs, simulate, Uniform};
-use engine::{criterion, fit, Design, Error, Factor, Options, Response, Rows, Term, Workers};
+use fastlmer_engine::{criterion, fit, Design, Error, Factor, Options, Response, Rows, Term, Workers};
 
 /// Davies and Goldsmith (1972), table 6.3: yield of dyestuff in grams, six batches of five preparations.
 const DYESTUFF: [f64; 30] = [

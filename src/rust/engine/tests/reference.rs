@@ -4,7 +4,7 @@
 mod common;
 
 use common::{designs, some_theta, Model};
-use engine::{conditional_variances, criterion, derivatives, fit, Design, Factor, Options, Response, Rows, Workers};
+use fastlmer_engine::{conditional_variances, criterion, derivatives, fit, Design, Factor, Options, Response, Rows, Workers};
 
 #[test]
 fn criterion_equals_the_dense_reference() {

@@ -3,8 +3,8 @@
 mod common;
 
 use common::{designs, some_theta, Model, Uniform};
-use engine::stream::{self, finish};
-use engine::{fit, fit_response, Chunk, CrossProducts, Design, Fit, Options, Response, TermShape};
+use fastlmer_engine::stream::{self, finish};
+use fastlmer_engine::{fit, fit_response, Chunk, CrossProducts, Design, Fit, Options, Response, TermShape};
 
 fn shapes(model: &Model) -> Vec<TermShape> {
     let shape = |(factor, z): &(usize, Vec<f64>)| {

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{designs, simulate, Model};
-use engine::{
+use fastlmer_engine::{
     criterion, fit, fit_structured, CommonVariance, Covariance, Design, Diagonal, Factor, Options, Response, Unstructured, Workers,
 };
 
@@ -83,5 +83,5 @@ fn structures_have_to_fit_the_terms() {
     let design = Design::new(&rows).unwrap();
     assert!(fit_structured(&design, &rows, &model.y, &[], &Options::default()).is_err());
     let stopped = Options { interrupted: &|| true, ..Options::default() };
-    assert_eq!(fit_structured(&design, &rows, &model.y, &[&Diagonal], &stopped).unwrap_err(), engine::Error::Interrupted);
+    assert_eq!(fit_structured(&design, &rows, &model.y, &[&Diagonal], &stopped).unwrap_err(), fastlmer_engine::Error::Interrupted);
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{simulate, Model};
-use engine::{conditional_variances, fit, Design, Error, Fit, Options, Workers};
+use fastlmer_engine::{conditional_variances, fit, Design, Error, Fit, Options, Workers};
 
 fn fitted(model: &Model, threads: usize, reml: bool) -> (Fit, Vec<Vec<f64>>) {
     let workers = Workers::new(threads);

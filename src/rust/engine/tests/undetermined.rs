@@ -3,7 +3,9 @@
 mod common;
 
 use common::{simulate, Model};
-use engine::{criterion, fit, refit, Absorbed, BatchOptions, Design, Factor, Fit, Options, Response, Responses, Rows, Source, Workers};
+use fastlmer_engine::{
+    criterion, fit, refit, Absorbed, BatchOptions, Design, Factor, Fit, Options, Response, Responses, Rows, Source, Workers,
+};
 
 /// The columns of a factor's levels but the first.
 fn dummies(model: &Model, factor: usize) -> Vec<f64> {

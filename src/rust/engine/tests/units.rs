@@ -3,7 +3,7 @@
 mod common;
 
 use common::{simulate, Model};
-use engine::{fit, least_diagonal, refit, BatchOptions, Design, Fit, Options, Responses};
+use fastlmer_engine::{fit, least_diagonal, refit, BatchOptions, Design, Fit, Options, Responses};
 
 /// Powers of ten that predictors are multiplied by.
 const UNITS: [i32; 7] = [-9, -6, -3, 0, 3, 6, 9];

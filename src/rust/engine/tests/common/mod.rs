@@ -2,8 +2,8 @@
 
 #![allow(dead_code)] // each test file uses its part
 
-use engine::small::{cholesky, inverse_from_cholesky, log_diagonal};
-use engine::{Rows, Term};
+use fastlmer_engine::small::{cholesky, inverse_from_cholesky, log_diagonal};
+use fastlmer_engine::{Rows, Term};
 
 /// Owned data of a model.
 #[derive(Clone)]
