@@ -1,7 +1,7 @@
 //! Columns of data frames: copied, and put side by side. New memory costs most when it is first written to, so that threads help.
 use crate::condition::{answer, Answer};
 use crate::model::thread_count;
-use crate::value::{allocate, elements, guarded, na_real, new_matrix};
+use crate::value::{allocate, elements, guarded, na_real, new_matrix, NA};
 use extendr_api::prelude::*;
 use extendr_ffi::{
     Rf_duplicate, Rf_protect, Rf_unprotect, Rf_xlength, ALTREP, INTEGER, LOGICAL, REAL, SET_VECTOR_ELT, SEXP, SEXPTYPE, TYPEOF, VECTOR_ELT,
@@ -139,7 +139,7 @@ impl<'a> Column<'a> {
             Column::Reals(values) => to.copy_from_slice(&values[rows]),
             Column::Integers(values) => {
                 for (to, &value) in to.iter_mut().zip(&values[rows]) {
-                    *to = if value == i32::MIN { na_real() } else { f64::from(value) };
+                    *to = if value == NA { na_real() } else { f64::from(value) };
                 }
             }
         }

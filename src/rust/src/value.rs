@@ -70,7 +70,6 @@ macro_rules! value_from {
 value_from! {
     () => |_unit| Value::Null,
     bool => |value| Value::Logicals(vec![value as i32]),
-    Option<bool> => |value| Value::Logicals(vec![value.map_or(NA, i32::from)]),
     i32 => |value| Value::Integers(Cow::Owned(vec![value])),
     f64 => |value| Value::Reals(Cow::Owned(vec![value])),
     &str => |value| Value::Texts(vec![Cow::Owned(value.to_string())]),
