@@ -28,7 +28,7 @@ fn a_batch_gives_what_single_fits_give() {
             let (u, b) = replicate.effects.as_ref().unwrap();
             let close = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-4 * (1.0 + b.abs()));
             assert!(close(&replicate.beta, &single.beta) && close(b, &single.b) && close(u, &single.u), "{name}");
-            assert!((replicate.log_det_x - single.log_det_x).abs() < 1e-4, "{name}");
+            assert!((replicate.ld_rx2 - single.ld_rx2).abs() < 1e-4, "{name}");
         }
     }
 }

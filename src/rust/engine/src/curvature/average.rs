@@ -21,12 +21,12 @@ pub fn average_information(
     frame: &Frame,
     workers: &Workers,
 ) -> Derivatives {
-    let (nu, r2) = (degrees_of_freedom(design, reml), solution.r2);
+    let (nu, pwrss) = (degrees_of_freedom(design, reml), solution.pwrss);
     let lambda = factor.lambda.clone();
     Derivatives::compute(design, &lambda, curvature, solution, nu, frame, |g| {
         let n = frame.directions.len();
         let (q2, q1) = quadratic_forms(design, factor, curvature, frame, g, workers);
-        (0..n * n).map(|t| nu / r2 * q2[t] - nu * q1[t % n] * q1[t / n] / (r2 * r2)).collect()
+        (0..n * n).map(|t| nu / pwrss * q2[t] - nu * q1[t % n] * q1[t / n] / (pwrss * pwrss)).collect()
     })
 }
 
@@ -68,7 +68,7 @@ fn quadratic_forms(
         scale_vector(&design.structure, &lambda, v);
         factor.forward(design, v, workers);
     }
-    fixed.chunks_exact_mut(p.max(1)).for_each(|b| solve_lower(&factor.xvx, p, b));
+    fixed.chunks_exact_mut(p.max(1)).for_each(|b| solve_lower(&factor.rx, p, b));
     for i in 0..n_theta {
         for j in 0..=i {
             second[j * n_theta + i] -= long_dot(&ah[i], &ah[j]) + dot(&fixed[i * p..(i + 1) * p], &fixed[j * p..(j + 1) * p]);

@@ -35,7 +35,7 @@ struct Sums {
     fixed: Vec<f64>,
     /// g g'.
     gg: Vec<f64>,
-    /// T (x) X with X = 2 (nu / r2) g g' - T + 2 F (X'V^-1X)^-1 F', (K x K) x (K x K).
+    /// T (x) X with X = 2 (nu / pwrss) g g' - T + 2 F (X'V^-1X)^-1 F', (K x K) x (K x K).
     forms: Vec<f64>,
     /// f_a (x) g_b for whitened rows f_a of F: K x K x p.
     fg: Vec<f64>,
@@ -128,7 +128,7 @@ impl ClassCurvature {
     /// Gradient, D and second derivatives from the sums over classes.
     fn assemble(&self, design: &Design, at: &Evaluation, lambda: &[f64], nu: f64, reml: bool, frame: &Frame) -> Derivatives {
         let (k, p, s) = (design.structure.groups[0].k, design.p, &self.sums);
-        let weight = nu / at.r2;
+        let weight = nu / at.pwrss;
         let mut covariance = s.t.clone();
         axpy(-1.0, &s.fixed, &mut covariance);
         axpy(-weight, &s.gg, &mut covariance);
@@ -151,7 +151,7 @@ impl ClassCurvature {
                 if !b.is_empty() {
                     value -= dot(&b[i], &b[j]);
                 }
-                value -= nu * first[i] * first[j] / (at.r2 * at.r2);
+                value -= nu * first[i] * first[j] / (at.pwrss * at.pwrss);
                 hessian[j * n + i] = value;
                 hessian[i * n + j] = value;
             }
@@ -160,7 +160,7 @@ impl ClassCurvature {
         Derivatives { gradient, hessian, covariance }
     }
 
-    /// 2 [A Lambda M^-1 - (F Cx F' + (nu / r2) g g') Lambda] at the free elements.
+    /// 2 [A Lambda M^-1 - (F Cx F' + (nu / pwrss) g g') Lambda] at the free elements.
     fn gradient(&self, design: &Design, lambda: &[f64], weight: f64) -> Vec<f64> {
         let (k, s) = (design.structure.groups[0].k, &self.sums);
         let mut rest = s.fixed.clone();
@@ -209,12 +209,12 @@ fn sum_classes(
 ) {
     let (p, kk) = (classes.p, k * k);
     let reml = reml && p > 0;
-    let weight = 2.0 * nu / at.r2;
+    let weight = 2.0 * nu / at.pwrss;
     s.all().into_iter().for_each(|v| v.fill(0.0));
     for class in range {
         let m = classes.size[class];
         let l = &at.l[class * kk..(class + 1) * kk];
-        let hx = &at.hx[class * k * p..(class + 1) * k * p];
+        let rzx = &at.rzx[class * k * p..(class + 1) * k * p];
         // R = Lambda^-T L^-T, column by column
         w.r.fill(0.0);
         for c in 0..k {
@@ -240,12 +240,12 @@ fn sum_classes(
         for a in 0..k {
             let row = &mut w.f[a * p..(a + 1) * p];
             row.fill(0.0);
-            (0..k).for_each(|b| axpy(w.r[b * k + a], &hx[b * p..(b + 1) * p], row));
-            solve_lower(&at.xvx, p, row);
+            (0..k).for_each(|b| axpy(w.r[b * k + a], &rzx[b * p..(b + 1) * p], row));
+            solve_lower(&at.rx, p, row);
         }
         // sums of v and v v', then of g and g g'
         for a in 0..k {
-            w.w[a] = dot(&hx[a * p..(a + 1) * p], &at.beta);
+            w.w[a] = dot(&rzx[a * p..(a + 1) * p], &at.beta);
         }
         let h1 = &at.h1[class * k..(class + 1) * k];
         for c in 0..k {
@@ -267,7 +267,7 @@ fn sum_classes(
             }
         }
         axpy(1.0, &w.gg, &mut s.gg);
-        // X = 2 (nu / r2) g g' - m T + 2 m F Cx F'
+        // X = 2 (nu / pwrss) g g' - m T + 2 m F Cx F'
         for i in 0..kk {
             w.product[i] = weight * w.gg[i] - m * w.t[i];
         }

@@ -186,9 +186,9 @@ impl FullCurvature {
     /// F and, for REML, its part of G = T - F (X'V^-1X)^-1 F'.
     fn fixed_part(&mut self, design: &Design, factor: &FullFactor, reml: bool) {
         let (p, q) = (design.p, design.structure.q);
-        self.curvature.f.copy_from_slice(&factor.half_x);
+        self.curvature.f.copy_from_slice(&factor.rzx);
         factor.backward(design, &mut self.curvature.f, p);
-        self.curvature.fixed_part(design, &factor.lambda, &factor.xvx, reml, Workers::none());
+        self.curvature.fixed_part(design, &factor.lambda, &factor.rx, reml, Workers::none());
         if !reml || p == 0 {
             return;
         }
@@ -233,8 +233,10 @@ impl FullCurvature {
         Derivatives::compute(design, &factor.lambda, &self.curvature, solution, nu, frame, |g| {
             let (second, first) = self.quadratic_forms(design, factor, reml, frame, g);
             let n = first.len();
-            let r2 = solution.r2;
-            symmetric(n, |i, j| nu * (2.0 * second[j * n + i] / r2 - first[i] * first[j] / (r2 * r2)) - self.trace(design, frame, i, j))
+            let pwrss = solution.pwrss;
+            symmetric(n, |i, j| {
+                nu * (2.0 * second[j * n + i] / pwrss - first[i] * first[j] / (pwrss * pwrss)) - self.trace(design, frame, i, j)
+            })
         })
     }
 
@@ -301,7 +303,7 @@ impl FullCurvature {
             let mut fixed = vec![0.0; p * n];
             let f = MatRef::from_row_major_slice(&self.curvature.f, q, p);
             matmul(MatMut::from_column_major_slice_mut(&mut fixed, p, n), Accum::Replace, f.transpose(), columns, 1.0, Par::Seq);
-            fixed.chunks_exact_mut(p).for_each(|b| solve_lower(&factor.xvx, p, b));
+            fixed.chunks_exact_mut(p).for_each(|b| solve_lower(&factor.rx, p, b));
             for j in 0..n {
                 (0..n).for_each(|i| second[j * n + i] -= dot(&fixed[i * p..(i + 1) * p], &fixed[j * p..(j + 1) * p]));
             }

@@ -1,16 +1,16 @@
 //! Exact gradient of the profiled criterion in Lambda, and the matrix of second derivatives.
 //!
 //! With P = V^-1 - V^-1 X (X'V^-1X)^-1 X'V^-1, T = Z'V^-1Z, F = Z'V^-1X, g = Z'Py (V in units of sigma^2)
-//! and D = sum over levels of [T - F (X'V^-1X)^-1 F' (REML only) - (nu / r2) g g'], the differential of the
+//! and D = sum over levels of [T - F (X'V^-1X)^-1 F' (REML only) - (nu / pwrss) g g'], the differential of the
 //! criterion is <D, d(Lambda Lambda')>: D is its derivative in the covariance. All of it comes from M^-1 and
 //! the identities T Lambda = A Lambda M^-1, Lambda'F = C = M^-1 Lambda'Z'WX and Lambda'g = u, none of which
 //! cancels. For the second derivatives in directions S_k = d(Lambda Lambda'), V_k = Z S_k Z':
 //!
-//! d2 = <D, d2(Lambda Lambda')> - tr(P V_k P V_l) + nu (2 y'P V_k P V_l P y / r2 - y'PV_kPy y'PV_lPy / r2^2),
+//! d2 = <D, d2(Lambda Lambda')> - tr(P V_k P V_l) + nu (2 y'P V_k P V_l P y / pwrss - y'PV_kPy y'PV_lPy / pwrss^2),
 //!
 //! for maximum likelihood with V^-1 in place of P in the trace. With one grouping factor (see
 //! [`crate::factor::by_class`]) the trace is computed; in [`crate::factor::dense`] too; here its expectation's estimate
-//! (nu / r2) y'P V_k P V_l P y stands for it, which gives the average information (Gilmour, Thompson and Cullis
+//! (nu / pwrss) y'P V_k P V_l P y stands for it, which gives the average information (Gilmour, Thompson and Cullis
 //! 1995, doi:10.2307/2533274).
 
 use crate::curvature::frame::Frame;
@@ -44,7 +44,7 @@ impl Derivatives {
         frame: &Frame,
         forms: impl FnOnce(&[f64]) -> Vec<f64>,
     ) -> Self {
-        let weight = nu / solution.r2;
+        let weight = nu / solution.pwrss;
         let mut g = solution.u.clone();
         let mut quadratic: Vec<Vec<f64>> = design.structure.groups.iter().map(|g| vec![0.0; g.k * g.k]).collect();
         for (index, group) in design.structure.groups.iter().enumerate() {
@@ -79,7 +79,7 @@ impl Derivatives {
             .collect()
     }
 
-    /// 2 [A Lambda M^-1 - (F Cx F' + (nu / r2) g g') Lambda] at the free elements.
+    /// 2 [A Lambda M^-1 - (F Cx F' + (nu / pwrss) g g') Lambda] at the free elements.
     fn gradient(design: &Design, lambda: &Lambda, curvature: &Curvature, quadratic: &[Vec<f64>], weight: f64) -> Vec<f64> {
         let full: Vec<Vec<f64>> = (0..design.structure.groups.len())
             .map(|g| {

@@ -57,9 +57,9 @@ impl Curvature {
         if !reml {
             self.random_traces(design, factor, workers);
         }
-        self.f.copy_from_slice(&factor.half_x);
+        self.f.copy_from_slice(&factor.rzx);
         factor.backward(design, &mut self.f, design.p, workers);
-        self.fixed_part(design, &factor.lambda, &factor.xvx, reml, workers);
+        self.fixed_part(design, &factor.lambda, &factor.rx, reml, workers);
     }
 
     /// For maximum likelihood the traces are those of the random effects alone: M has the absorbed factor's effects too.
@@ -122,7 +122,7 @@ impl Curvature {
     }
 
     /// F = Lambda^-T M^-1 Lambda'Z'WX where M^-1 Lambda'Z'WX is in `f`, and the sums of F_j (X'V^-1X)^-1 F_j'.
-    pub fn fixed_part(&mut self, design: &Design, lambda: &Lambda, xvx: &[f64], reml: bool, workers: &Workers) {
+    pub fn fixed_part(&mut self, design: &Design, lambda: &Lambda, rx: &[f64], reml: bool, workers: &Workers) {
         let p = design.p;
         for (g, group) in design.structure.groups.iter().enumerate() {
             let own = &mut self.f[group.offset * p..(group.offset + group.effects()) * p];
@@ -134,8 +134,8 @@ impl Curvature {
         }
         self.whitened.copy_from_slice(&self.f);
         let columns = MatMut::from_column_major_slice_mut(&mut self.whitened, p, design.structure.q);
-        let xvx = MatRef::from_column_major_slice(xvx, p, p);
-        workers.install(|par| solve_lower_triangular_in_place(xvx, columns, par));
+        let rx = MatRef::from_column_major_slice(rx, p, p);
+        workers.install(|par| solve_lower_triangular_in_place(rx, columns, par));
         for (g, group) in design.structure.groups.iter().enumerate() {
             let k = group.k;
             for rows in self.whitened[group.offset * p..(group.offset + group.effects()) * p].chunks_exact(k * p) {

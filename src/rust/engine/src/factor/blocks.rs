@@ -30,14 +30,14 @@ pub struct Factor {
     pub cross: Vec<f64>,
     /// Cholesky factor of S.
     pub rest: Vec<f64>,
-    /// L^-1 Lambda'Z'WX, a row of length p per random effect (the rest in the factor's order).
-    pub half_x: Vec<f64>,
-    /// Lower Cholesky factor of X'V^-1X.
-    pub xvx: Vec<f64>,
+    /// RZX = L^-1 Lambda'Z'WX, a row of length p per random effect (the rest in the factor's order).
+    pub rzx: Vec<f64>,
+    /// RX', the lower Cholesky factor of X'V^-1X.
+    pub rx: Vec<f64>,
     /// log |M|.
-    pub log_det_m: f64,
+    pub ld_l2: f64,
     /// log |X'V^-1X| for the engine's X.
-    pub log_det_x: f64,
+    pub ld_rx2: f64,
     /// Where a factor is absorbed, so that M has its effects too, the factorisation for the random effects alone.
     pub random: Option<Box<Factor>>,
     scratch: Scratch,
@@ -65,10 +65,10 @@ impl Factor {
             lead: vec![0.0; lead.levels * k * k],
             cross: vec![0.0; adjacency.columns.len() * k],
             rest: vec![0.0; layout.len()],
-            half_x: vec![0.0; design.structure.q * p],
-            xvx: vec![0.0; p * p],
-            log_det_m: 0.0,
-            log_det_x: 0.0,
+            rzx: vec![0.0; design.structure.q * p],
+            rx: vec![0.0; p * p],
+            ld_l2: 0.0,
+            ld_rx2: 0.0,
             random: design.random.as_deref().map(|alone| Box::new(Factor::new(alone))),
             scratch: Scratch::new(layout),
             block: vec![0.0; 4 * widest * widest],
@@ -85,12 +85,12 @@ impl Factor {
             if !design.plan.layout.factorize(&mut self.rest, &mut self.scratch, workers) {
                 return Err(NotPositiveDefinite);
             }
-            self.log_det_m += design.plan.layout.log_determinant(&self.rest);
+            self.ld_l2 += design.plan.layout.log_determinant(&self.rest);
             let begin = rest_begin(design) * design.p;
-            design.plan.layout.forward(&self.rest, &mut self.half_x[begin..], design.p, &mut self.scratch, workers);
+            design.plan.layout.forward(&self.rest, &mut self.rzx[begin..], design.p, &mut self.scratch, workers);
         }
-        self.log_det_x = factor_fixed(design, &self.half_x, &mut self.xvx)?;
-        if self.log_det_m.is_finite() {
+        self.ld_rx2 = factor_fixed(design, &self.rzx, &mut self.rx)?;
+        if self.ld_l2.is_finite() {
             Ok(())
         } else {
             Err(NotPositiveDefinite)
@@ -102,13 +102,13 @@ impl Factor {
     /// `each` is asked for, they are then those of the engine's M and X.
     pub fn log_determinants(&mut self, design: &Design, each: bool, workers: &Workers) -> Result<(f64, f64), NotPositiveDefinite> {
         let (Some(random), Some(alone), true) = (&mut self.random, &design.random, each) else {
-            return Ok((self.log_det_m, self.log_det_x));
+            return Ok((self.ld_l2, self.ld_rx2));
         };
         random.factorize(alone, &self.lambda[design.structure.random_groups()].to_vec(), workers)?;
-        Ok((random.log_det_m, self.log_det_m + self.log_det_x - random.log_det_m))
+        Ok((random.ld_l2, self.ld_l2 + self.ld_rx2 - random.ld_l2))
     }
 
-    /// S := Lambda' A Lambda + I and half_x := Lambda'Z'WX for all groups but the leading one.
+    /// S := Lambda' A Lambda + I and rzx := Lambda'Z'WX for all groups but the leading one.
     fn start_rest(&mut self, design: &Design, workers: &Workers) {
         if design.plan.layout.order == 0 {
             return;
@@ -129,7 +129,7 @@ impl Factor {
                     }
                 }
                 let rows = (group.offset + level * k) * p..(group.offset + (level + 1) * k) * p;
-                scale_rows(&design.zx[rows.clone()], &self.lambda[g], k, p, &mut self.half_x[rows]);
+                scale_rows(&design.zx[rows.clone()], &self.lambda[g], k, p, &mut self.rzx[rows]);
             }
         }
         for pair in &design.rest_pairs {
@@ -149,30 +149,30 @@ impl Factor {
         }
     }
 
-    /// L_i, U_i and the leading rows of half_x, level by level.
+    /// L_i, U_i and the leading rows of rzx, level by level.
     fn factor_lead(&mut self, design: &Design, workers: &Workers) -> Result<(), NotPositiveDefinite> {
         let (lead, p) = (&design.structure.groups[0], design.p);
         let (k, lambda) = (lead.k, &self.lambda);
         let cuts = || level_ranges(lead.levels);
         let l = pieces(&mut self.lead, cuts().map(|r| r.len() * k * k));
-        let x = pieces(&mut self.half_x, cuts().map(|r| r.len() * k * p));
+        let x = pieces(&mut self.rzx, cuts().map(|r| r.len() * k * p));
         let u = pieces(&mut self.cross, cuts().map(|r| (design.plan.adjacency.ptr[r.end] - design.plan.adjacency.ptr[r.start]) * k));
         let items = cuts().zip(l).zip(x).zip(u);
         let logs = workers.map(items, |(((range, l), x), u)| with_constant!(k, K, factor_levels(design, lambda, K, range, l, x, u)));
-        self.log_det_m = 0.0;
+        self.ld_l2 = 0.0;
         for log in logs {
-            self.log_det_m += 2.0 * log.ok_or(NotPositiveDefinite)?;
+            self.ld_l2 += 2.0 * log.ok_or(NotPositiveDefinite)?;
         }
         Ok(())
     }
 
-    /// Takes the leading group's part out of S and of the rest's half_x, column by column of S: each is a sum over the
+    /// Takes the leading group's part out of S and of the rest's rzx, column by column of S: each is a sum over the
     /// levels that its effect meets, and what it adds to stays in the cache.
     fn eliminate_lead(&mut self, design: &Design, workers: &Workers) {
         let (lead, p, order) = (&design.structure.groups[0], design.p, design.plan.layout.order);
         let (k, adjacency, u) = (lead.k, &design.plan.adjacency, &self.cross);
         if p > 0 {
-            let (lead_x, rest_x) = self.half_x.split_at_mut(lead.effects() * p);
+            let (lead_x, rest_x) = self.rzx.split_at_mut(lead.effects() * p);
             let lead_x = &*lead_x;
             workers.for_each(rest_x.chunks_exact_mut(p).enumerate(), |(e, row)| {
                 for entry in adjacency.entries_of(e) {
@@ -247,7 +247,7 @@ pub fn level_ranges(levels: usize) -> impl Iterator<Item = std::ops::Range<usize
     ranges(levels, 512, 64)
 }
 
-/// L_i, U_i and the rows of half_x of a range of leading levels; the sum of log |L_i|, or nothing where one is not positive
+/// L_i, U_i and the rows of rzx of a range of leading levels; the sum of log |L_i|, or nothing where one is not positive
 /// definite.
 #[inline(always)]
 fn factor_levels(

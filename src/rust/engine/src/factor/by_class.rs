@@ -16,17 +16,17 @@ use crate::plan::classes::{class_ranges, Classes, Moments};
 #[derive(Clone, Debug)]
 pub struct Evaluation {
     /// log |M|.
-    pub log_det_m: f64,
+    pub ld_l2: f64,
     /// log |X'V^-1X|.
-    pub log_det_x: f64,
+    pub ld_rx2: f64,
     /// Penalised residual sum of squares.
-    pub r2: f64,
+    pub pwrss: f64,
     /// Coefficients of the engine's X.
     pub beta: Vec<f64>,
-    /// Lower Cholesky factor of X'V^-1X.
-    pub xvx: Vec<f64>,
+    /// RX', the lower Cholesky factor of X'V^-1X.
+    pub rx: Vec<f64>,
     pub(crate) l: Vec<f64>,
-    pub(crate) hx: Vec<f64>,
+    pub(crate) rzx: Vec<f64>,
     pub(crate) h1: Vec<f64>,
     pub(crate) h2: Vec<f64>,
     pub(crate) xvy: Vec<f64>,
@@ -36,8 +36,8 @@ pub struct Evaluation {
 /// What a range of classes adds.
 #[derive(Clone, Debug)]
 struct Part {
-    log_det_m: f64,
-    r2: f64,
+    ld_l2: f64,
+    pwrss: f64,
     xvx: Vec<f64>,
     xvy: Vec<f64>,
     positive: bool,
@@ -45,7 +45,7 @@ struct Part {
 
 impl Part {
     fn new(p: usize) -> Self {
-        Part { log_det_m: 0.0, r2: 0.0, xvx: vec![0.0; p * p], xvy: vec![0.0; p], positive: true }
+        Part { ld_l2: 0.0, pwrss: 0.0, xvx: vec![0.0; p * p], xvy: vec![0.0; p], positive: true }
     }
 
     /// Factors and solves for a range of classes, whose places in the evaluation's vectors are given.
@@ -59,14 +59,14 @@ impl Part {
         lambda: &[f64],
         moments: &Moments,
         l: &mut [f64],
-        hx: &mut [f64],
+        rzx: &mut [f64],
         h1: &mut [f64],
         h2: &mut [f64],
     ) {
         let (p, kk) = (classes.p, k * k);
         self.xvx.fill(0.0);
         self.xvy.fill(0.0);
-        (self.r2, self.log_det_m, self.positive) = (0.0, 0.0, true);
+        (self.pwrss, self.ld_l2, self.positive) = (0.0, 0.0, true);
         for (i, class) in range.enumerate() {
             let m = classes.size[class];
             let l = &mut l[i * kk..(i + 1) * kk];
@@ -77,15 +77,15 @@ impl Part {
                 self.positive = false;
                 return;
             }
-            self.log_det_m += 2.0 * m * log_diagonal(l, k);
-            let hx = &mut hx[i * k * p..(i + 1) * k * p];
+            self.ld_l2 += 2.0 * m * log_diagonal(l, k);
+            let rzx = &mut rzx[i * k * p..(i + 1) * k * p];
             let zx = &classes.zx[class * k * p..(class + 1) * k * p];
             for r in 0..k {
-                let row = &mut hx[r * p..(r + 1) * p];
+                let row = &mut rzx[r * p..(r + 1) * p];
                 row.fill(0.0);
                 (r..k).for_each(|s| axpy(lambda[r * k + s], &zx[s * p..(s + 1) * p], row));
             }
-            solve_lower_rows(l, k, hx, p);
+            solve_lower_rows(l, k, rzx, p);
             let h1 = &mut h1[i * k..(i + 1) * k];
             h1.copy_from_slice(&moments.first[class * k..(class + 1) * k]);
             lower_transpose_times(lambda, k, h1);
@@ -98,12 +98,12 @@ impl Part {
             }
             solve_lower_rows(l, k, h2, k); // columns stored as rows: h2 L^-T
             for r in 0..k {
-                let row = &hx[r * p..(r + 1) * p];
+                let row = &rzx[r * p..(r + 1) * p];
                 axpy(-h1[r], row, &mut self.xvy);
                 for c in 0..p {
                     axpy(-m * row[c], &row[c..], &mut self.xvx[c * p + c..(c + 1) * p]);
                 }
-                self.r2 -= h2[r * k + r];
+                self.pwrss -= h2[r * k + r];
             }
         }
     }
@@ -115,13 +115,13 @@ impl Evaluation {
         let (k, p, n) = (classes.k, classes.p, classes.size.len());
         let kk = k * k;
         Evaluation {
-            log_det_m: 0.0,
-            log_det_x: 0.0,
-            r2: 0.0,
+            ld_l2: 0.0,
+            ld_rx2: 0.0,
+            pwrss: 0.0,
             beta: vec![0.0; p],
-            xvx: vec![0.0; p * p],
+            rx: vec![0.0; p * p],
             l: vec![0.0; n * kk],
-            hx: vec![0.0; n * k * p],
+            rzx: vec![0.0; n * k * p],
             h1: vec![0.0; n * k],
             h2: vec![0.0; n * kk],
             xvy: vec![0.0; p],
@@ -143,41 +143,41 @@ impl Evaluation {
     ) -> bool {
         let (k, p, kk, n) = (classes.k, classes.p, classes.k * classes.k, classes.size.len());
         if let [part] = &mut self.parts[..] {
-            let (l, hx, h1, h2) = (&mut self.l, &mut self.hx, &mut self.h1, &mut self.h2);
-            with_constant!(k, K, part.solve(classes, K, 0..n, lambda, moments, l, hx, h1, h2));
+            let (l, rzx, h1, h2) = (&mut self.l, &mut self.rzx, &mut self.h1, &mut self.h2);
+            with_constant!(k, K, part.solve(classes, K, 0..n, lambda, moments, l, rzx, h1, h2));
         } else {
             let cuts = || class_ranges(n);
             let l = pieces(&mut self.l, cuts().map(|r| r.len() * kk));
-            let hx = pieces(&mut self.hx, cuts().map(|r| r.len() * k * p));
+            let rzx = pieces(&mut self.rzx, cuts().map(|r| r.len() * k * p));
             let h1 = pieces(&mut self.h1, cuts().map(|r| r.len() * k));
             let h2 = pieces(&mut self.h2, cuts().map(|r| r.len() * kk));
-            let items = cuts().zip(&mut self.parts).zip(l.into_iter().zip(hx)).zip(h1.into_iter().zip(h2));
-            workers.for_each(items, |(((range, part), (l, hx)), (h1, h2))| {
-                with_constant!(k, K, part.solve(classes, K, range, lambda, moments, l, hx, h1, h2));
+            let items = cuts().zip(&mut self.parts).zip(l.into_iter().zip(rzx)).zip(h1.into_iter().zip(h2));
+            workers.for_each(items, |(((range, part), (l, rzx)), (h1, h2))| {
+                with_constant!(k, K, part.solve(classes, K, range, lambda, moments, l, rzx, h1, h2));
             });
         }
-        self.xvx.copy_from_slice(xx);
+        self.rx.copy_from_slice(xx);
         self.xvy.copy_from_slice(xy);
-        (self.r2, self.log_det_m) = (yy, 0.0);
+        (self.pwrss, self.ld_l2) = (yy, 0.0);
         for part in &self.parts {
             if !part.positive {
                 return false;
             }
-            axpy(1.0, &part.xvx, &mut self.xvx);
+            axpy(1.0, &part.xvx, &mut self.rx);
             axpy(1.0, &part.xvy, &mut self.xvy);
-            self.r2 += part.r2;
-            self.log_det_m += part.log_det_m;
+            self.pwrss += part.pwrss;
+            self.ld_l2 += part.ld_l2;
         }
-        if !cholesky(&mut self.xvx, p) {
+        if !cholesky(&mut self.rx, p) {
             return false;
         }
-        self.log_det_x = 2.0 * log_diagonal(&self.xvx, p);
+        self.ld_rx2 = 2.0 * log_diagonal(&self.rx, p);
         self.beta.copy_from_slice(&self.xvy);
-        solve_lower(&self.xvx, p, &mut self.beta);
-        self.r2 -= dot(&self.beta, &self.beta);
-        solve_lower_transpose(&self.xvx, p, &mut self.beta);
-        self.r2 = self.r2.max(f64::EPSILON * f64::EPSILON * yy.max(f64::MIN_POSITIVE));
-        self.log_det_m.is_finite() && self.log_det_x.is_finite()
+        solve_lower(&self.rx, p, &mut self.beta);
+        self.pwrss -= dot(&self.beta, &self.beta);
+        solve_lower_transpose(&self.rx, p, &mut self.beta);
+        self.pwrss = self.pwrss.max(f64::EPSILON * f64::EPSILON * yy.max(f64::MIN_POSITIVE));
+        self.ld_l2.is_finite() && self.ld_rx2.is_finite()
     }
 
     /// Spherical random effects u_j = L^-T (L^-1 Lambda'z_j - H beta) at the Lambda that was last solved at.
@@ -191,7 +191,7 @@ impl Evaluation {
                 let l = &self.l[class * k * k..(class + 1) * k * k];
                 lower_transpose_times(lambda, k, u);
                 solve_lower(l, k, u);
-                (0..k).for_each(|r| u[r] -= dot(&self.hx[(class * k + r) * p..(class * k + r + 1) * p], &self.beta));
+                (0..k).for_each(|r| u[r] -= dot(&self.rzx[(class * k + r) * p..(class * k + r + 1) * p], &self.beta));
                 solve_lower_transpose(l, k, u);
             }
         });

@@ -24,11 +24,11 @@ pub struct FullFactor {
     /// Lambda at which everything below was computed.
     pub lambda: Lambda,
     /// log |M|.
-    pub log_det_m: f64,
+    pub ld_l2: f64,
     /// log |X'V^-1X| for the engine's X.
-    pub log_det_x: f64,
-    /// Lower Cholesky factor of X'V^-1X.
-    pub xvx: Vec<f64>,
+    pub ld_rx2: f64,
+    /// RX', the lower Cholesky factor of X'V^-1X.
+    pub rx: Vec<f64>,
     /// L_i^-1 of the Cholesky factors L_i of the leading group's blocks of M.
     pub(crate) lead_inverse: Vec<f64>,
     /// Lambda_1'A_12 Lambda_2, q1 x r.
@@ -39,8 +39,8 @@ pub struct FullFactor {
     pub(crate) u: Vec<f64>,
     /// Lower Cholesky factor of S.
     pub(crate) s: Vec<f64>,
-    /// L^-1 Lambda'Z'WX, a row of length p per random effect.
-    pub(crate) half_x: Vec<f64>,
+    /// RZX = L^-1 Lambda'Z'WX, a row of length p per random effect.
+    pub(crate) rzx: Vec<f64>,
 }
 
 /// Memory that both work in.
@@ -75,15 +75,15 @@ impl FullFactor {
         let q1 = lead.effects();
         FullFactor {
             lambda: design.structure.groups.iter().map(|g| vec![0.0; g.k * g.k]).collect(),
-            log_det_m: 0.0,
-            log_det_x: 0.0,
-            xvx: vec![0.0; p * p],
+            ld_l2: 0.0,
+            ld_rx2: 0.0,
+            rx: vec![0.0; p * p],
             lead_inverse: vec![0.0; q1 * lead.k],
             coupling: vec![0.0; q1 * r],
             rest_product: vec![0.0; r * r],
             u: vec![0.0; q1 * r],
             s: vec![0.0; r * r],
-            half_x: vec![0.0; design.structure.q * p],
+            rzx: vec![0.0; design.structure.q * p],
         }
     }
 
@@ -96,19 +96,19 @@ impl FullFactor {
         work: &mut Workspace,
     ) -> Result<(), NotPositiveDefinite> {
         self.lambda.clone_from(lambda);
-        self.log_det_m = 0.0;
+        self.ld_l2 = 0.0;
         self.factor_lead(design)?;
         self.couple(design, parts);
         self.factor_rest(design, parts, work)?;
-        self.log_det_x = factor_fixed(design, &self.half_x, &mut self.xvx)?;
-        if self.log_det_m.is_finite() {
+        self.ld_rx2 = factor_fixed(design, &self.rzx, &mut self.rx)?;
+        if self.ld_l2.is_finite() {
             Ok(())
         } else {
             Err(NotPositiveDefinite)
         }
     }
 
-    /// L_i^-1 and the leading rows of half_x.
+    /// L_i^-1 and the leading rows of rzx.
     fn factor_lead(&mut self, design: &Design) -> Result<(), NotPositiveDefinite> {
         let (k, p) = (design.structure.groups[0].k, design.p);
         let mut l = vec![0.0; k * k];
@@ -118,10 +118,10 @@ impl FullFactor {
             if !cholesky(&mut l, k) {
                 return Err(NotPositiveDefinite);
             }
-            self.log_det_m += 2.0 * log_diagonal(&l, k);
+            self.ld_l2 += 2.0 * log_diagonal(&l, k);
             let rows = level * k * p..(level + 1) * k * p;
-            scale_rows(&design.zx[rows.clone()], &self.lambda[0], k, p, &mut self.half_x[rows.clone()]);
-            solve_lower_rows(&l, k, &mut self.half_x[rows], p);
+            scale_rows(&design.zx[rows.clone()], &self.lambda[0], k, p, &mut self.rzx[rows.clone()]);
+            solve_lower_rows(&l, k, &mut self.rzx[rows], p);
             inverse_lower(&l, k, inverse);
         }
         Ok(())
@@ -145,7 +145,7 @@ impl FullFactor {
         }
     }
 
-    /// S, its factor, and the rest's rows of half_x.
+    /// S, its factor, and the rest's rows of rzx.
     fn factor_rest(&mut self, design: &Design, parts: &Coupling, work: &mut Workspace) -> Result<(), NotPositiveDefinite> {
         let groups = &design.structure.groups;
         let (q1, r, p) = (groups[0].effects(), design.rest(), design.p);
@@ -180,11 +180,11 @@ impl FullFactor {
         let s = MatMut::from_column_major_slice_mut(&mut self.s, r, r);
         llt::factor::cholesky_in_place(s, Default::default(), Par::Seq, MemStack::new(&mut work.stack), Default::default())
             .map_err(|_| NotPositiveDefinite)?;
-        self.log_det_m += 2.0 * log_diagonal(&self.s, r);
+        self.ld_l2 += 2.0 * log_diagonal(&self.s, r);
         if p == 0 {
             return Ok(());
         }
-        let (lead_x, rest_x) = self.half_x.split_at_mut(q1 * p);
+        let (lead_x, rest_x) = self.rzx.split_at_mut(q1 * p);
         for (g, group) in groups.iter().enumerate().skip(1) {
             for level in 0..group.levels {
                 let rows = (group.offset + level * group.k) * p..(group.offset + (level + 1) * group.k) * p;
@@ -200,11 +200,11 @@ impl FullFactor {
 
     /// Solves for one response; see [`Solution::solve`] for the formulas.
     pub fn solve(&self, design: &Design, response: &Response, solution: &mut Solution) {
-        let Solution { beta, u, r2, half } = solution;
+        let Solution { beta, u, pwrss, half } = solution;
         half.copy_from_slice(&response.zy);
         scale_vector(&design.structure, &self.lambda, half);
         self.forward(design, half);
-        solve_fixed(design.p, &self.half_x, &self.xvx, response, half, beta, u, r2);
+        solve_fixed(design.p, &self.rzx, &self.rx, response, half, beta, u, pwrss);
         self.backward(design, u, 1);
     }
 

@@ -16,7 +16,7 @@ pub struct Solution {
     /// Spherical random effects u.
     pub u: Vec<f64>,
     /// Penalised residual sum of squares.
-    pub r2: f64,
+    pub pwrss: f64,
     /// L^-1 Lambda'Z'Wy.
     pub half: Vec<f64>,
 }
@@ -24,29 +24,29 @@ pub struct Solution {
 impl Solution {
     /// Allocates for a design.
     pub fn new(design: &Design) -> Self {
-        Solution { beta: vec![0.0; design.p], u: vec![0.0; design.structure.q], r2: 0.0, half: vec![0.0; design.structure.q] }
+        Solution { beta: vec![0.0; design.p], u: vec![0.0; design.structure.q], pwrss: 0.0, half: vec![0.0; design.structure.q] }
     }
 
     /// Solves for beta and u:
-    /// `c = L^-1 Lambda'Z'Wy`, `X'V^-1X beta = X'Wy - half_x'c`, `L'u = c - half_x beta`,
-    /// `r2 = y'Wy - c'c - |L_x^-1 (X'Wy - half_x'c)|^2`.
+    /// `c = L^-1 Lambda'Z'Wy`, `X'V^-1X beta = X'Wy - rzx'c`, `L'u = c - rzx beta`,
+    /// `pwrss = y'Wy - c'c - |L_x^-1 (X'Wy - rzx'c)|^2`.
     pub fn solve(&mut self, design: &Design, response: &Response, factor: &mut Factor, workers: &Workers) {
         let p = design.p;
         self.half.copy_from_slice(&response.zy);
         scale_vector(&design.structure, &factor.lambda, &mut self.half);
         factor.forward(design, &mut self.half, workers);
-        let Solution { beta, u, r2, half } = self;
-        solve_fixed(p, &factor.half_x, &factor.xvx, response, half, beta, u, r2);
+        let Solution { beta, u, pwrss, half } = self;
+        solve_fixed(p, &factor.rzx, &factor.rx, response, half, beta, u, pwrss);
         factor.backward(design, u, 1, workers);
     }
 }
 
-/// Cholesky factor of X'V^-1X = X'WX - half_x'half_x; its log determinant.
-pub fn factor_fixed(design: &Design, half_x: &[f64], xvx: &mut [f64]) -> Result<f64, NotPositiveDefinite> {
+/// Cholesky factor of X'V^-1X = X'WX - rzx'rzx; its log determinant.
+pub fn factor_fixed(design: &Design, rzx: &[f64], rx: &mut [f64]) -> Result<f64, NotPositiveDefinite> {
     let p = design.p;
-    xvx.copy_from_slice(&design.xx);
-    add_cross_product(xvx, half_x, p, -1.0);
-    let log_det = if cholesky(xvx, p) { 2.0 * log_diagonal(xvx, p) } else { f64::NAN };
+    rx.copy_from_slice(&design.xx);
+    add_cross_product(rx, rzx, p, -1.0);
+    let log_det = if cholesky(rx, p) { 2.0 * log_diagonal(rx, p) } else { f64::NAN };
     if log_det.is_finite() {
         Ok(log_det)
     } else {
@@ -54,28 +54,19 @@ pub fn factor_fixed(design: &Design, half_x: &[f64], xvx: &mut [f64]) -> Result<
     }
 }
 
-/// What of a solution depends on c = `half` alone: beta, L'u and r2.
+/// What of a solution depends on c = `half` alone: beta, L'u and pwrss.
 #[allow(clippy::too_many_arguments)]
-pub fn solve_fixed(
-    p: usize,
-    half_x: &[f64],
-    xvx: &[f64],
-    response: &Response,
-    half: &[f64],
-    beta: &mut [f64],
-    u: &mut [f64],
-    r2: &mut f64,
-) {
+pub fn solve_fixed(p: usize, rzx: &[f64], rx: &[f64], response: &Response, half: &[f64], beta: &mut [f64], u: &mut [f64], pwrss: &mut f64) {
     beta.copy_from_slice(&response.xy);
-    for (c, row) in half.iter().zip(half_x.chunks_exact(p.max(1))) {
+    for (c, row) in half.iter().zip(rzx.chunks_exact(p.max(1))) {
         axpy(-c, row, beta);
     }
-    *r2 = response.yy - long_dot(half, half);
-    solve_lower(xvx, p, beta);
-    *r2 -= dot(beta, beta);
-    *r2 = r2.max(f64::EPSILON * f64::EPSILON * response.yy.max(f64::MIN_POSITIVE));
-    solve_lower_transpose(xvx, p, beta);
+    *pwrss = response.yy - long_dot(half, half);
+    solve_lower(rx, p, beta);
+    *pwrss -= dot(beta, beta);
+    *pwrss = pwrss.max(f64::EPSILON * f64::EPSILON * response.yy.max(f64::MIN_POSITIVE));
+    solve_lower_transpose(rx, p, beta);
     for (i, u) in u.iter_mut().enumerate() {
-        *u = half[i] - dot(&half_x[i * p..(i + 1) * p], beta);
+        *u = half[i] - dot(&rzx[i * p..(i + 1) * p], beta);
     }
 }

@@ -40,12 +40,12 @@ pub struct Criterion<'a> {
     scale: f64,
     /// Whether the fixed effects fit the response exactly.
     exact: bool,
-    /// y'Wy / r2 where the criterion was last computed: how many of r2's digits its subtractions cost.
+    /// y'Wy / pwrss where the criterion was last computed: how many of pwrss's digits its subtractions cost.
     cancellation: f64,
     /// y'Wy of the engine's response.
     yy: f64,
     /// The penalised residual sum of squares where the criterion was last computed.
-    r2: f64,
+    pwrss: f64,
     pls: Box<dyn Pls + 'a>,
 }
 
@@ -57,13 +57,13 @@ pub struct Solved {
     /// Coefficients.
     pub beta: Vec<f64>,
     /// Penalised residual sum of squares.
-    pub r2: f64,
+    pub pwrss: f64,
     /// log |M|.
-    pub log_det_m: f64,
+    pub ld_l2: f64,
     /// log |X'V^-1X|.
-    pub log_det_x: f64,
-    /// Lower Cholesky factor of X'V^-1X.
-    pub xvx: Vec<f64>,
+    pub ld_rx2: f64,
+    /// RX', the lower Cholesky factor of X'V^-1X.
+    pub rx: Vec<f64>,
     /// Constants of the absorbed factor's levels, if there is one.
     pub levels: Vec<f64>,
     /// Spherical random effects u and Lambda u, in the engine's order, if they were asked for.
@@ -89,7 +89,7 @@ impl<'a> Criterion<'a> {
             exact: false,
             cancellation: 1.0,
             yy: 0.0,
-            r2: 0.0,
+            pwrss: 0.0,
             pls: pls::of_design(design, reml, workers),
         }
     }
@@ -113,16 +113,16 @@ impl<'a> Criterion<'a> {
     /// The estimates at a Lambda for the response of `set_response`, with the random effects where they are wanted.
     pub fn solution(&mut self, lambda: &Lambda, response: &Response, effects: bool) -> Option<Solved> {
         let value = self.solve(lambda)?;
-        let (log_det_m, log_det_x) = self.pls.log_determinants(true).ok()?;
+        let (ld_l2, ld_rx2) = self.pls.log_determinants(true).ok()?;
         let structure = &self.design.structure;
         let u = if effects || structure.fixed.is_some() { self.pls.spherical_effects(response) } else { Vec::new() };
         Some(Solved {
             value,
             beta: self.pls.beta().to_vec(),
-            r2: self.r2,
-            log_det_m,
-            log_det_x,
-            xvx: self.pls.fixed_factor().to_vec(),
+            pwrss: self.pwrss,
+            ld_l2,
+            ld_rx2,
+            rx: self.pls.rx().to_vec(),
             levels: structure.fixed_group().map_or_else(Vec::new, |group| u[group.range()].to_vec()),
             effects: effects.then(|| {
                 let b = scale_effects(structure, lambda, &u);
@@ -150,10 +150,10 @@ impl<'a> Criterion<'a> {
         self.lambda.clone_from(lambda);
         self.there = None;
         self.pls.factorize(lambda).ok()?;
-        let (log_det_m, log_det_x) = self.pls.log_determinants(!self.reml).ok()?;
-        self.r2 = self.pls.solve();
-        self.cancellation = self.yy / self.r2;
-        let value = criterion_value(self.design, log_det_m, log_det_x, self.r2, self.scale, self.reml);
+        let (ld_l2, ld_rx2) = self.pls.log_determinants(!self.reml).ok()?;
+        self.pwrss = self.pls.solve();
+        self.cancellation = self.yy / self.pwrss;
+        let value = criterion_value(self.design, ld_l2, ld_rx2, self.pwrss, self.scale, self.reml);
         if value.is_finite() || (self.exact && value == f64::NEG_INFINITY) {
             self.there = Some(value);
         }

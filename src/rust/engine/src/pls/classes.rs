@@ -67,11 +67,11 @@ impl Pls for ByClass<'_> {
     }
 
     fn log_determinants(&mut self, _each: bool) -> Result<(f64, f64), NotPositiveDefinite> {
-        Ok((self.evaluation.log_det_m, self.evaluation.log_det_x))
+        Ok((self.evaluation.ld_l2, self.evaluation.ld_rx2))
     }
 
     fn solve(&mut self) -> f64 {
-        self.evaluation.r2
+        self.evaluation.pwrss
     }
 
     fn beta(&self) -> &[f64] {
@@ -82,8 +82,8 @@ impl Pls for ByClass<'_> {
         self.evaluation.spherical_effects(self.classes, &self.lambda[0], &response.zy, self.workers)
     }
 
-    fn fixed_factor(&self) -> &[f64] {
-        &self.evaluation.xvx
+    fn rx(&self) -> &[f64] {
+        &self.evaluation.rx
     }
 
     fn derivatives(&mut self, frame: &Frame) -> Derivatives {

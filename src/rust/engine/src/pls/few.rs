@@ -40,15 +40,15 @@ impl Factorisation for Few {
     }
 
     fn log_determinants(&mut self, _setting: Setting, _each: bool) -> Result<(f64, f64), NotPositiveDefinite> {
-        Ok((self.factor.log_det_m, self.factor.log_det_x))
+        Ok((self.factor.ld_l2, self.factor.ld_rx2))
     }
 
     fn solve(&mut self, setting: Setting, response: &Response, solution: &mut Solution) {
         self.factor.solve(setting.design, response, solution);
     }
 
-    fn fixed_factor(&self) -> &[f64] {
-        &self.factor.xvx
+    fn rx(&self) -> &[f64] {
+        &self.factor.rx
     }
 
     fn curve(&mut self, setting: Setting, work: &mut Workspace) {

@@ -55,8 +55,8 @@ impl Factorisation for General {
         solution.solve(setting.design, response, &mut self.factor, setting.workers);
     }
 
-    fn fixed_factor(&self) -> &[f64] {
-        &self.factor.xvx
+    fn rx(&self) -> &[f64] {
+        &self.factor.rx
     }
 
     fn curve(&mut self, setting: Setting, _work: &mut ()) {

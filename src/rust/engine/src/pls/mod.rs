@@ -44,8 +44,8 @@ pub trait Pls {
     /// Spherical random effects u in the engine's order, of the last solution; `response` is the one that was taken up.
     fn spherical_effects(&self, response: &Response) -> Vec<f64>;
 
-    /// Lower Cholesky factor of X'V^-1X, p x p.
-    fn fixed_factor(&self) -> &[f64];
+    /// RX', the lower Cholesky factor of X'V^-1X, p x p.
+    fn rx(&self) -> &[f64];
 
     /// Derivatives of the criterion of the last solution in a frame. No diagonal of Lambda may be zero.
     fn derivatives(&mut self, frame: &Frame) -> Derivatives;
@@ -110,7 +110,7 @@ pub(crate) mod tests {
         let (m, x) = pls.log_determinants(true).unwrap();
         out.extend([m, x]);
         out.extend_from_slice(pls.beta());
-        out.extend_from_slice(pls.fixed_factor());
+        out.extend_from_slice(pls.rx());
         out.extend(pls.spherical_effects(response));
         let d = pls.derivatives(&Frame::engine(&design.structure, lambda));
         out.extend(d.gradient.into_iter().chain(d.hessian).chain(d.covariance.concat()));

@@ -41,8 +41,8 @@ pub trait Factorisation {
     fn log_determinants(&mut self, setting: Setting, each: bool) -> Result<(f64, f64), NotPositiveDefinite>;
     /// Solves for a response.
     fn solve(&mut self, setting: Setting, response: &Response, solution: &mut Solution);
-    /// See [`Pls::fixed_factor`].
-    fn fixed_factor(&self) -> &[f64];
+    /// See [`Pls::rx`].
+    fn rx(&self) -> &[f64];
     /// Computes what derivatives need of the factorisation alone; the following come after it.
     fn curve(&mut self, setting: Setting, work: &mut Self::Work);
     /// See [`Pls::derivatives`].
@@ -127,7 +127,7 @@ impl<F: Factorisation> Pls for Several<'_, F> {
 
     fn solve(&mut self) -> f64 {
         self.factors.now_mut().own.solve(self.setting, &self.response, &mut self.solution);
-        self.solution.r2
+        self.solution.pwrss
     }
 
     fn beta(&self) -> &[f64] {
@@ -138,8 +138,8 @@ impl<F: Factorisation> Pls for Several<'_, F> {
         self.solution.u.clone()
     }
 
-    fn fixed_factor(&self) -> &[f64] {
-        self.factors.now().own.fixed_factor()
+    fn rx(&self) -> &[f64] {
+        self.factors.now().own.rx()
     }
 
     fn derivatives(&mut self, frame: &Frame) -> Derivatives {

@@ -108,9 +108,9 @@ pub struct Replicate {
     /// Deviance or REML criterion.
     pub criterion: f64,
     /// log |M|.
-    pub log_det_m: f64,
+    pub ld_l2: f64,
     /// log |X'V^-1X|.
-    pub log_det_x: f64,
+    pub ld_rx2: f64,
     /// Penalised residual sum of squares.
     pub pwrss: f64,
     /// Spherical random effects and random effects, if they were asked for.
@@ -278,20 +278,17 @@ impl<'a> Worker<'a> {
         let theta = found.theta;
         let effects = solved.effects.map(|(u, b)| design.structure.caller_effects(&found.lambda, &theta, scale, u, b));
         let reml = self.search.criterion.reml;
-        let pwrss = self.response.off_zero(solved.r2 * scale * scale, design.n);
-        let criterion = if self.response.is_exact() {
-            criterion_value(design, solved.log_det_m, solved.log_det_x, pwrss, 1.0, reml)
-        } else {
-            solved.value
-        };
+        let pwrss = self.response.off_zero(solved.pwrss * scale * scale, design.n);
+        let criterion =
+            if self.response.is_exact() { criterion_value(design, solved.ld_l2, solved.ld_rx2, pwrss, 1.0, reml) } else { solved.value };
         Some(Replicate {
             least: least_of(&design.structure, &found.lambda),
             theta,
             beta,
             sigma: (pwrss / degrees_of_freedom(design, reml)).sqrt(),
             criterion,
-            log_det_m: solved.log_det_m,
-            log_det_x: solved.log_det_x + 2.0 * design.transform.log_determinant(),
+            ld_l2: solved.ld_l2,
+            ld_rx2: solved.ld_rx2 + 2.0 * design.transform.log_determinant(),
             pwrss,
             effects,
             converged: found.outcome == Outcome::Converged,

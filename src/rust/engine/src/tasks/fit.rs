@@ -65,9 +65,9 @@ pub struct Fit {
     /// Deviance or REML criterion.
     pub criterion: f64,
     /// log |M|, lme4's `ldL2`.
-    pub log_det_m: f64,
+    pub ld_l2: f64,
     /// log |X'V^-1X|, lme4's `ldRX2`.
-    pub log_det_x: f64,
+    pub ld_rx2: f64,
     /// Weighted residual sum of squares.
     pub wrss: f64,
     /// Squared length of u.
@@ -151,7 +151,7 @@ pub fn criterion(design: &Design, response: &Response, factor: &mut Factor, thet
         Ok(()) => {
             solution.solve(design, response, factor, Workers::none());
             let log_determinants = factor.log_determinants(design, !reml, Workers::none());
-            log_determinants.map_or(f64::INFINITY, |(m, x)| criterion_value(design, m, x, solution.r2, response.scale, reml))
+            log_determinants.map_or(f64::INFINITY, |(m, x)| criterion_value(design, m, x, solution.pwrss, response.scale, reml))
         }
     }
 }
@@ -213,13 +213,13 @@ pub(crate) fn finish(
     let ussq = dot(&u[design.structure.random()], &u[design.structure.random()]) * response.scale * response.scale;
     let (fitted, wrss) = match rows {
         Some((rows, y)) => fitted_and_wrss(design, response, rows, y, &solved, &b, criterion.workers),
-        None => (Vec::new(), solved.r2 * response.scale * response.scale - ussq),
+        None => (Vec::new(), solved.pwrss * response.scale * response.scale - ussq),
     };
     let wrss = response.off_zero(wrss, design.n);
     let nu = degrees_of_freedom(design, reml);
-    let log_det_x = solved.log_det_x + 2.0 * design.transform.log_determinant();
+    let ld_rx2 = solved.ld_rx2 + 2.0 * design.transform.log_determinant();
     let (unscaled_covariance, rx) = match design.absorbed {
-        None => (design.transform.covariance_to_caller(&solved.xvx), design.transform.right_factor(&solved.xvx)),
+        None => (design.transform.covariance_to_caller(&solved.rx), design.transform.right_factor(&solved.rx)),
         Some(_) => Default::default(),
     };
     let (u, b) = design.structure.caller_effects(&found.lambda, &theta, response.scale, u, b);
@@ -228,9 +228,9 @@ pub(crate) fn finish(
         beta: coefficients(design, response, &solved),
         unscaled_covariance,
         rx,
-        criterion: criterion_value(design, solved.log_det_m, solved.log_det_x, wrss + ussq, 1.0, reml),
-        log_det_m: solved.log_det_m,
-        log_det_x,
+        criterion: criterion_value(design, solved.ld_l2, solved.ld_rx2, wrss + ussq, 1.0, reml),
+        ld_l2: solved.ld_l2,
+        ld_rx2,
         sigma: ((wrss + ussq) / nu).sqrt(),
         u,
         b,

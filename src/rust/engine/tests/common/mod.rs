@@ -67,12 +67,12 @@ impl Model {
         let mut xvx: Vec<f64> = (0..p * p).map(|t| quadratic(column(t % p), column(t / p))).collect();
         let xvy: Vec<f64> = (0..p).map(|j| quadratic(column(j), &self.y)).collect();
         assert!(cholesky(&mut xvx, p));
-        let log_det_x = 2.0 * log_diagonal(&xvx, p);
+        let ld_rx2 = 2.0 * log_diagonal(&xvx, p);
         let c = inverse_from_cholesky(&xvx, p);
         let explained: f64 = (0..p * p).map(|t| xvy[t % p] * c[t] * xvy[t / p]).sum();
         let r2 = quadratic(&self.y, &self.y) - explained;
         let nu = (n - if reml { p } else { 0 }) as f64;
-        log_det_v + if reml { log_det_x } else { 0.0 } + nu * (1.0 + (2.0 * std::f64::consts::PI * r2 / nu).ln())
+        log_det_v + if reml { ld_rx2 } else { 0.0 } + nu * (1.0 + (2.0 * std::f64::consts::PI * r2 / nu).ln())
     }
 }
 

@@ -36,9 +36,9 @@ impl ColumnTransform {
     }
 
     /// (X'V^-1X)^-1 for the caller's columns: T C T' where beta = T beta of the engine's columns.
-    pub fn covariance_to_caller(&self, xvx: &[f64]) -> Vec<f64> {
+    pub fn covariance_to_caller(&self, rx: &[f64]) -> Vec<f64> {
         let p = self.scale.len();
-        let mut c = inverse_from_cholesky(xvx, p);
+        let mut c = inverse_from_cholesky(rx, p);
         for j in 0..p {
             self.to_caller(&mut c[j * p..(j + 1) * p]);
         }
@@ -68,12 +68,12 @@ impl ColumnTransform {
 
     /// Upper triangular R with R'R = X'V^-1X: the engine's factor times T^-1, made triangular again by Givens
     /// rotations where the intercept is not the first column.
-    pub fn right_factor(&self, xvx: &[f64]) -> Vec<f64> {
+    pub fn right_factor(&self, rx: &[f64]) -> Vec<f64> {
         let p = self.scale.len();
         let mut r = vec![0.0; p * p];
         for j in 0..p {
             for i in 0..=j {
-                r[j * p + i] = xvx[i * p + j] * self.scale[j]; // R = L'
+                r[j * p + i] = rx[i * p + j] * self.scale[j]; // R = L'
             }
         }
         if let Some(j0) = self.intercept {
