@@ -120,6 +120,7 @@ pub use products::undetermined::{Source, Undetermined};
 pub use tasks::batch::{refit, BatchOptions, Replicate, Responses};
 pub use tasks::fit::{conditional_variances, criterion, derivatives, fit, fit_response, Fit, Options};
 pub use tasks::fixed_covariance::fixed_factor;
+pub use tasks::marginal::Marginal;
 pub use tasks::model::Model;
 pub use tasks::simulate::Simulator;
 pub use tasks::structured::fit_structured;

@@ -4,8 +4,8 @@ mod common;
 
 use common::{simulate, Model};
 use fastlmer_engine::{
-    conditional_variances, derivatives, fit, fixed_factor, refit, Absorbed, BatchOptions, Design, Fit, Options, Response, Responses, Rows,
-    Workers,
+    conditional_variances, derivatives, fit, fixed_factor, refit, Absorbed, BatchOptions, Design, Fit, Marginal, Options, Response,
+    Responses, Rows, Workers,
 };
 
 /// A model whose last factor is one of the fixed effects: as dummy columns after the intercept and the first `before` covariates
@@ -169,5 +169,23 @@ fn a_column_that_the_factor_explains_is_refused() {
     match Design::new(&case.absorbed_rows()) {
         Err(error) => assert!(format!("{error:?}").contains("rank deficient"), "{error:?}"),
         Ok(design) => assert!(design.rank_margin()[0] < 1e-7),
+    }
+}
+
+#[test]
+fn the_fixed_effects_precision_and_its_derivatives_are_those_of_the_dummies() {
+    for case in cases() {
+        let (dense, absorbed) = (Design::new(&case.dense_rows()).unwrap(), Design::new(&case.absorbed_rows()).unwrap());
+        let theta: Vec<f64> = dense.structure.entries.iter().map(|e| if e.row == e.col { 0.8 } else { -0.3 }).collect();
+        let [dense, absorbed] = [&dense, &absorbed].map(|design| Marginal::new(design, &theta, Workers::none()).unwrap());
+        let total = case.columns;
+        let identity: Vec<f64> = (0..total * total).map(|t| if t % (total + 1) == 0 { 1.0 } else { 0.0 }).collect();
+        let both = [&dense, &absorbed].map(|m| m.covariance_to_caller(&identity));
+        close(case.name, "covariance", &both[0], &both[1], 1e-10);
+        let both = [&dense, &absorbed].map(|m| m.derivatives_in_theta(&theta, Workers::none()));
+        for (a, b) in both[0].iter().zip(&both[1]) {
+            close(case.name, "derivative", &dense.precision_to_caller(a), &absorbed.precision_to_caller(b), 1e-10);
+            close(case.name, "covariance's derivative", &dense.covariance_to_caller(a), &absorbed.covariance_to_caller(b), 1e-9);
+        }
     }
 }

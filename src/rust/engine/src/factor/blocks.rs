@@ -213,10 +213,15 @@ impl Factor {
         if m == 0 {
             return;
         }
-        let (k, levels) = (design.structure.groups[0].k, design.structure.groups[0].levels);
         let (lead, rest) = v.split_at_mut(rest_begin(design) * m);
         design.plan.layout.backward(&self.rest, rest, m, &mut self.scratch, workers);
-        let (rest, adjacency, l, u) = (&*rest, &design.plan.adjacency, &self.lead, &self.cross);
+        self.backward_lead(design, lead, rest, m, workers);
+    }
+
+    /// The leading group's part of L'^-1 V, from the other groups' part of it.
+    pub(crate) fn backward_lead(&self, design: &Design, lead: &mut [f64], rest: &[f64], m: usize, workers: &Workers) {
+        let (k, levels) = (design.structure.groups[0].k, design.structure.groups[0].levels);
+        let (adjacency, l, u) = (&design.plan.adjacency, &self.lead, &self.cross);
         let items = level_ranges(levels).zip(pieces(lead, level_ranges(levels).map(|r| r.len() * k * m)));
         workers.for_each(items, |(range, rows)| {
             for (level, x) in range.zip(rows.chunks_exact_mut(k * m)) {
@@ -304,6 +309,6 @@ fn subtract_pairs(adjacency: &Adjacency, u: &[f64], k: usize, e: usize, column: 
 }
 
 /// Where the effects of all groups but the leading one begin.
-fn rest_begin(design: &Design) -> usize {
+pub(crate) fn rest_begin(design: &Design) -> usize {
     design.structure.groups[0].effects()
 }

@@ -4,4 +4,5 @@ pub mod blocks;
 pub mod by_class;
 pub mod criterion;
 pub mod dense;
+pub mod rows;
 pub mod solution;

@@ -26,6 +26,19 @@ impl std::fmt::Debug for Scratch {
 }
 
 impl Scratch {
+    /// For solutions alone: the factorisation is there.
+    pub fn for_solving() -> Self {
+        Scratch {
+            stack: MemBuffer::new(faer::dyn_stack::StackReq::EMPTY),
+            column: Vec::new(),
+            head: Vec::new(),
+            next: Vec::new(),
+            first: Vec::new(),
+            rows: Vec::new(),
+            block: Vec::new(),
+        }
+    }
+
     /// Allocates for a layout.
     pub fn new(layout: &RestLayout) -> Self {
         let n = layout.order;

@@ -26,6 +26,17 @@ pub fn check_covariance(columns: usize, effects: usize) -> Result<(), Error> {
     available_for(needed).map_err(|sizes| Error::TooLarge(format!("the covariance matrix of {columns} fixed effects takes {sizes}")))
 }
 
+/// Refuses the derivatives of the covariance of so many fixed effects in so many covariance parameters, with `effects` random effects.
+pub fn check_derivatives(columns: usize, effects: usize, parameters: usize) -> Result<(), Error> {
+    let (p, q, r) = (columns as u64, effects as u64, parameters as u64);
+    available_for(8 * p * (3 * q + (r + 4) * p)).map_err(|sizes| {
+        Error::TooLarge(format!(
+            "degrees of freedom with {columns} fixed and {effects} random effects take {sizes}; \
+             fewer fixed effects need less, and so large a sample has no use for them"
+        ))
+    })
+}
+
 /// How many of `threads` can hold a factorisation that takes `one` bytes, and whether each may keep a second one, at a common start: as
 /// many as there is memory for, but one at least.
 pub fn workers_that_fit(one: u64, threads: usize) -> (usize, bool) {

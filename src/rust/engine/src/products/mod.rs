@@ -3,6 +3,7 @@
 pub mod accumulate;
 pub mod chunk;
 pub mod cross;
+pub mod cross_blocks;
 pub mod fixed;
 pub mod form;
 pub mod parts;

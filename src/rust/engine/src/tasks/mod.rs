@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod fit;
 pub mod fixed_covariance;
+pub mod marginal;
 pub mod model;
 pub mod simulate;
 pub mod structured;

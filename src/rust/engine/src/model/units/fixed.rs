@@ -94,6 +94,44 @@ impl ColumnTransform {
     }
 }
 
+/// Linear functions of the coefficients. All columns of the fixed effects are here those of an absorbed factor's levels, if there is one,
+/// and then the engine's X.
+impl ColumnTransform {
+    /// The row a with a'(engine's coefficients) = l'(caller's coefficients) for a row l: the transpose of
+    /// [`ColumnTransform::coefficients`].
+    pub fn function_to_engine(&self, absorbed: Option<Absorbed>, levels: usize, l: &[f64]) -> Vec<f64> {
+        let Some(absorbed) = absorbed else {
+            let constant = self.intercept.map_or(0.0, |j| l[j] / self.scale[j]);
+            let columns = l.iter().zip(&self.scale).zip(&self.centre);
+            return columns.map(|((l, scale), centre)| (l - centre * constant) / scale).collect();
+        };
+        let mut out: Vec<f64> = (0..levels).map(|level| absorbed.own_column(level).map_or(0.0, |c| l[c])).collect();
+        let sum: f64 = out.iter().sum();
+        if absorbed.intercept {
+            out[0] += l[0] - sum;
+        }
+        let constant = if absorbed.intercept { l[0] } else { sum };
+        let others = absorbed.other_columns(levels, l.len());
+        out.extend(others.iter().zip(&self.scale).zip(&self.centre).map(|((&c, scale), centre)| (l[c] - centre * constant) / scale));
+        out
+    }
+
+    /// v'X of the caller's X from v'X of all engine's columns.
+    pub fn product_to_caller(&self, absorbed: Option<Absorbed>, levels: usize, product: &[f64]) -> Vec<f64> {
+        let (own, others) = product.split_at(levels);
+        let column = |j: usize, constant: f64| others[j] * self.scale[j] + self.centre[j] * constant;
+        let Some(absorbed) = absorbed else {
+            let constant = self.intercept.map_or(0.0, |j| others[j]);
+            return (0..others.len()).map(|j| column(j, constant)).collect();
+        };
+        let mut out = vec![0.0; product.len()];
+        let constant: f64 = own.iter().sum();
+        own.iter().enumerate().for_each(|(level, v)| absorbed.columns(level).for_each(|c| out[c] += v));
+        absorbed.other_columns(levels, out.len()).into_iter().enumerate().for_each(|(j, c)| out[c] = column(j, constant));
+        out
+    }
+}
+
 /// Rotates rows c and i so that element (i, c) vanishes.
 fn givens(r: &mut [f64], p: usize, c: usize, i: usize) {
     let (a, b) = (r[c * p + c], r[c * p + i]);
