@@ -51,20 +51,8 @@ drawn_copies <- function(stratum, level, replace) {
 
 # The fit of such rows, a replicate's fit as replicate_fit() makes them.
 case_fit <- function(plan, cases) {
-  record <- plan$record
   rows <- cases$rows
-  record$flist <- record$codes <- structure(
-    stats::setNames(lapply(cases$labels, factor), names(record$flist)), assign = record$asgn
-  )
-  record$nlev <- level_numbers(record$flist)
-  x <- as.matrix(record$x)
-  record$x <- x[rows, , drop = FALSE]
-  attributes(record$x) <- c(attributes(record$x), attributes(x)[c("assign", "contrasts")])
-  record$z <- lapply(record$z, function(z) if (!is.null(z)) z[rows, , drop = FALSE])
-  record$weights <- record$weights[rows]
-  record$offset <- record$offset[rows]
-  record$y <- record$y[rows]
-  record$cache <- new.env(parent = emptyenv())
+  record <- record_of_rows(plan$record, rows, cases$labels)
   if (any(engine_rank_margin(engine_pointer(record)) < 1e-7)) stop("the drawn rows leave the fixed effects undetermined")
   fit <- solve_response(record)
   boundary <- singular_columns(cbind(fit$theta), record$lower) && fit$least < 1e-4

@@ -99,3 +99,18 @@ engine_pointer <- function(record) {
   }
   pointer
 }
+
+# The record of some of the rows, or of several copies of them, with new labels of its grouping factors' levels.
+record_of_rows <- function(record, rows, labels) {
+  record$flist <- record$codes <- structure(stats::setNames(lapply(labels, factor), names(record$flist)), assign = record$asgn)
+  record$nlev <- level_numbers(record$flist)
+  x <- as.matrix(record$x)
+  record$x <- x[rows, , drop = FALSE]
+  attributes(record$x) <- c(attributes(record$x), attributes(x)[c("assign", "contrasts")])
+  record$z <- lapply(record$z, function(z) if (!is.null(z)) z[rows, , drop = FALSE])
+  record$weights <- record$weights[rows]
+  record$offset <- record$offset[rows]
+  record$y <- record$y[rows]
+  record$cache <- new.env(parent = emptyenv())
+  record
+}

@@ -248,19 +248,19 @@ fn engine_refit_many(
         let columns = Columns::new(x, codes, z, weights)?;
         let rows = model.rows(&columns)?;
         let start = if start.is_null() { None } else { Some(model.theta(&start)?) };
-        let modes = flag(&options, "modes");
         let check = condition::interrupt_check();
         let request = BatchOptions {
             reml,
             start,
             max_evaluations: number(&options, "max_eval").map_or(Options::default().max_evaluations, |v| v.max(1.0) as usize),
-            effects: modes,
+            effects: flag(&options, "modes"),
+            covariance: flag(&options, "covariance"),
             threads: threads_of(&options),
             interrupted: &|_| check(),
             ask: Some(condition::interrupted),
         };
         let replicates = with_responses(model, &rows, &responses, |r| fitted(refit(&model.design, &rows, r, &request)))?;
-        Ok(batch_record(&model.design, replicates, modes))
+        Ok(batch_record(&model.design, replicates, &request))
     })
 }
 

@@ -4,7 +4,7 @@ use crate::model::{element, number, real, Model};
 use crate::record;
 use crate::value::{na_real, Value, NA};
 use extendr_api::prelude::*;
-use fastlmer_engine::{Design, Replicate, Responses, Rows, Simulator};
+use fastlmer_engine::{BatchOptions, Design, Replicate, Responses, Rows, Simulator};
 use std::borrow::Cow;
 
 /// Reads `list(y)`, `list(mean, sigma, theta, u, e)` or `list(mean, sigma, theta, rng)` and hands it to `body`.
@@ -46,7 +46,7 @@ fn whole(length: usize, n: usize, name: &str) -> Answer<()> {
 }
 
 /// The refits as vectors and matrices with one column per response; NA where there is none.
-pub fn batch_record(design: &Design, replicates: Vec<Option<Replicate>>, modes: bool) -> Value<'static> {
+pub fn batch_record(design: &Design, replicates: Vec<Option<Replicate>>, asked: &BatchOptions) -> Value<'static> {
     let (count, q) = (replicates.len(), design.structure.random().len());
     let matrix = |rows: usize, get: &dyn Fn(&Replicate) -> &[f64]| {
         let mut values = Vec::with_capacity(rows * count);
@@ -60,12 +60,14 @@ pub fn batch_record(design: &Design, replicates: Vec<Option<Replicate>>, modes: 
     };
     let vector = |get: &dyn Fn(&Replicate) -> f64| replicates.iter().map(|r| r.as_ref().map_or(na_real(), get)).collect::<Vec<_>>();
     let effects = |get: &dyn Fn(&(Vec<f64>, Vec<f64>)) -> &[f64]| {
-        if modes {
+        if asked.effects {
             matrix(q, &|r| r.effects.as_ref().map(get).unwrap_or_default())
         } else {
             Value::Null
         }
     };
+    let unsc =
+        if asked.covariance { matrix(design.p * design.p, &|r| r.unscaled_covariance.as_deref().unwrap_or_default()) } else { Value::Null };
     record!(
         theta = matrix(design.structure.entries.len(), &|r| &r.theta),
         beta = matrix(design.fixed_columns(), &|r| &r.beta),
@@ -79,6 +81,7 @@ pub fn batch_record(design: &Design, replicates: Vec<Option<Replicate>>, modes: 
         pwrss = vector(&|r| r.pwrss),
         ussq = vector(&|r| r.ussq()),
         u = effects(&|e| &e.0),
-        b = effects(&|e| &e.1)
+        b = effects(&|e| &e.1),
+        unsc = unsc
     )
 }

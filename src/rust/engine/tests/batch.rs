@@ -6,7 +6,7 @@ use common::{designs, Uniform};
 use fastlmer_engine::{fit, refit, BatchOptions, Design, Error, Options, Responses, Simulator};
 
 fn options(start: &[f64], threads: usize) -> BatchOptions<'_> {
-    BatchOptions { start: Some(start), effects: true, threads, ..BatchOptions::default() }
+    BatchOptions { start: Some(start), effects: true, covariance: true, threads, ..BatchOptions::default() }
 }
 
 #[test]
@@ -28,6 +28,8 @@ fn a_batch_gives_what_single_fits_give() {
             let (u, b) = replicate.effects.as_ref().unwrap();
             let close = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-4 * (1.0 + b.abs()));
             assert!(close(&replicate.beta, &single.beta) && close(b, &single.b) && close(u, &single.u), "{name}");
+            let covariance = replicate.unscaled_covariance.as_ref().unwrap();
+            assert!(close(covariance, &single.unscaled_covariance) && covariance.len() == model.p * model.p, "{name}");
             assert!((replicate.ld_rx2 - single.ld_rx2).abs() < 1e-4, "{name}");
         }
     }

@@ -82,6 +82,8 @@ pub struct BatchOptions<'a> {
     pub max_evaluations: usize,
     /// Whether the random effects are wanted.
     pub effects: bool,
+    /// Whether the covariance of the fixed effects is wanted; not with an absorbed factor.
+    pub covariance: bool,
     /// Threads to compute on; with one, the caller's own.
     pub threads: usize,
     /// Asked now and then, on the caller's thread, with the number of replicates that are done: stop?
@@ -92,7 +94,16 @@ pub struct BatchOptions<'a> {
 
 impl Default for BatchOptions<'_> {
     fn default() -> Self {
-        BatchOptions { reml: true, start: None, max_evaluations: 1000, effects: false, threads: 1, interrupted: &|_| false, ask: None }
+        BatchOptions {
+            reml: true,
+            start: None,
+            max_evaluations: 1000,
+            effects: false,
+            covariance: false,
+            threads: 1,
+            interrupted: &|_| false,
+            ask: None,
+        }
     }
 }
 
@@ -115,6 +126,8 @@ pub struct Replicate {
     pub pwrss: f64,
     /// Spherical random effects and random effects, if they were asked for.
     pub effects: Option<(Vec<f64>, Vec<f64>)>,
+    /// (X'V^-1X)^-1 with V in units of sigma^2, p x p, if it was asked for.
+    pub unscaled_covariance: Option<Vec<f64>>,
     /// The least diagonal element of Lambda for columns of unit size: the fit is singular where it is all but zero.
     pub least: f64,
     /// Whether the optimum is certified.
@@ -130,7 +143,17 @@ pub fn refit(design: &Design, rows: &Rows, responses: &Responses, options: &Batc
     if degrees_of_freedom(design, options.reml) <= 0.0 {
         return Err("the model has as many fixed effects as rows".into());
     }
-    let request = Request { reml: options.reml, effects: options.effects, limit: options.max_evaluations, start: options.start, pins };
+    if options.covariance && design.absorbed.is_some() {
+        return Err("a batch has no covariance of fixed effects with an absorbed factor".into());
+    }
+    let request = Request {
+        reml: options.reml,
+        effects: options.effects,
+        covariance: options.covariance,
+        limit: options.max_evaluations,
+        start: options.start,
+        pins,
+    };
     if threads == 1 {
         return refit_here(design, rows, responses, request, options);
     }
@@ -196,6 +219,7 @@ fn refit_here(
 struct Request<'a> {
     reml: bool,
     effects: bool,
+    covariance: bool,
     limit: usize,
     start: Option<&'a [f64]>,
     /// Whether there is memory to keep the factorisation at the start.
@@ -291,6 +315,7 @@ impl<'a> Worker<'a> {
             ld_rx2: solved.ld_rx2 + 2.0 * design.transform.log_determinant(),
             pwrss,
             effects,
+            unscaled_covariance: self.request.covariance.then(|| design.transform.covariance_to_caller(&solved.rx)),
             converged: found.outcome == Outcome::Converged,
             evaluations: found.evaluations,
         })

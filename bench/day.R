@@ -1,0 +1,108 @@
+# A user's day after the fit: 31 things that people do with a model, with lme4 and the packages around it, and with fastlmer in lme4's
+# place: Rscript bench/day.R [output.md] [calls], where `calls` is a regular expression that names have to match.
+#
+# Each side is a process of its own that loads its packages first, so that only the calls are timed. What takes less than half a second is
+# run again, three times, and its fastest run is what counts. The scripts are the same but for the library() call.
+
+# Crossed subjects and items, two factors that vary within subjects, one of them within items as well.
+crossed <- function(subjects = 60, items = 50) {
+  set.seed(1)
+  data <- expand.grid(item = factor(seq_len(items)), subj = factor(seq_len(subjects)))
+  subject <- as.integer(data$subj)
+  item <- as.integer(data$item)
+  data$A <- factor(ifelse((subject + item) %% 2 == 0, "a1", "a2"))
+  data$B <- factor(ifelse(item <= items / 2, "b1", "b2"))
+  a <- as.numeric(data$A == "a2")
+  b <- as.numeric(data$B == "b2")
+  data$y <- 10 + a + 0.5 * b + 0.3 * a * b + rnorm(subjects, sd = 2)[subject] + rnorm(subjects, sd = 0.8)[subject] * a +
+    rnorm(items)[item] + rnorm(items, sd = 0.5)[item] * a + rnorm(nrow(data), sd = 3)
+  data
+}
+
+# `m` is the maximal model, `sl` one with two random intercepts.
+calls <- alist(
+  "lmer() x 5" = for (i in 1:5) lmer(y ~ A * B + (A | subj) + (A | item), data),
+  "summary() x 20" = for (i in 1:20) capture.output(print(summary(m))),
+  "anova() of two models" = anova(m, sl),
+  "drop1()" = drop1(m, test = "Chisq"),
+  "confint(method = \"Wald\")" = confint(m, method = "Wald"),
+  "confint() by profile, two random intercepts" = confint(sl, quiet = TRUE),
+  "confint() by profile, maximal model" = confint(m, quiet = TRUE),
+  "confint(method = \"boot\", nsim = 100)" = confint(sl, method = "boot", nsim = 100, quiet = TRUE),
+  "ranef(condVar = TRUE) x 5" = for (i in 1:5) ranef(m, condVar = TRUE),
+  "predict() of 10 new rows x 20" = for (i in 1:20) predict(m, newdata = data[1:10, ]),
+  "simulate(nsim = 100)" = simulate(m, nsim = 100, seed = 1),
+  "update() x 5" = for (i in 1:5) update(m, . ~ . - A:B),
+  "allFit()" = allFit(m, verbose = FALSE),
+  "rePCA()" = rePCA(m),
+  "influence() by subject, Cook's distances" = cooks.distance(influence(m, groups = "subj")),
+  "cooks.distance() by row" = cooks.distance(m),
+  "lmerTest: summary()" = print(summary(lmerTest::as_lmerModLmerTest(m))),
+  "lmerTest: ranova()" = lmerTest::ranova(lmerTest::as_lmerModLmerTest(m)),
+  "car: Anova(test = \"F\")" = car::Anova(sl, test = "F"),
+  "pbkrtest: KRmodcomp()" = pbkrtest::KRmodcomp(sl, no_a),
+  "pbkrtest: PBmodcomp(nsim = 100)" = pbkrtest::PBmodcomp(sl, no_a, nsim = 100, seed = 1),
+  "emmeans, Satterthwaite" = print(emmeans::emmeans(m, ~A, lmer.df = "satterthwaite")),
+  "emmeans, Kenward-Roger" = print(emmeans::emmeans(sl, ~A, lmer.df = "kenward-roger")),
+  "ggeffects: ggpredict()" = ggeffects::ggpredict(m, c("A", "B")),
+  "effects: allEffects()" = effects::allEffects(m),
+  "broom.mixed: tidy()" = broom.mixed::tidy(m, conf.int = TRUE),
+  "broom.mixed: augment()" = broom.mixed::augment(m),
+  "performance: r2()" = performance::r2(m),
+  "performance: icc()" = performance::icc(m),
+  "parameters: model_parameters()" = parameters::model_parameters(m),
+  "performance: check_convergence()" = performance::check_convergence(m)
+)
+
+# Seconds of each call in this process, and what failed.
+seconds_of_calls <- function(package, wanted) {
+  suppressPackageStartupMessages(library(package, character.only = TRUE))
+  packages <- c("lmerTest", "pbkrtest", "car", "emmeans", "ggeffects", "effects", "broom.mixed", "performance", "parameters")
+  for (name in packages) loadNamespace(name)
+  emmeans::emm_options(pbkrtest.limit = 1e5, lmerTest.limit = 1e5)
+  # in the workspace, as a user has them: update() and influence() look there for the data
+  here <- globalenv()
+  here$data <- crossed()
+  eval(quote({
+    m <- lmer(y ~ A * B + (A | subj) + (A | item), data)
+    sl <- lmer(y ~ A + (1 | subj) + (1 | item), data)
+    no_a <- lmer(y ~ 1 + (1 | subj) + (1 | item), data)
+  }), here)
+  vapply(calls[grep(wanted, names(calls))], function(call) fastest(call, here), 0)
+}
+
+fastest <- function(call, here) {
+  once <- function() {
+    gc(FALSE)
+    system.time(capture.output(suppressMessages(suppressWarnings(eval(call, here)))), gcFirst = FALSE)[["elapsed"]]
+  }
+  tryCatch({
+    seconds <- once()
+    if (seconds < 0.5) min(seconds, vapply(1:3, function(i) once(), 0)) else seconds
+  }, error = function(e) {
+    message(deparse1(call), ": ", conditionMessage(e))
+    NA_real_
+  })
+}
+
+arguments <- commandArgs(TRUE)
+if (length(arguments) > 1L && arguments[[1L]] == "side") {
+  saveRDS(seconds_of_calls(arguments[[2L]], arguments[[3L]]), arguments[[4L]])
+  quit(save = "no")
+}
+
+wanted <- if (length(arguments) > 1L) arguments[[2L]] else "."
+script <- sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE))
+side <- function(package) {
+  file <- tempfile(fileext = ".rds")
+  system2(file.path(R.home("bin"), "Rscript"), shQuote(c(script, "side", package, wanted, file)))
+  readRDS(file)
+}
+ours <- side("fastlmer")
+theirs <- side("lme4")
+rows <- c(
+  "| call | lme4 (s) | fastlmer (s) | ratio |", "|---|---|---|---|",
+  sprintf("| %s | %.3f | %.3f | %.1f |", names(ours), theirs, ours, theirs / ours),
+  sprintf("| **all %d** | %.1f | %.2f | %.0f |", length(ours), sum(theirs), sum(ours), sum(theirs) / sum(ours))
+)
+writeLines(rows, if (length(arguments)) arguments[[1L]] else stdout())
