@@ -26,7 +26,7 @@ use condition::{answer, fitted, Answer, Failure};
 use extendr_api::prelude::*;
 use fastlmer_engine::{
     chi_squared_tail, conditional_variances, criterion, fit, fit_response, fixed_factor, is_curved, largest_element, least_diagonal,
-    normal_cdf, normal_quantile, number_levels, refit, BatchOptions, Design, Factor, Fit, Options, Response, Source, Structure,
+    normal_cdf, normal_quantile, number_levels, refit, BatchOptions, Design, Evaluator, Fit, Options, Response, Source, Structure,
     Undetermined, Workers,
 };
 use model::{flag, integer, model_of, number, real, thread_count, threads_of, Columns, Model};
@@ -38,7 +38,7 @@ use value::{new_matrix, owned, pointer, Value};
 /// A response's cross-products with the memory that its criterion is evaluated in.
 struct ResponseState {
     response: Response,
-    factor: RefCell<Factor>,
+    work: RefCell<Evaluator>,
 }
 
 /// The response behind an external pointer.
@@ -48,7 +48,7 @@ fn response_of(pointer: &Robj) -> Answer<&ResponseState> {
 
 impl ResponseState {
     fn new(response: Response, design: &Design) -> Self {
-        ResponseState { response, factor: RefCell::new(Factor::new(design)) }
+        ResponseState { response, work: RefCell::new(Evaluator::new(design)) }
     }
 }
 
@@ -207,7 +207,7 @@ fn engine_response(design: Robj, x: Robj, codes: List, z: List, weights: Robj, y
     answer(|| {
         let model = model_of(&design)?;
         let columns = Columns::new(x, codes, z, weights)?;
-        let response = Response::new(&model.design, &model.rows(&columns)?, real(&y, "y")?, Workers::none())?;
+        let response = fitted(Response::new(&model.design, &model.rows(&columns)?, real(&y, "y")?, Workers::none()))?;
         Ok(pointer(ResponseState::new(response, &model.design)))
     })
 }
@@ -220,7 +220,7 @@ fn engine_criterion(design: Robj, response: Robj, theta: Robj, reml: bool) -> Ro
         let (model, state) = (model_of(&design)?, response_of(&response)?);
         let theta = model.theta(&theta)?;
         let check = condition::interrupt_check(); // R itself asks only once in a thousand calls
-        let value = criterion(&model.design, &state.response, &mut state.factor.borrow_mut(), theta, reml);
+        let value = criterion(&model.design, &state.response, &mut state.work.borrow_mut(), theta, reml);
         if check() {
             return Err(Failure::Interrupt);
         }

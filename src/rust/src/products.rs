@@ -1,11 +1,11 @@
 //! Cross-products of chunks: added up behind an external pointer, kept and sent as an R list of plain vectors.
-use crate::condition::{answer, fitted, Answer};
+use crate::condition::{answer, fitted, interrupted, Answer};
 use crate::model::{element, integer, number, real, Model};
 use crate::record;
 use crate::value::{owned, pointer, settle, to_r, Value};
 use crate::ResponseState;
 use extendr_api::prelude::*;
-use fastlmer_engine::{stream, Chunk, CrossProducts, FactorProducts, Names, PairProducts, Structure, TermShape};
+use fastlmer_engine::{stream, Chunk, CrossProducts, FactorProducts, Names, PairProducts, Structure, TermShape, Workers};
 use std::borrow::Cow;
 use std::cell::RefCell;
 
@@ -93,7 +93,7 @@ fn engine_products_model(products: Robj, columns: Robj, terms: Robj, levels: Lis
         let terms = places(integer(&terms, "terms")?);
         let levels = levels.values().map(|l| integer(&l, "levels").map(places)).collect::<Answer<Vec<_>>>()?;
         let model = stream::Model { columns: c, p: c.len() / products.d(), terms: terms.clone(), levels };
-        let (design, response) = fitted(stream::finish(products, &model))?;
+        let (design, response) = fitted(stream::finish(products, &model, &Workers::new(1).stopped_by(interrupted)))?;
         let response = ResponseState::new(response, &design);
         let groups = &design.structure.groups;
         let factors: Vec<usize> = (0..terms.len()).map(|t| groups[Structure::locate(groups, t).0].factor).collect();

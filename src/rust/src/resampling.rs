@@ -1,5 +1,5 @@
 //! Batches of responses on their way to the engine, and their refits on the way back.
-use crate::condition::Answer;
+use crate::condition::{fitted, Answer};
 use crate::model::{element, number, real, Model};
 use crate::record;
 use crate::value::{na_real, Value, NA};
@@ -20,7 +20,7 @@ pub fn with_responses<T>(model: &Model, rows: &Rows, list: &List, body: impl FnO
     };
     let theta = element(list, "theta");
     let theta = theta.as_ref().map(|t| model.theta(t)).transpose()?;
-    let simulator = Simulator::new(&model.design, rows, real(&mean, "mean")?, sigma, theta)?;
+    let simulator = fitted(Simulator::new(&model.design, rows, real(&mean, "mean")?, sigma, theta))?;
     if let Some(rng) = element(list, "rng") {
         let rng = rng.as_list().ok_or("'rng' must be a list")?;
         let get = |name: &str| number(&rng, name).filter(|v| v.is_finite()).ok_or(format!("'rng' needs a number '{name}'"));

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{designs, some_theta, Model};
-use fastlmer_engine::{conditional_variances, criterion, derivatives, fit, Design, Factor, Options, Response, Rows, Workers};
+use fastlmer_engine::{conditional_variances, criterion, derivatives, fit, Design, Evaluator, Options, Response, Rows, Workers};
 
 #[test]
 fn criterion_equals_the_dense_reference() {
@@ -12,11 +12,11 @@ fn criterion_equals_the_dense_reference() {
         let rows = model.rows();
         let design = Design::new(&rows).unwrap();
         let response = Response::new(&design, &rows, &model.y, Workers::none()).unwrap();
-        let mut factor = Factor::new(&design);
+        let mut work = Evaluator::new(&design);
         let theta = some_theta(&model);
         let zero = vec![0.0; theta.len()];
         for (theta, reml) in [(&theta, true), (&theta, false), (&zero, true), (&zero, false)] {
-            let ours = criterion(&design, &response, &mut factor, theta, reml);
+            let ours = criterion(&design, &response, &mut work, theta, reml);
             let reference = model.reference(theta, reml);
             assert!((ours - reference).abs() < 1e-8 * reference.abs(), "{name}, REML {reml}: {ours} and {reference}");
         }
@@ -26,8 +26,8 @@ fn criterion_equals_the_dense_reference() {
 /// A design, and where it has few random effects also as one that is not treated so.
 fn both_ways(rows: &Rows) -> Vec<Design> {
     let design = Design::new(rows).unwrap();
-    let mut other = design.clone();
-    if other.plan.coupling.take().is_some() {
+    if design.plan.coupling.is_some() {
+        let other = design.clone().without_coupling();
         vec![design, other]
     } else {
         vec![design]
@@ -47,19 +47,18 @@ fn gradient_equals_finite_differences() {
 fn gradient_is_exact(name: &str, model: &Model, design: &Design) {
     let rows = model.rows();
     let response = Response::new(design, &rows, &model.y, Workers::none()).unwrap();
-    let mut factor = Factor::new(design);
+    let mut work = Evaluator::new(design);
     let theta = some_theta(model);
     for reml in [true, false] {
         let exact = derivatives(design, &response, &theta, reml).unwrap().0;
         for (i, g) in exact.iter().enumerate() {
-            let at = |h: f64, factor: &mut Factor| {
+            let at = |h: f64, work: &mut Evaluator| {
                 let mut t = theta.clone();
                 t[i] += h;
-                criterion(design, &response, factor, &t, reml)
+                criterion(design, &response, work, &t, reml)
             };
             let h = 1e-4;
-            let numeric =
-                (8.0 * (at(h, &mut factor) - at(-h, &mut factor)) - at(2.0 * h, &mut factor) + at(-2.0 * h, &mut factor)) / (12.0 * h);
+            let numeric = (8.0 * (at(h, &mut work) - at(-h, &mut work)) - at(2.0 * h, &mut work) + at(-2.0 * h, &mut work)) / (12.0 * h);
             assert!((g - numeric).abs() < 1e-6 * (1.0 + g.abs()), "{name}, theta {i}, REML {reml}: {g} and {numeric}");
         }
     }
@@ -107,8 +106,7 @@ fn an_exact_hessian_can_be_had_everywhere() {
         if design.plan.coupling.is_none() {
             continue;
         }
-        let mut general = design.clone();
-        general.plan.coupling = None;
+        let general = design.clone().without_coupling();
         for reml in [true, false] {
             let ask = |design: &Design, exact_hessian: bool| {
                 let options = Options { reml, start: Some(some_theta(&model)), fixed: true, exact_hessian, ..Options::default() };
@@ -131,8 +129,7 @@ fn average_information_has_the_size_of_the_hessian() {
     // At a typical theta of crossed designs the average information and the exact Hessian differ by chance only.
     for (name, model) in designs().into_iter().filter(|(_, m)| m.levels.len() > 1) {
         let rows = model.rows();
-        let mut design = Design::new(&rows).unwrap();
-        design.plan.coupling = None;
+        let design = Design::new(&rows).unwrap().without_coupling();
         let response = Response::new(&design, &rows, &model.y, Workers::none()).unwrap();
         let options = Options::default();
         let fit = fit(&design, &rows, &model.y, &options).unwrap();

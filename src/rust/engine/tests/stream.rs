@@ -4,7 +4,7 @@ mod common;
 
 use common::{designs, some_theta, Model, Uniform};
 use fastlmer_engine::stream::{self, finish};
-use fastlmer_engine::{fit, fit_response, Chunk, CrossProducts, Design, Fit, Options, Response, TermShape};
+use fastlmer_engine::{fit, fit_response, Chunk, CrossProducts, Design, Fit, Options, Response, TermShape, Workers};
 
 fn shapes(model: &Model) -> Vec<TermShape> {
     let shape = |(factor, z): &(usize, Vec<f64>)| {
@@ -66,7 +66,7 @@ fn finished(model: &Model, products: CrossProducts) -> (Design, Response) {
     let levels = levels.collect();
     let p = model.p;
     let columns: Vec<f64> = (0..p * p).map(|i| f64::from(i % p == i / p)).collect();
-    finish(products, &stream::Model { columns: &columns, p, terms: (0..model.terms.len()).collect(), levels }).unwrap()
+    finish(products, &stream::Model { columns: &columns, p, terms: (0..model.terms.len()).collect(), levels }, Workers::none()).unwrap()
 }
 
 fn fitted(model: &Model, products: CrossProducts, theta: Option<&[f64]>) -> Fit {
@@ -284,7 +284,8 @@ fn indicators_that_add_up_to_a_constant_leave_no_rounding() {
         order.sort_unstable();
         let columns: Vec<f64> = (0..20).map(|i| f64::from(i % 5 == i / 5 + 1)).collect();
         let levels = vec![order.iter().map(|o| o.1).collect()];
-        let (design, response) = finish(products, &stream::Model { columns: &columns, p: 4, terms: vec![0], levels }).unwrap();
+        let (design, response) =
+            finish(products, &stream::Model { columns: &columns, p: 4, terms: vec![0], levels }, Workers::none()).unwrap();
         let found = fit_response(&design, &response, None, &fixed).unwrap();
         assert_near(&[found.wrss, found.ussq], &[reference.wrss, reference.ussq], 1e-7, &size.to_string());
         assert_near(&found.beta, &reference.beta, 1e-12, &size.to_string());

@@ -4,7 +4,7 @@ mod common;
 
 use common::{designs, simulate, Model};
 use fastlmer_engine::{
-    criterion, fit, fit_structured, CommonVariance, Covariance, Design, Diagonal, Factor, Options, Response, Unstructured, Workers,
+    criterion, fit, fit_structured, CommonVariance, Covariance, Design, Diagonal, Evaluator, Options, Response, Unstructured, Workers,
 };
 
 #[test]
@@ -64,8 +64,8 @@ fn a_common_variance_is_where_the_criterion_is_least() {
         let theta = |a: f64, b: f64| vec![a, 0.0, 0.0, a, 0.0, a, b, 0.0, b];
         found.theta.iter().zip(theta(a, b)).for_each(|(t, e)| assert!((t - e).abs() < 1e-12, "{:?}", found.theta));
         let response = Response::new(&design, &rows, &model.y, Workers::none()).unwrap();
-        let mut factor = Factor::new(&design);
-        let mut value = |a: f64, b: f64| criterion(&design, &response, &mut factor, &theta(a, b), reml);
+        let mut work = Evaluator::new(&design);
+        let mut value = |a: f64, b: f64| criterion(&design, &response, &mut work, &theta(a, b), reml);
         let least = value(a, b);
         assert!(found.converged && (least - found.criterion).abs() < 1e-8 && a > 0.0 && b > 0.0);
         for (da, db) in [(1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0), (1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0)] {

@@ -4,7 +4,7 @@ mod common;
 
 use common::{simulate, Model};
 use fastlmer_engine::{
-    criterion, fit, refit, Absorbed, BatchOptions, Design, Factor, Fit, Options, Response, Responses, Rows, Source, Workers,
+    criterion, fit, refit, Absorbed, BatchOptions, Design, Evaluator, Fit, Options, Response, Responses, Rows, Source, Workers,
 };
 
 /// The columns of a factor's levels but the first.
@@ -42,7 +42,7 @@ fn a_factor_both_fixed_and_random_has_no_variance() {
         assert_eq!(dummies, (2..model.p).collect::<Vec<_>>());
         // no worse anywhere else, and the same from another start
         let response = Response::new(&design, &model.rows(), &model.y, Workers::none()).unwrap();
-        let mut work = Factor::new(&design);
+        let mut work = Evaluator::new(&design);
         for other in [0.1, 1.0, 5.0] {
             let mut theta = found.theta.clone();
             theta[own] = other;

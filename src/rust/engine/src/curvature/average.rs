@@ -9,11 +9,11 @@ use crate::factor::solution::Solution;
 use crate::linalg::small::{axpy, dot, long_dot, solve_lower};
 use crate::model::lambda::scale_vector;
 use crate::parallel::Workers;
-use crate::plan::design::Design;
+use crate::plan::design::System;
 
 /// Derivatives at the theta of a factor with the average information for the second ones.
 pub fn average_information(
-    design: &Design,
+    design: &System,
     factor: &mut Factor,
     curvature: &Curvature,
     solution: &Solution,
@@ -33,7 +33,7 @@ pub fn average_information(
 /// y'P V_k P V_l P y for all pairs, and y'P V_k P y: with h_k = S_k g the first is h'Th - h'F (X'V^-1X)^-1 F'h,
 /// and h'Th = h'Ah - |L^-1 Lambda'A h|^2 takes one forward solve per element of theta.
 fn quadratic_forms(
-    design: &Design,
+    design: &System,
     factor: &mut Factor,
     curvature: &Curvature,
     frame: &Frame,
@@ -79,7 +79,7 @@ fn quadratic_forms(
 }
 
 /// out := Z'WZ h.
-fn multiply(design: &Design, h: &[f64], out: &mut [f64]) {
+fn multiply(design: &System, h: &[f64], out: &mut [f64]) {
     let groups = &design.structure.groups;
     let begin = groups[0].effects();
     out.fill(0.0);

@@ -15,7 +15,7 @@ use crate::linalg::small::{
 };
 use crate::parallel::Workers;
 use crate::plan::classes::{class_ranges, Classes};
-use crate::plan::design::Design;
+use crate::plan::design::System;
 
 /// Sums over classes, and the memory that they are formed in.
 #[derive(Clone, Debug)]
@@ -108,7 +108,7 @@ impl ClassCurvature {
     #[allow(clippy::too_many_arguments)]
     pub fn derivatives(
         &mut self,
-        design: &Design,
+        design: &System,
         classes: &Classes,
         at: &Evaluation,
         lambda: &[f64],
@@ -126,7 +126,7 @@ impl ClassCurvature {
     }
 
     /// Gradient, D and second derivatives from the sums over classes.
-    fn assemble(&self, design: &Design, at: &Evaluation, lambda: &[f64], nu: f64, reml: bool, frame: &Frame) -> Derivatives {
+    fn assemble(&self, design: &System, at: &Evaluation, lambda: &[f64], nu: f64, reml: bool, frame: &Frame) -> Derivatives {
         let (k, p, s) = (design.structure.groups[0].k, design.p, &self.sums);
         let weight = nu / at.pwrss;
         let mut covariance = s.t.clone();
@@ -161,7 +161,7 @@ impl ClassCurvature {
     }
 
     /// 2 [A Lambda M^-1 - (F Cx F' + (nu / pwrss) g g') Lambda] at the free elements.
-    fn gradient(&self, design: &Design, lambda: &[f64], weight: f64) -> Vec<f64> {
+    fn gradient(&self, design: &System, lambda: &[f64], weight: f64) -> Vec<f64> {
         let (k, s) = (design.structure.groups[0].k, &self.sums);
         let mut rest = s.fixed.clone();
         axpy(weight, &s.gg, &mut rest);

@@ -27,7 +27,7 @@ use crate::factor::solution::Solution;
 use crate::linalg::blocks::{add_product, congruence, put_block, scale_blocks, solve_right_lower_wide, symmetric};
 use crate::linalg::small::{axpy, dot, inverse_lower, long_dot, mirror, solve_lower, solve_lower_transpose, symmetrise, with_constant};
 use crate::parallel::Workers;
-use crate::plan::design::Design;
+use crate::plan::design::System;
 
 /// The derivatives' part that depends on theta alone.
 #[derive(Clone, Debug)]
@@ -44,7 +44,7 @@ pub struct FullCurvature {
 
 impl FullCurvature {
     /// Allocates for a design.
-    pub fn new(design: &Design) -> Self {
+    pub fn new(design: &System) -> Self {
         let groups = &design.structure.groups;
         let q = design.structure.q;
         let mut pairs = Vec::new();
@@ -60,7 +60,7 @@ impl FullCurvature {
     }
 
     /// Fills everything from a factor; its Lambda must have non-zero diagonals.
-    pub fn compute(&mut self, design: &Design, factor: &FullFactor, reml: bool, work: &mut Workspace) {
+    pub fn compute(&mut self, design: &System, factor: &FullFactor, reml: bool, work: &mut Workspace) {
         self.invert(design, factor, work);
         self.diagonal_products(design, factor);
         self.unscale(design, factor);
@@ -69,7 +69,7 @@ impl FullCurvature {
     }
 
     /// -M^-1 in `full`, and the diagonal blocks of M^-1.
-    fn invert(&mut self, design: &Design, factor: &FullFactor, work: &mut Workspace) {
+    fn invert(&mut self, design: &System, factor: &FullFactor, work: &mut Workspace) {
         let (k, q1, r, q) = (design.structure.groups[0].k, design.structure.groups[0].effects(), design.rest(), design.structure.q);
         let s = MatRef::from_column_major_slice(&factor.s, r, r);
         let s_inverse = MatMut::from_column_major_slice_mut(&mut work.s_inverse, r, r);
@@ -116,7 +116,7 @@ impl FullCurvature {
     }
 
     /// The diagonal blocks of `full` become those of I - M^-1, computed as [Lambda'A Lambda M^-1]_jj.
-    fn diagonal_products(&mut self, design: &Design, factor: &FullFactor) {
+    fn diagonal_products(&mut self, design: &System, factor: &FullFactor) {
         let groups = &design.structure.groups;
         let (k, q1, r, q) = (groups[0].k, groups[0].effects(), design.rest(), design.structure.q);
         let mut sums = vec![0.0; q1 * k];
@@ -157,7 +157,7 @@ impl FullCurvature {
     }
 
     /// T in `full`, from I - M^-1 there; the traces of A Lambda M^-1 are the sums of Lambda^-T [I - M^-1]_jj.
-    fn unscale(&mut self, design: &Design, factor: &FullFactor) {
+    fn unscale(&mut self, design: &System, factor: &FullFactor) {
         let q = design.structure.q;
         let groups = &design.structure.groups;
         for (g, group) in groups.iter().enumerate() {
@@ -184,7 +184,7 @@ impl FullCurvature {
     }
 
     /// F and, for REML, its part of G = T - F (X'V^-1X)^-1 F'.
-    fn fixed_part(&mut self, design: &Design, factor: &FullFactor, reml: bool) {
+    fn fixed_part(&mut self, design: &System, factor: &FullFactor, reml: bool) {
         let (p, q) = (design.p, design.structure.q);
         self.curvature.f.copy_from_slice(&factor.rzx);
         factor.backward(design, &mut self.curvature.f, p);
@@ -198,7 +198,7 @@ impl FullCurvature {
     }
 
     /// W of each pair of groups: with the blocks G_ij as the columns of a matrix R it is RR'.
-    fn pair_sums(&mut self, design: &Design, work: &mut Workspace) {
+    fn pair_sums(&mut self, design: &System, work: &mut Workspace) {
         let (q, groups) = (design.structure.q, &design.structure.groups);
         let mut out = self.pairs.iter_mut();
         for (g, a) in groups.iter().enumerate() {
@@ -228,7 +228,7 @@ impl FullCurvature {
     }
 
     /// Derivatives for one response at the theta of the factor.
-    pub fn derivatives(&self, design: &Design, factor: &FullFactor, solution: &Solution, reml: bool, frame: &Frame) -> Derivatives {
+    pub fn derivatives(&self, design: &System, factor: &FullFactor, solution: &Solution, reml: bool, frame: &Frame) -> Derivatives {
         let nu = degrees_of_freedom(design, reml);
         Derivatives::compute(design, &factor.lambda, &self.curvature, solution, nu, frame, |g| {
             let (second, first) = self.quadratic_forms(design, factor, reml, frame, g);
@@ -242,7 +242,7 @@ impl FullCurvature {
 
     /// Expected second derivatives tr(P V_k P V_l) - tr(P V_k) tr(P V_l) / nu in the covariances (for maximum likelihood V^-1
     /// stands for P).
-    pub fn expected_information(&self, design: &Design, directions: Frame, nu: f64) -> Vec<f64> {
+    pub fn expected_information(&self, design: &System, directions: Frame, nu: f64) -> Vec<f64> {
         let q = design.structure.q;
         let n = directions.directions.len();
         let mut traces = vec![0.0; n];
@@ -258,7 +258,7 @@ impl FullCurvature {
     }
 
     /// tr(P V_k P V_l), for maximum likelihood tr(V^-1 V_k V^-1 V_l).
-    fn trace(&self, design: &Design, frame: &Frame, i: usize, j: usize) -> f64 {
+    fn trace(&self, design: &System, frame: &Frame, i: usize, j: usize) -> f64 {
         let (entries, groups) = (&design.structure.entries, &design.structure.groups);
         let (i, j) = if entries[i].group >= entries[j].group { (i, j) } else { (j, i) };
         let (g, h) = (entries[i].group, entries[j].group);
@@ -279,7 +279,7 @@ impl FullCurvature {
     }
 
     /// y'P V_k P V_l P y = h_k'G h_l for all pairs, and y'P V_k P y.
-    fn quadratic_forms(&self, design: &Design, factor: &FullFactor, reml: bool, frame: &Frame, g: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    fn quadratic_forms(&self, design: &System, factor: &FullFactor, reml: bool, frame: &Frame, g: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let (p, q, n) = (design.p, design.structure.q, frame.directions.len());
         let (mut h, mut gh) = (vec![0.0; q * n], vec![0.0; q * n]);
         let mut first = vec![0.0; n];

@@ -19,7 +19,7 @@ use crate::factor::solution::Solution;
 use crate::linalg::blocks::solve_right_lower;
 use crate::linalg::small::{axpy, solve_lower_transpose, symmetrise, times_lower};
 use crate::model::lambda::Lambda;
-use crate::plan::design::Design;
+use crate::plan::design::System;
 
 /// Value and derivatives of the criterion at one theta.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ impl Derivatives {
     /// Gradient, second derivatives and D for one response, from what its theta shares. `forms` gives the second
     /// derivatives but for <D, d2(Lambda Lambda')>, from g.
     pub fn compute(
-        design: &Design,
+        design: &System,
         lambda: &Lambda,
         curvature: &Curvature,
         solution: &Solution,
@@ -65,7 +65,7 @@ impl Derivatives {
         Derivatives { gradient, hessian, covariance }
     }
 
-    fn covariance(design: &Design, lambda: &Lambda, curvature: &Curvature, quadratic: &[Vec<f64>], weight: f64) -> Vec<Vec<f64>> {
+    fn covariance(design: &System, lambda: &Lambda, curvature: &Curvature, quadratic: &[Vec<f64>], weight: f64) -> Vec<Vec<f64>> {
         (0..design.structure.groups.len())
             .map(|g| {
                 let k = design.structure.groups[g].k;
@@ -80,7 +80,7 @@ impl Derivatives {
     }
 
     /// 2 [A Lambda M^-1 - (F Cx F' + (nu / pwrss) g g') Lambda] at the free elements.
-    fn gradient(design: &Design, lambda: &Lambda, curvature: &Curvature, quadratic: &[Vec<f64>], weight: f64) -> Vec<f64> {
+    fn gradient(design: &System, lambda: &Lambda, curvature: &Curvature, quadratic: &[Vec<f64>], weight: f64) -> Vec<f64> {
         let full: Vec<Vec<f64>> = (0..design.structure.groups.len())
             .map(|g| {
                 let k = design.structure.groups[g].k;

@@ -11,7 +11,7 @@ use crate::linalg::small::{
 use crate::model::lambda::Lambda;
 use crate::parallel::{pieces, Workers};
 use crate::plan::adjacency::Adjacency;
-use crate::plan::design::Design;
+use crate::plan::design::System;
 
 /// The part of the derivatives that depends on theta alone; responses at the same theta share it.
 #[derive(Clone, Debug)]
@@ -28,13 +28,11 @@ pub struct Curvature {
     pub rest_inverse: Vec<f64>,
     /// U S^-1, K values for each of the adjacency's columns.
     pub coupled: Coupled,
-    /// The same for the random effects alone, where a factor is absorbed.
-    random: Option<Box<Curvature>>,
 }
 
 impl Curvature {
     /// Allocates for a design; `rest` says whether S^-1 is to have a place.
-    pub fn new(design: &Design, rest: bool) -> Self {
+    pub fn new(design: &System, rest: bool) -> Self {
         let squares = || design.structure.groups.iter().map(|g| vec![0.0; g.k * g.k]).collect::<Vec<_>>();
         Curvature {
             trace: squares(),
@@ -43,35 +41,23 @@ impl Curvature {
             whitened: vec![0.0; design.structure.q * design.p],
             rest_inverse: vec![0.0; if rest { design.plan.layout.len() } else { 0 }],
             coupled: if rest { Coupled::new(design) } else { Coupled::default() },
-            random: design.random.as_deref().map(|alone| Box::new(Curvature::new(alone, true))),
         }
     }
 
     /// Fills everything from a factor; its Lambda must have non-zero diagonals.
-    pub fn compute(&mut self, design: &Design, factor: &mut Factor, reml: bool, workers: &Workers) {
+    pub fn compute(&mut self, design: &System, factor: &mut Factor, reml: bool, workers: &Workers) {
         self.trace.iter_mut().for_each(|t| t.fill(0.0));
         factor.invert_rest(design, &mut self.rest_inverse, workers);
         self.coupled.fill(design, factor, &self.rest_inverse, workers);
         self.lead_traces(design, factor, workers);
         self.rest_traces(design, factor);
-        if !reml {
-            self.random_traces(design, factor, workers);
-        }
         self.f.copy_from_slice(&factor.rzx);
         factor.backward(design, &mut self.f, design.p, workers);
         self.fixed_part(design, &factor.lambda, &factor.rx, reml, workers);
     }
 
-    /// For maximum likelihood the traces are those of the random effects alone: M has the absorbed factor's effects too.
-    fn random_traces(&mut self, design: &Design, factor: &mut Factor, workers: &Workers) {
-        if let (Some(random), Some(alone), Some(own)) = (&mut self.random, &design.random, &mut factor.random) {
-            random.compute(alone, own, false, workers);
-            self.trace[design.structure.random_groups()].clone_from_slice(&random.trace);
-        }
-    }
-
     /// The traces of the leading group, and what its rows of M^-1 add to those of the others.
-    fn lead_traces(&mut self, design: &Design, factor: &Factor, workers: &Workers) {
+    fn lead_traces(&mut self, design: &System, factor: &Factor, workers: &Workers) {
         let groups = &design.structure.groups;
         let (k, coupled) = (groups[0].k, &self.coupled);
         let sums = workers.map(level_ranges(groups[0].levels), |range| {
@@ -85,7 +71,7 @@ impl Curvature {
     }
 
     /// What the blocks of S^-1 add to the traces of the other groups.
-    fn rest_traces(&mut self, design: &Design, factor: &Factor) {
+    fn rest_traces(&mut self, design: &System, factor: &Factor) {
         let groups = &design.structure.groups;
         let begin = groups[0].effects();
         let inverse = |r: usize, c: usize| self.rest_inverse[design.plan.layout.position(r, c)];
@@ -122,7 +108,7 @@ impl Curvature {
     }
 
     /// F = Lambda^-T M^-1 Lambda'Z'WX where M^-1 Lambda'Z'WX is in `f`, and the sums of F_j (X'V^-1X)^-1 F_j'.
-    pub fn fixed_part(&mut self, design: &Design, lambda: &Lambda, rx: &[f64], reml: bool, workers: &Workers) {
+    pub fn fixed_part(&mut self, design: &System, lambda: &Lambda, rx: &[f64], reml: bool, workers: &Workers) {
         let p = design.p;
         for (g, group) in design.structure.groups.iter().enumerate() {
             let own = &mut self.f[group.offset * p..(group.offset + group.effects()) * p];
@@ -160,20 +146,20 @@ pub struct Coupled {
 
 impl Coupled {
     /// Allocates for a design.
-    pub fn new(design: &Design) -> Self {
+    pub fn new(design: &System) -> Self {
         let k = design.structure.groups[0].k;
         Coupled { values: vec![0.0; design.plan.adjacency.columns.len() * k], by_entry: design.plan.layout.is_dense(), k }
     }
 
     /// The values of one of the adjacency's columns.
     #[inline(always)]
-    fn get(&self, design: &Design, t: usize) -> &[f64] {
+    fn get(&self, design: &System, t: usize) -> &[f64] {
         let at = if self.by_entry { design.plan.adjacency.place[t] as usize } else { t };
         &self.values[at * self.k..(at + 1) * self.k]
     }
 
     /// Fills it from a factor and the inverse of S, where S is dense column by column.
-    pub fn fill(&mut self, design: &Design, factor: &Factor, rest_inverse: &[f64], workers: &Workers) {
+    pub fn fill(&mut self, design: &System, factor: &Factor, rest_inverse: &[f64], workers: &Workers) {
         let (k, adjacency, order, u) = (self.k, &design.plan.adjacency, design.plan.layout.order, &factor.cross);
         if self.by_entry {
             let columns = pieces(&mut self.values, (0..order).map(|e| adjacency.entries_of(e).len() * k));
@@ -216,7 +202,7 @@ fn couple(adjacency: &Adjacency, u: &[f64], k: usize, e: usize, inverse: &[f64],
 
 /// M^-1_ii = L_i^-T (I + U S^-1 U') L_i^-1 of a level of the leading group, K x K.
 #[inline(always)]
-fn lead_inverse(design: &Design, factor: &Factor, coupled: &Coupled, k: usize, level: usize, w: &mut [f64]) {
+fn lead_inverse(design: &System, factor: &Factor, coupled: &Coupled, k: usize, level: usize, w: &mut [f64]) {
     let l = &factor.lead[level * k * k..(level + 1) * k * k];
     w.fill(0.0);
     (0..k).for_each(|i| w[i * k + i] = 1.0);
@@ -231,7 +217,7 @@ fn lead_inverse(design: &Design, factor: &Factor, coupled: &Coupled, k: usize, l
 
 /// Adds a range of leading levels to the traces of A Lambda M^-1 of all groups.
 #[inline(always)]
-fn add_lead_traces(design: &Design, factor: &Factor, coupled: &Coupled, k: usize, range: std::ops::Range<usize>, traces: &mut [Vec<f64>]) {
+fn add_lead_traces(design: &System, factor: &Factor, coupled: &Coupled, k: usize, range: std::ops::Range<usize>, traces: &mut [Vec<f64>]) {
     let groups = &design.structure.groups;
     let (lead_trace, rest_traces) = traces.split_at_mut(1);
     let lead_trace = &mut lead_trace[0];
@@ -271,7 +257,7 @@ fn add_lead_traces(design: &Design, factor: &Factor, coupled: &Coupled, k: usize
 }
 
 /// Diagonal K x K blocks of M^-1 of every level, per group, from the inverse of S on its pattern.
-pub fn inverse_diagonal_blocks(design: &Design, factor: &Factor, rest_inverse: &[f64], coupled: &Coupled) -> Vec<Vec<f64>> {
+pub fn inverse_diagonal_blocks(design: &System, factor: &Factor, rest_inverse: &[f64], coupled: &Coupled) -> Vec<Vec<f64>> {
     let groups = &design.structure.groups;
     let k = groups[0].k;
     let mut out: Vec<Vec<f64>> = groups.iter().map(|g| vec![0.0; g.effects() * g.k]).collect();

@@ -14,7 +14,7 @@ use crate::linalg::small::{
 use crate::model::lambda::Lambda;
 use crate::parallel::{pieces, ranges, Workers};
 use crate::plan::adjacency::Adjacency;
-use crate::plan::design::Design;
+use crate::plan::design::System;
 
 /// Elements of a large matrix that a thread clears at a time.
 const LARGE: usize = 1 << 16;
@@ -38,8 +38,6 @@ pub struct Factor {
     pub ld_l2: f64,
     /// log |X'V^-1X| for the engine's X.
     pub ld_rx2: f64,
-    /// Where a factor is absorbed, so that M has its effects too, the factorisation for the random effects alone.
-    pub random: Option<Box<Factor>>,
     scratch: Scratch,
     block: Vec<f64>,
 }
@@ -56,7 +54,7 @@ impl From<NotPositiveDefinite> for Error {
 
 impl Factor {
     /// Allocates for a design.
-    pub fn new(design: &Design) -> Self {
+    pub fn new(design: &System) -> Self {
         let (layout, adjacency) = (&design.plan.layout, &design.plan.adjacency);
         let lead = &design.structure.groups[0];
         let (k, p, widest) = (lead.k, design.p, design.structure.groups.iter().map(|g| g.k).max().unwrap_or(1));
@@ -69,14 +67,13 @@ impl Factor {
             rx: vec![0.0; p * p],
             ld_l2: 0.0,
             ld_rx2: 0.0,
-            random: design.random.as_deref().map(|alone| Box::new(Factor::new(alone))),
             scratch: Scratch::new(layout),
             block: vec![0.0; 4 * widest * widest],
         }
     }
 
     /// Factors M and X'V^-1X at a Lambda.
-    pub fn factorize(&mut self, design: &Design, lambda: &Lambda, workers: &Workers) -> Result<(), NotPositiveDefinite> {
+    pub fn factorize(&mut self, design: &System, lambda: &Lambda, workers: &Workers) -> Result<(), NotPositiveDefinite> {
         self.lambda.clone_from(lambda);
         self.start_rest(design, workers);
         self.factor_lead(design, workers)?;
@@ -97,19 +94,8 @@ impl Factor {
         }
     }
 
-    /// log |M| and log |X'V^-1X| of all fixed effects where [`Factor::factorize`] was last called. With an absorbed factor the
-    /// first takes a factorisation for the random effects alone, which can be spared where only the sum of both matters: unless
-    /// `each` is asked for, they are then those of the engine's M and X.
-    pub fn log_determinants(&mut self, design: &Design, each: bool, workers: &Workers) -> Result<(f64, f64), NotPositiveDefinite> {
-        let (Some(random), Some(alone), true) = (&mut self.random, &design.random, each) else {
-            return Ok((self.ld_l2, self.ld_rx2));
-        };
-        random.factorize(alone, &self.lambda[design.structure.random_groups()].to_vec(), workers)?;
-        Ok((random.ld_l2, self.ld_l2 + self.ld_rx2 - random.ld_l2))
-    }
-
     /// S := Lambda' A Lambda + I and rzx := Lambda'Z'WX for all groups but the leading one.
-    fn start_rest(&mut self, design: &Design, workers: &Workers) {
+    fn start_rest(&mut self, design: &System, workers: &Workers) {
         if design.plan.layout.order == 0 {
             return;
         }
@@ -150,7 +136,7 @@ impl Factor {
     }
 
     /// L_i, U_i and the leading rows of rzx, level by level.
-    fn factor_lead(&mut self, design: &Design, workers: &Workers) -> Result<(), NotPositiveDefinite> {
+    fn factor_lead(&mut self, design: &System, workers: &Workers) -> Result<(), NotPositiveDefinite> {
         let (lead, p) = (&design.structure.groups[0], design.p);
         let (k, lambda) = (lead.k, &self.lambda);
         let cuts = || level_ranges(lead.levels);
@@ -168,7 +154,7 @@ impl Factor {
 
     /// Takes the leading group's part out of S and of the rest's rzx, column by column of S: each is a sum over the
     /// levels that its effect meets, and what it adds to stays in the cache.
-    fn eliminate_lead(&mut self, design: &Design, workers: &Workers) {
+    fn eliminate_lead(&mut self, design: &System, workers: &Workers) {
         let (lead, p, order) = (&design.structure.groups[0], design.p, design.plan.layout.order);
         let (k, adjacency, u) = (lead.k, &design.plan.adjacency, &self.cross);
         if p > 0 {
@@ -195,7 +181,7 @@ impl Factor {
     }
 
     /// L^-1 v for a vector of all random effects, in place (the rest comes back in the factor's order).
-    pub fn forward(&mut self, design: &Design, v: &mut [f64], workers: &Workers) {
+    pub fn forward(&mut self, design: &System, v: &mut [f64], workers: &Workers) {
         let k = design.structure.groups[0].k;
         let (lead, rest) = v.split_at_mut(rest_begin(design));
         for level in 0..design.structure.groups[0].levels {
@@ -209,7 +195,7 @@ impl Factor {
     }
 
     /// L'^-1 V for rows of length m, in place.
-    pub fn backward(&mut self, design: &Design, v: &mut [f64], m: usize, workers: &Workers) {
+    pub fn backward(&mut self, design: &System, v: &mut [f64], m: usize, workers: &Workers) {
         if m == 0 {
             return;
         }
@@ -219,7 +205,7 @@ impl Factor {
     }
 
     /// The leading group's part of L'^-1 V, from the other groups' part of it.
-    pub(crate) fn backward_lead(&self, design: &Design, lead: &mut [f64], rest: &[f64], m: usize, workers: &Workers) {
+    pub(crate) fn backward_lead(&self, design: &System, lead: &mut [f64], rest: &[f64], m: usize, workers: &Workers) {
         let (k, levels) = (design.structure.groups[0].k, design.structure.groups[0].levels);
         let (adjacency, l, u) = (&design.plan.adjacency, &self.lead, &self.cross);
         let items = level_ranges(levels).zip(pieces(lead, level_ranges(levels).map(|r| r.len() * k * m)));
@@ -235,12 +221,12 @@ impl Factor {
     }
 
     /// L_S^-1 V for rows of length m that belong to all groups but the leading one, in place.
-    pub fn forward_rest(&mut self, design: &Design, v: &mut [f64], m: usize, workers: &Workers) {
+    pub fn forward_rest(&mut self, design: &System, v: &mut [f64], m: usize, workers: &Workers) {
         design.plan.layout.forward(&self.rest, v, m, &mut self.scratch, workers);
     }
 
     /// Inverse of S on its pattern (both triangles of a dense one).
-    pub fn invert_rest(&mut self, design: &Design, inverse: &mut [f64], workers: &Workers) {
+    pub fn invert_rest(&mut self, design: &System, inverse: &mut [f64], workers: &Workers) {
         if design.plan.layout.order > 0 {
             design.plan.layout.invert(&self.rest, inverse, &mut self.scratch, workers);
         }
@@ -256,7 +242,7 @@ pub fn level_ranges(levels: usize) -> impl Iterator<Item = std::ops::Range<usize
 /// definite.
 #[inline(always)]
 fn factor_levels(
-    design: &Design,
+    design: &System,
     lambda: &Lambda,
     k: usize,
     range: std::ops::Range<usize>,
@@ -309,6 +295,6 @@ fn subtract_pairs(adjacency: &Adjacency, u: &[f64], k: usize, e: usize, column: 
 }
 
 /// Where the effects of all groups but the leading one begin.
-pub(crate) fn rest_begin(design: &Design) -> usize {
+pub(crate) fn rest_begin(design: &System) -> usize {
     design.structure.groups[0].effects()
 }

@@ -1,16 +1,16 @@
 //! The criterion from its parts.
 
-use crate::plan::design::Design;
+use crate::products::cross::Products;
 
 /// Criterion from its parts: the deviance or the REML criterion in the units of the data. `ld_rx2` and `pwrss`
 /// belong to the engine's X and response; `scale` is what the response was divided by.
-pub fn criterion_value(design: &Design, ld_l2: f64, ld_rx2: f64, pwrss: f64, scale: f64, reml: bool) -> f64 {
+pub fn criterion_value(design: &Products, ld_l2: f64, ld_rx2: f64, pwrss: f64, scale: f64, reml: bool) -> f64 {
     let nu = degrees_of_freedom(design, reml);
     let fixed = if reml { ld_rx2 + 2.0 * design.transform.log_determinant() } else { 0.0 };
     ld_l2 + fixed + nu * (1.0 + (2.0 * std::f64::consts::PI * pwrss / nu).ln() + 2.0 * scale.ln()) - design.log_weights
 }
 
 /// n for maximum likelihood, n less the number of fixed effects for REML.
-pub fn degrees_of_freedom(design: &Design, reml: bool) -> f64 {
+pub fn degrees_of_freedom(design: &Products, reml: bool) -> f64 {
     design.n as f64 - if reml { design.fixed_columns() as f64 } else { 0.0 }
 }

@@ -15,7 +15,7 @@ use crate::linalg::small::{
 };
 use crate::model::lambda::{scale_vector, Lambda};
 use crate::plan::coupling::Coupling;
-use crate::plan::design::Design;
+use crate::plan::design::System;
 use crate::products::response::Response;
 
 /// The factorisation at one theta with all that the derivatives need of it.
@@ -58,7 +58,7 @@ pub struct Workspace {
 
 impl Workspace {
     /// Allocates for a design.
-    pub fn new(design: &Design) -> Self {
+    pub fn new(design: &System) -> Self {
         let (q1, r) = (design.structure.groups[0].effects(), design.rest());
         let stack = MemBuffer::new(StackReq::any_of(&[
             llt::factor::cholesky_in_place_scratch::<f64>(r, Par::Seq, Default::default()),
@@ -70,7 +70,7 @@ impl Workspace {
 
 impl FullFactor {
     /// Allocates for a design.
-    pub fn new(design: &Design) -> Self {
+    pub fn new(design: &System) -> Self {
         let (lead, r, p) = (&design.structure.groups[0], design.rest(), design.p);
         let q1 = lead.effects();
         FullFactor {
@@ -90,7 +90,7 @@ impl FullFactor {
     /// Factors M and X'V^-1X at a Lambda.
     pub fn factorize(
         &mut self,
-        design: &Design,
+        design: &System,
         parts: &Coupling,
         lambda: &Lambda,
         work: &mut Workspace,
@@ -109,7 +109,7 @@ impl FullFactor {
     }
 
     /// L_i^-1 and the leading rows of rzx.
-    fn factor_lead(&mut self, design: &Design) -> Result<(), NotPositiveDefinite> {
+    fn factor_lead(&mut self, design: &System) -> Result<(), NotPositiveDefinite> {
         let (k, p) = (design.structure.groups[0].k, design.p);
         let mut l = vec![0.0; k * k];
         for (level, inverse) in self.lead_inverse.chunks_exact_mut(k * k).enumerate() {
@@ -128,7 +128,7 @@ impl FullFactor {
     }
 
     /// Lambda_1'A_12 Lambda_2 and U.
-    fn couple(&mut self, design: &Design, parts: &Coupling) {
+    fn couple(&mut self, design: &System, parts: &Coupling) {
         let groups = &design.structure.groups;
         let (k, q1) = (groups[0].k, groups[0].effects());
         for (g, group) in groups.iter().enumerate().skip(1) {
@@ -146,7 +146,7 @@ impl FullFactor {
     }
 
     /// S, its factor, and the rest's rows of rzx.
-    fn factor_rest(&mut self, design: &Design, parts: &Coupling, work: &mut Workspace) -> Result<(), NotPositiveDefinite> {
+    fn factor_rest(&mut self, design: &System, parts: &Coupling, work: &mut Workspace) -> Result<(), NotPositiveDefinite> {
         let groups = &design.structure.groups;
         let (q1, r, p) = (groups[0].effects(), design.rest(), design.p);
         for (g, group) in groups.iter().enumerate().skip(1) {
@@ -199,7 +199,7 @@ impl FullFactor {
     }
 
     /// Solves for one response; see [`Solution::solve`] for the formulas.
-    pub fn solve(&self, design: &Design, response: &Response, solution: &mut Solution) {
+    pub fn solve(&self, design: &System, response: &Response, solution: &mut Solution) {
         let Solution { beta, u, pwrss, half } = solution;
         half.copy_from_slice(&response.zy);
         scale_vector(&design.structure, &self.lambda, half);
@@ -209,7 +209,7 @@ impl FullFactor {
     }
 
     /// L^-1 v, in place.
-    fn forward(&self, design: &Design, v: &mut [f64]) {
+    fn forward(&self, design: &System, v: &mut [f64]) {
         let (k, q1, r) = (design.structure.groups[0].k, design.structure.groups[0].effects(), design.rest());
         let (lead, rest) = v.split_at_mut(q1);
         lead_lower(&self.lead_inverse, k, lead);
@@ -222,7 +222,7 @@ impl FullFactor {
     }
 
     /// L'^-1 V for rows of length m, in place.
-    pub(crate) fn backward(&self, design: &Design, v: &mut [f64], m: usize) {
+    pub(crate) fn backward(&self, design: &System, v: &mut [f64], m: usize) {
         if m == 0 {
             return;
         }

@@ -7,11 +7,11 @@ use crate::linalg::blocks::scale_rows;
 use crate::linalg::scratch::Scratch;
 use crate::linalg::small::{axpy, solve_lower_rows};
 use crate::parallel::Workers;
-use crate::plan::design::Design;
+use crate::plan::design::System;
 
 impl Factor {
     /// L^-1 V, in place (the rest comes back in the factor's order).
-    pub fn forward_rows(&self, design: &Design, v: &mut [f64], m: usize, scratch: &mut Scratch, workers: &Workers) {
+    pub fn forward_rows(&self, design: &System, v: &mut [f64], m: usize, scratch: &mut Scratch, workers: &Workers) {
         let (group, adjacency) = (&design.structure.groups[0], &design.plan.adjacency);
         let k = group.k;
         let (lead, rest) = v.split_at_mut(rest_begin(design) * m);
@@ -26,7 +26,7 @@ impl Factor {
     }
 
     /// L'^-1 V, in place.
-    pub fn backward_rows(&self, design: &Design, v: &mut [f64], m: usize, scratch: &mut Scratch, workers: &Workers) {
+    pub fn backward_rows(&self, design: &System, v: &mut [f64], m: usize, scratch: &mut Scratch, workers: &Workers) {
         if m == 0 {
             return;
         }
@@ -36,7 +36,7 @@ impl Factor {
     }
 
     /// V := Lambda'V.
-    pub fn scale_down(&self, design: &Design, v: &mut [f64], m: usize) {
+    pub fn scale_down(&self, design: &System, v: &mut [f64], m: usize) {
         let mut scaled = Vec::new();
         for (group, lambda) in design.structure.groups.iter().zip(&self.lambda) {
             scaled.resize(group.k * m, 0.0);
@@ -48,7 +48,7 @@ impl Factor {
     }
 
     /// V := Lambda V.
-    pub fn scale_up(&self, design: &Design, v: &mut [f64], m: usize) {
+    pub fn scale_up(&self, design: &System, v: &mut [f64], m: usize) {
         for (group, lambda) in design.structure.groups.iter().zip(&self.lambda) {
             let k = group.k;
             for level in v[group.offset * m..group.range().end * m].chunks_exact_mut((k * m).max(1)) {

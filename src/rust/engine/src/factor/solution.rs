@@ -5,7 +5,7 @@ use crate::linalg::blocks::add_cross_product;
 use crate::linalg::small::{axpy, cholesky, dot, log_diagonal, long_dot, solve_lower, solve_lower_transpose};
 use crate::model::lambda::scale_vector;
 use crate::parallel::Workers;
-use crate::plan::design::Design;
+use crate::plan::design::System;
 use crate::products::response::Response;
 
 /// The solution for one response at one theta.
@@ -23,14 +23,14 @@ pub struct Solution {
 
 impl Solution {
     /// Allocates for a design.
-    pub fn new(design: &Design) -> Self {
+    pub fn new(design: &System) -> Self {
         Solution { beta: vec![0.0; design.p], u: vec![0.0; design.structure.q], pwrss: 0.0, half: vec![0.0; design.structure.q] }
     }
 
     /// Solves for beta and u:
     /// `c = L^-1 Lambda'Z'Wy`, `X'V^-1X beta = X'Wy - rzx'c`, `L'u = c - rzx beta`,
     /// `pwrss = y'Wy - c'c - |L_x^-1 (X'Wy - rzx'c)|^2`.
-    pub fn solve(&mut self, design: &Design, response: &Response, factor: &mut Factor, workers: &Workers) {
+    pub fn solve(&mut self, design: &System, response: &Response, factor: &mut Factor, workers: &Workers) {
         let p = design.p;
         self.half.copy_from_slice(&response.zy);
         scale_vector(&design.structure, &factor.lambda, &mut self.half);
@@ -42,7 +42,7 @@ impl Solution {
 }
 
 /// Cholesky factor of X'V^-1X = X'WX - rzx'rzx; its log determinant.
-pub fn factor_fixed(design: &Design, rzx: &[f64], rx: &mut [f64]) -> Result<f64, NotPositiveDefinite> {
+pub fn factor_fixed(design: &System, rzx: &[f64], rx: &mut [f64]) -> Result<f64, NotPositiveDefinite> {
     let p = design.p;
     rx.copy_from_slice(&design.xx);
     add_cross_product(rx, rzx, p, -1.0);

@@ -77,6 +77,11 @@ pub(crate) fn scale_blocks(l: &[f64], k: usize, v: &mut [f64]) {
     with_constant!(k, K, v.chunks_exact_mut(K).for_each(|v| lower_transpose_times(l, K, v)));
 }
 
+/// The transpose of a column-major block with so many rows.
+pub(crate) fn transposed(block: &[f64], rows: usize) -> Vec<f64> {
+    (0..rows).flat_map(|r| block.iter().skip(r).step_by(rows).copied()).collect()
+}
+
 /// Overwrites the k x k diagonal block that begins at `start`.
 pub(crate) fn put_block(a: &mut [f64], n: usize, start: usize, block: &[f64], k: usize) {
     for (c, column) in block.chunks_exact(k).enumerate() {

@@ -1,7 +1,12 @@
 //! Which effects of the other groups each level of the leading group meets.
 
+use crate::error::Error;
 use crate::linalg::symmetric::RestLayout;
+use crate::parallel::Workers;
 use crate::products::cross::Products;
+
+/// Pairs after which the user is asked whether to go on.
+const ROUND: usize = 1 << 20;
 
 /// The effects of other groups that each level of the leading group meets.
 #[derive(Clone, Debug, Default)]
@@ -33,9 +38,10 @@ pub struct Entry {
 
 impl Adjacency {
     /// Collects them from the products' neighbours.
-    pub fn new(products: &Products, layout: &RestLayout) -> Self {
+    pub fn new(products: &Products, layout: &RestLayout, workers: &Workers) -> Result<Self, Error> {
         let groups = &products.structure.groups;
         let (mut ptr, mut columns, mut pair_ptr, mut positions) = (vec![0], Vec::new(), Vec::new(), Vec::new());
+        let mut asked = 0;
         for level in 0..groups[0].levels {
             for b in &products.neighbours[products.neighbour_ptr[level]..products.neighbour_ptr[level + 1]] {
                 columns.extend((0..groups[b.group as usize].k as u32).map(|c| b.start + c));
@@ -46,12 +52,16 @@ impl Adjacency {
                 for (i, &d) in own.iter().enumerate() {
                     positions.extend(own[i..].iter().map(|&c| layout.position(c as usize, d as usize) as u32));
                 }
+                if positions.len() > asked + ROUND {
+                    asked = positions.len();
+                    workers.check()?;
+                }
             }
             ptr.push(columns.len());
         }
         let mut out = Adjacency { ptr, columns, pair_ptr, positions, ..Adjacency::default() };
         out.transpose(layout.order);
-        out
+        Ok(out)
     }
 
     /// Fills `entry_ptr`, `entries` and `place`.

@@ -30,33 +30,77 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Chooses, and refuses a factor that would not fit in memory.
-    pub fn new(products: &Products) -> Result<Self, Error> {
-        let absorbed = products.absorbed.is_some();
-        let layout = if !absorbed && Coupling::is_cheap(products) { RestLayout::dense(products.rest()) } else { ordering(products) };
+    /// Chooses, and refuses a factor that would not fit in memory. Of effects without a prior only the general way knows.
+    pub fn new(products: &Products, workers: &Workers) -> Result<Self, Error> {
+        if products.absorbed.is_some() {
+            return Self::general(products, ordering(products, workers)?, workers);
+        }
+        let layout = if Coupling::is_cheap(products) { RestLayout::dense(products.rest()) } else { ordering(products, workers)? };
+        let mut plan = Self::general(products, layout, workers)?;
+        workers.check()?;
+        plan.classes = Classes::of(products);
+        plan.coupling = Coupling::new(products, &plan.layout, &plan.adjacency);
+        Ok(plan)
+    }
+
+    /// That for the general way alone.
+    fn general(products: &Products, layout: RestLayout, workers: &Workers) -> Result<Self, Error> {
         check(&layout)?;
-        let adjacency = Adjacency::new(products, &layout);
-        let classes = Classes::of(products);
-        let coupling = if absorbed { None } else { Coupling::new(products, &layout, &adjacency) };
-        Ok(Plan { layout, adjacency, classes, coupling })
+        let adjacency = Adjacency::new(products, &layout, workers)?;
+        Ok(Plan { layout, adjacency, classes: None, coupling: None })
     }
 }
 
-/// Cross-products with their plan. The products' fields and methods are the design's own.
+/// What is factored: cross-products with their plan. The products' fields and methods are the system's own.
 #[derive(Clone, Debug)]
-pub struct Design {
+pub struct System {
     products: Products,
     /// What is chosen for them.
     pub plan: Plan,
-    /// With an absorbed factor the design of the random effects alone, without fixed effects.
-    pub random: Option<Box<Design>>,
 }
 
-impl Deref for Design {
+impl Deref for System {
     type Target = Products;
 
     fn deref(&self) -> &Products {
         &self.products
+    }
+}
+
+impl System {
+    fn new(products: Products, workers: &Workers) -> Result<Self, Error> {
+        let plan = Plan::new(&products, workers)?;
+        Ok(System { products, plan })
+    }
+
+    /// What one factorisation takes in bytes, with its inverse and what derivatives need.
+    fn factor_bytes(&self) -> u64 {
+        let (q, p) = (self.structure.q as u64, self.p as u64);
+        let own = if self.plan.coupling.is_some() {
+            let (q1, r) = (self.structure.groups[0].effects() as u64, self.rest() as u64);
+            8 * (q * q + 4 * q1 * r + 4 * r * r)
+        } else if self.plan.classes.is_some() {
+            0 // no more than the system, which is there
+        } else {
+            bytes(&self.plan.layout) + 16 * self.plan.adjacency.columns.len() as u64 * self.structure.groups[0].k as u64
+        };
+        own + 24 * q * p
+    }
+}
+
+/// A model without its response: one system of all effects. An absorbed factor is one of its groups, whose effects have no prior; what
+/// needs the random effects alone then finds a second system of the blocks that are theirs.
+#[derive(Clone, Debug)]
+pub struct Design {
+    whole: System,
+    random: Option<System>,
+}
+
+impl Deref for Design {
+    type Target = System;
+
+    fn deref(&self) -> &System {
+        &self.whole
     }
 }
 
@@ -69,35 +113,41 @@ impl Design {
 
     /// The same on several threads, bit for bit.
     pub fn on_threads(rows: &Rows, workers: &Workers) -> Result<Self, Error> {
-        let mut design = Self::of_products(Products::of_rows(rows, workers)?)?;
-        if rows.absorbed.is_some() {
-            design.random = Some(Box::new(Self::on_threads(&Rows { x: &[], p: 0, absorbed: None, ..rows.clone() }, workers)?));
-        }
-        Ok(design)
+        Self::of_products(Products::of_rows(rows, workers)?, workers)
+    }
+
+    /// Plans the factorisation of products.
+    pub(crate) fn of_products(products: Products, workers: &Workers) -> Result<Self, Error> {
+        let random = match products.of_random_effects() {
+            None => None,
+            Some(alone) => {
+                let plan = Plan::general(&alone, ordering(&alone, workers)?, workers)?;
+                Some(System { products: alone, plan })
+            }
+        };
+        Ok(Design { whole: System::new(products, workers)?, random })
+    }
+
+    /// The same by the general way, for tests that compare the two.
+    #[doc(hidden)]
+    pub fn without_coupling(mut self) -> Self {
+        self.whole.plan.coupling = None;
+        self
+    }
+
+    /// The system of the random effects, without fixed effects where a factor is absorbed.
+    pub fn random_effects(&self) -> &System {
+        self.random.as_ref().unwrap_or(&self.whole)
     }
 
     /// What one factorisation takes in bytes, with its inverse and what derivatives need.
     pub fn factor_bytes(&self) -> u64 {
-        let (q, p) = (self.structure.q as u64, self.p as u64);
-        let own = if self.plan.coupling.is_some() {
-            let (q1, r) = (self.structure.groups[0].effects() as u64, self.rest() as u64);
-            8 * (q * q + 4 * q1 * r + 4 * r * r)
-        } else if self.plan.classes.is_some() {
-            0 // no more than the design, which is there
-        } else {
-            bytes(&self.plan.layout) + 16 * self.plan.adjacency.columns.len() as u64 * self.structure.groups[0].k as u64
-        };
-        own + 24 * q * p + self.random.as_deref().map_or(0, Design::factor_bytes)
-    }
-
-    fn of_products(products: Products) -> Result<Self, Error> {
-        let plan = Plan::new(&products)?;
-        Ok(Design { products, plan, random: None })
+        self.whole.factor_bytes() + self.random.as_ref().map_or(0, System::factor_bytes)
     }
 }
 
 /// The design and the response of a model whose rows came in chunks. Uses the sums up.
-pub fn finish(products: CrossProducts, model: &Model) -> Result<(Design, Response), Error> {
-    let (products, response) = of_chunks(products, model)?;
-    Ok((Design::of_products(products)?, response))
+pub fn finish(products: CrossProducts, model: &Model, workers: &Workers) -> Result<(Design, Response), Error> {
+    let (products, response) = of_chunks(products, model, workers)?;
+    Ok((Design::of_products(products, workers)?, response))
 }

@@ -3,8 +3,10 @@
 //! Crossed factors fill S in, nested ones leave it sparse. Which of the two holds is read off the symbolic
 //! analysis (approximate minimum degree ordering, elimination tree).
 
+use crate::error::Error;
 use crate::linalg::sparse::SparsePattern;
 use crate::linalg::symmetric::{Pattern, RestLayout};
+use crate::parallel::Workers;
 use crate::products::cross::Products;
 
 /// Below this order a dense factor is always used.
@@ -16,36 +18,42 @@ const SPARSE_SHARE: f64 = 0.25;
 const MOST_BITS: usize = 20_000;
 /// Elements of S that are put into lists, and sorted, in the time that one word of the table takes.
 const PER_WORD: usize = 1;
+/// Elements after which the user is asked whether to go on.
+const ROUND: usize = 1 << 24;
 
 /// Chooses between dense and sparse for cross-products.
-pub fn ordering(products: &Products) -> RestLayout {
+pub fn ordering(products: &Products, workers: &Workers) -> Result<RestLayout, Error> {
     let order = products.rest();
     if order <= DENSE_ORDER {
-        return RestLayout::dense(order);
+        return Ok(RestLayout::dense(order));
     }
     let limit = (SPARSE_SHARE * 0.5 * order as f64 * order as f64) as usize;
-    match columns_below(products, limit).and_then(|columns| SparsePattern::new(&columns, limit)) {
+    let columns = columns_below(products, limit, workers);
+    if visited(products) > ROUND {
+        workers.check()?; // what was given up is no pattern
+    }
+    Ok(match columns.and_then(|columns| SparsePattern::new(&columns, limit)) {
         Some(sparse) => RestLayout { order, pattern: Pattern::Sparse(sparse) },
         None => RestLayout::dense(order),
-    }
+    })
 }
 
 /// Strictly lower pattern of S by column, or nothing when it has more elements than `limit`.
-fn columns_below(products: &Products, limit: usize) -> Option<Vec<Vec<u32>>> {
+fn columns_below(products: &Products, limit: usize, workers: &Workers) -> Option<Vec<Vec<u32>>> {
     let order = products.rest();
     if order <= MOST_BITS && visited(products) > PER_WORD * order * order.div_ceil(64) {
-        columns_by_bits(products, limit)
+        columns_by_bits(products, limit, workers)
     } else {
-        columns_by_lists(products, limit)
+        columns_by_lists(products, limit, workers)
     }
 }
 
 /// For many visits: each marks a bit.
-fn columns_by_bits(products: &Products, limit: usize) -> Option<Vec<Vec<u32>>> {
+fn columns_by_bits(products: &Products, limit: usize, workers: &Workers) -> Option<Vec<Vec<u32>>> {
     let order = products.rest();
     let mut bits = Bits::new(order);
     let mut elements = 0;
-    let finished = visit_columns(products, |c, rows| {
+    let finished = visit_columns(products, workers, |c, rows| {
         elements += rows.iter().filter(|&&r| bits.set(r as usize, c)).count();
         elements <= limit
     });
@@ -53,10 +61,10 @@ fn columns_by_bits(products: &Products, limit: usize) -> Option<Vec<Vec<u32>>> {
 }
 
 /// For few visits beside the size of S: what each column is visited with, sorted.
-fn columns_by_lists(products: &Products, limit: usize) -> Option<Vec<Vec<u32>>> {
+fn columns_by_lists(products: &Products, limit: usize, workers: &Workers) -> Option<Vec<Vec<u32>>> {
     let mut columns: Vec<Vec<u32>> = vec![Vec::new(); products.rest()];
     let mut visited = 0;
-    let finished = visit_columns(products, |c, rows| {
+    let finished = visit_columns(products, workers, |c, rows| {
         let column = &mut columns[c];
         column.extend_from_slice(rows);
         if column.len() > 4 * rows.len() + 256 && column.len().is_power_of_two() {
@@ -88,9 +96,9 @@ fn visited(products: &Products) -> usize {
     leading.sum::<usize>() + others.sum::<usize>()
 }
 
-/// Calls `visit(column, rows)` for elements of S below the diagonal, some of them more than once, until it says false.
-/// Whether it never did.
-fn visit_columns(products: &Products, mut visit: impl FnMut(usize, &[u32]) -> bool) -> bool {
+/// Calls `visit(column, rows)` for elements of S below the diagonal, some of them more than once, until it or the user says that it's
+/// enough. Whether none of them did.
+fn visit_columns(products: &Products, workers: &Workers, mut visit: impl FnMut(usize, &[u32]) -> bool) -> bool {
     let groups = &products.structure.groups;
     let rest_offset = groups[0].effects();
     let mut rows: Vec<u32> = Vec::new();
@@ -110,10 +118,18 @@ fn visit_columns(products: &Products, mut visit: impl FnMut(usize, &[u32]) -> bo
             return false;
         }
     }
+    let mut round = 0;
     (0..groups[0].levels).all(|level| {
         rows.clear();
         for b in &products.neighbours[products.neighbour_ptr[level]..products.neighbour_ptr[level + 1]] {
             rows.extend((0..groups[b.group as usize].k as u32).map(|c| b.start + c));
+        }
+        round += rows.len() * rows.len() / 2;
+        if round > ROUND {
+            round = 0;
+            if workers.interrupted() {
+                return false;
+            }
         }
         rows.iter().enumerate().all(|(i, &c)| visit(c as usize, &rows[i + 1..]))
     })
@@ -154,7 +170,6 @@ impl Bits {
 mod tests {
     use super::*;
     use crate::model::rows::{Rows, Term};
-    use crate::parallel::Workers;
 
     /// Two crossed factors, of which each level of the first meets `met` levels of the second.
     fn crossed(levels: usize, others: usize, met: usize) -> Products {
@@ -170,18 +185,19 @@ mod tests {
 
     #[test]
     fn bits_and_lists_find_the_same_pattern() {
+        let none = Workers::none();
         for (levels, others, met) in [(400, 150, 3), (300, 200, 12), (90, 64, 2)] {
             let products = crossed(levels, others, met);
             let order = products.rest();
-            let all = columns_by_bits(&products, order * order).unwrap();
+            let all = columns_by_bits(&products, order * order, none).unwrap();
             let elements: usize = all.iter().map(|c| c.len()).sum();
             assert!(elements > 0);
-            assert_eq!(columns_by_lists(&products, order * order), Some(all.clone()));
+            assert_eq!(columns_by_lists(&products, order * order, none), Some(all.clone()));
             for limit in [elements - 1, elements] {
                 let found = (limit == elements).then_some(&all);
-                assert_eq!(columns_by_bits(&products, limit).as_ref(), found);
-                assert_eq!(columns_by_lists(&products, limit).as_ref(), found);
-                assert_eq!(columns_below(&products, limit).as_ref(), found);
+                assert_eq!(columns_by_bits(&products, limit, none).as_ref(), found);
+                assert_eq!(columns_by_lists(&products, limit, none).as_ref(), found);
+                assert_eq!(columns_below(&products, limit, none).as_ref(), found);
             }
         }
     }

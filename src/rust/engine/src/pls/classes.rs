@@ -9,13 +9,13 @@ use crate::factor::criterion::degrees_of_freedom;
 use crate::model::lambda::Lambda;
 use crate::parallel::Workers;
 use crate::plan::classes::{Classes, Moments};
-use crate::plan::design::Design;
+use crate::plan::design::System;
 use crate::pls::Pls;
 use crate::products::response::Response;
 
 /// The problem of a design with classes. A class is factored and solved in one go, and so quickly that nothing is kept.
 pub struct ByClass<'a> {
-    design: &'a Design,
+    design: &'a System,
     classes: &'a Classes,
     reml: bool,
     workers: &'a Workers,
@@ -31,7 +31,7 @@ pub struct ByClass<'a> {
 
 impl<'a> ByClass<'a> {
     /// Allocates.
-    pub fn new(design: &'a Design, classes: &'a Classes, reml: bool, workers: &'a Workers) -> Self {
+    pub fn new(design: &'a System, classes: &'a Classes, reml: bool, workers: &'a Workers) -> Self {
         ByClass {
             design,
             classes,

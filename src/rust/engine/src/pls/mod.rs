@@ -94,7 +94,7 @@ pub(crate) mod tests {
         let mut design = Design::new(&rows).unwrap();
         assert!(design.plan.coupling.is_some());
         if !dense {
-            design.plan.coupling = None;
+            design = design.without_coupling();
         }
         let response = Response::new(&design, &rows, &y, Workers::none()).unwrap();
         body(&design, &response);

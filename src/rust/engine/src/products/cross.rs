@@ -122,6 +122,26 @@ impl Products {
         &self.neighbour_values[self.neighbour_values_ptr[index]..self.neighbour_values_ptr[index + 1]]
     }
 
+    /// Values of a pair's block, K of the row group x K of the column group, column-major.
+    #[inline]
+    pub fn rest_pair_block(&self, pair: &RestPair) -> &[f64] {
+        let groups = &self.structure.groups;
+        &self.rest_pair_values[pair.values..pair.values + groups[pair.row_group as usize].k * groups[pair.col_group as usize].k]
+    }
+
+    /// Appends a neighbour of the last level that has any; `neighbour_ptr` is the caller's affair.
+    pub(crate) fn push_neighbour(&mut self, neighbour: Neighbour, block: &[f64]) {
+        self.neighbours.push(neighbour);
+        self.neighbour_values.extend_from_slice(block);
+        self.neighbour_values_ptr.push(self.neighbour_values.len());
+    }
+
+    /// Appends a pair of levels, whose `values` are put in order.
+    pub(crate) fn push_rest_pair(&mut self, pair: RestPair, block: &[f64]) {
+        self.rest_pairs.push(RestPair { values: self.rest_pair_values.len(), ..pair });
+        self.rest_pair_values.extend_from_slice(block);
+    }
+
     /// Per column of X the part that earlier columns leave unexplained, relative to the column's own root
     /// mean square before centring: R's qr() calls a column aliased where this is below 1e-7.
     pub fn rank_margin(&self) -> Vec<f64> {

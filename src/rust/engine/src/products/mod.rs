@@ -1,6 +1,7 @@
 //! The data, reduced to cross-products.
 
 pub mod accumulate;
+pub mod alone;
 pub mod chunk;
 pub mod cross;
 pub mod cross_blocks;

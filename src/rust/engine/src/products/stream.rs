@@ -2,9 +2,11 @@
 //! make of rows that are there, made of the sums that [`CrossProducts`] has kept.
 
 use crate::error::Error;
+use crate::linalg::blocks::transposed;
 use crate::linalg::small::{axpy, dot};
 use crate::model::group::{ColumnBasis, Group};
 use crate::model::structure::Structure;
+use crate::parallel::Workers;
 use crate::products::accumulate::CrossProducts;
 use crate::products::cross::{Neighbour, Products, RestPair};
 use crate::products::fixed::Fixed;
@@ -62,7 +64,7 @@ pub fn summary(products: &CrossProducts, columns: &[f64], p: usize) -> Result<Su
 }
 
 /// The cross-products and the response of a model.
-pub fn of_chunks(mut products: CrossProducts, model: &Model) -> Result<(Products, Response), Error> {
+pub fn of_chunks(mut products: CrossProducts, model: &Model, workers: &Workers) -> Result<(Products, Response), Error> {
     check(&products, model.columns, model.p)?;
     let base = products.best_base();
     products.rebase(&base);
@@ -75,8 +77,11 @@ pub fn of_chunks(mut products: CrossProducts, model: &Model) -> Result<(Products
     design.log_weights = products.log_weights;
     design.xx = fixed.cross_product(&products);
     fill_levels(&mut design, &products, &fixed, &places);
+    workers.check()?;
     fill_neighbours(&mut design, &products, &places);
+    workers.check()?;
     fill_rest_pairs(&mut design, &products, &places);
+    workers.check()?;
     let design = design.complete()?;
     let response = response(&mut products, &design, &fixed, &places);
     Ok((design, response))
@@ -253,10 +258,6 @@ fn blocks<'a>(
     })
 }
 
-fn transposed(block: &[f64], rows: usize) -> Vec<f64> {
-    (0..rows).flat_map(|r| block.iter().skip(r).step_by(rows).copied()).collect()
-}
-
 fn fill_neighbours(design: &mut Products, products: &CrossProducts, places: &Places) {
     let rest_offset = design.structure.groups[0].effects();
     let mut found: Vec<(usize, Neighbour, Vec<f64>)> = Vec::new();
@@ -271,9 +272,7 @@ fn fill_neighbours(design: &mut Products, products: &CrossProducts, places: &Pla
     found.sort_unstable_by_key(|(lead, neighbour, _)| (*lead, neighbour.start));
     for (lead, neighbour, block) in found {
         design.neighbour_ptr[lead + 1] += 1;
-        design.neighbours.push(neighbour);
-        design.neighbour_values.extend(block);
-        design.neighbour_values_ptr.push(design.neighbour_values.len());
+        design.push_neighbour(neighbour, &block);
     }
     (0..design.structure.groups[0].levels).for_each(|level| design.neighbour_ptr[level + 1] += design.neighbour_ptr[level]);
 }
@@ -292,8 +291,7 @@ fn fill_rest_pairs(design: &mut Products, products: &CrossProducts, places: &Pla
     }
     found.sort_unstable_by_key(|(pair, _)| (pair.row_group, pair.col_group, pair.row, pair.col));
     for (pair, block) in found {
-        design.rest_pairs.push(RestPair { values: design.rest_pair_values.len(), ..pair });
-        design.rest_pair_values.extend(block);
+        design.push_rest_pair(pair, &block);
     }
 }
 

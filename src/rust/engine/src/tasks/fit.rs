@@ -12,6 +12,8 @@ use crate::optimise::search::{Found, Search};
 use crate::optimise::trust_region::{Objective, Outcome};
 use crate::parallel::Workers;
 use crate::plan::design::Design;
+use crate::pls::general::General;
+use crate::pls::several::{Factorisation, Setting};
 use crate::products::response::{fitted_values, Response};
 use crate::products::undetermined::Undetermined;
 
@@ -142,18 +144,30 @@ pub(crate) fn check(design: &Design, options: &Options) -> Result<(), Error> {
     Ok(())
 }
 
-/// Criterion at one theta; `f64::INFINITY` where it cannot be computed.
-pub fn criterion(design: &Design, response: &Response, factor: &mut Factor, theta: &[f64], reml: bool) -> f64 {
-    let lambda = design.structure.lambda(theta);
-    let mut solution = Solution::new(design);
-    match factor.factorize(design, &lambda, Workers::none()) {
-        Err(NotPositiveDefinite) => f64::INFINITY,
-        Ok(()) => {
-            solution.solve(design, response, factor, Workers::none());
-            let log_determinants = factor.log_determinants(design, !reml, Workers::none());
-            log_determinants.map_or(f64::INFINITY, |(m, x)| criterion_value(design, m, x, solution.pwrss, response.scale, reml))
-        }
+/// The memory that [`criterion`] works in.
+pub struct Evaluator {
+    factor: General,
+    solution: Solution,
+}
+
+impl Evaluator {
+    /// Allocates for a design.
+    pub fn new(design: &Design) -> Self {
+        Evaluator { factor: General::new(design), solution: Solution::new(design) }
     }
+}
+
+/// Criterion at one theta, by the general way whatever the plan; `f64::INFINITY` where it cannot be computed.
+pub fn criterion(design: &Design, response: &Response, work: &mut Evaluator, theta: &[f64], reml: bool) -> f64 {
+    let setting = Setting { design, reml, workers: Workers::none() };
+    let Evaluator { factor, solution } = work;
+    let mut value = || -> Result<f64, NotPositiveDefinite> {
+        factor.factorize(setting, &design.structure.lambda(theta), &mut ())?;
+        factor.solve(setting, response, solution);
+        let (m, x) = factor.log_determinants(setting, !reml)?;
+        Ok(criterion_value(design, m, x, solution.pwrss, response.scale, reml))
+    };
+    value().unwrap_or(f64::INFINITY)
 }
 
 /// Gradient and second derivatives of the criterion in theta (for several grouping factors the average
@@ -167,7 +181,7 @@ pub fn derivatives(design: &Design, response: &Response, theta: &[f64], reml: bo
 /// Diagonal blocks of Lambda M^-1 Lambda' per group of random effects, level by level, K x K each, in the
 /// original column scale: times sigma^2 the conditional variances of the random effects.
 pub fn conditional_variances(design: &Design, theta: &[f64], workers: &Workers) -> Result<Vec<Vec<f64>>, Error> {
-    let design = design.random.as_deref().unwrap_or(design);
+    let design = design.random_effects();
     let mut factor = Factor::new(design);
     let lambda = design.structure.lambda(theta);
     factor.factorize(design, &lambda, workers)?;

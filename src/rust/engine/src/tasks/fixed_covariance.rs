@@ -10,15 +10,16 @@ use crate::model::group::Group;
 use crate::model::order::rows_by_level;
 use crate::model::rows::Rows;
 use crate::parallel::Workers;
-use crate::plan::design::Design;
+use crate::plan::design::{Design, System};
 
 /// Upper triangular R with R'R = X'V^-1X for all columns of the fixed effects in the caller's order, and (R'R)^-1, of a
 /// design with an absorbed factor, at theta. X'V^-1X = X'WX - |L^-1 Lambda'Z'WX|^2 is formed with L of the random effects
 /// alone, for the engine's X; R is its factor times the triangular matrix that undoes centring and scaling.
 pub fn fixed_factor(design: &Design, rows: &Rows, theta: &[f64], workers: &Workers) -> Result<(Vec<f64>, Vec<f64>), Error> {
-    let (Some(absorbed), Some(alone), Some(own)) = (design.absorbed, &design.random, design.structure.fixed_group()) else {
+    let (Some(absorbed), Some(own)) = (design.absorbed, design.structure.fixed_group()) else {
         return Err("the design has no absorbed factor".into());
     };
+    let alone = design.random_effects();
     let total = design.fixed_columns();
     crate::plan::memory::check_covariance(total, alone.rest())?;
     let columns = Columns { absorbed, others: absorbed.other_columns(own.levels, total), total };
@@ -86,7 +87,7 @@ impl Columns {
     }
 
     /// Z'WX for all groups but the leading one of the random effects, a row of all columns per effect.
-    fn rest_rows(&self, design: &Design, alone: &Design, rows: &Rows) -> Vec<f64> {
+    fn rest_rows(&self, design: &Design, alone: &System, rows: &Rows) -> Vec<f64> {
         let begin = alone.structure.groups[0].effects();
         let mut out = vec![0.0; alone.rest() * self.total];
         for (g, group) in alone.structure.groups.iter().enumerate().skip(1) {
@@ -107,7 +108,7 @@ impl Columns {
 
     /// Takes the leading group of random effects out of X'WX and of the other groups' Lambda'Z'WX, level by level: only the
     /// columns that are there in a level's rows matter.
-    fn eliminate_lead(&self, design: &Design, alone: &Design, factor: &Factor, rows: &Rows, information: &mut [f64], rest: &mut [f64]) {
+    fn eliminate_lead(&self, design: &Design, alone: &System, factor: &Factor, rows: &Rows, information: &mut [f64], rest: &mut [f64]) {
         let lead = &alone.structure.groups[0];
         let (k, z) = (lead.k, GroupColumns::new(&alone.structure, rows, 0));
         let order = rows_by_level(rows.codes[lead.factor], lead.levels);

@@ -21,7 +21,7 @@ use crate::linalg::scratch::Scratch;
 use crate::linalg::small::{axpy, cholesky, dot, solve_lower, symmetrise, transpose};
 use crate::model::structure::ThetaEntry;
 use crate::parallel::Workers;
-use crate::plan::design::Design;
+use crate::plan::design::{Design, System};
 use crate::plan::memory::check_derivatives;
 
 /// E and C at one theta, whitened.
@@ -29,7 +29,7 @@ pub struct Marginal<'a> {
     /// The design that was asked about.
     whole: &'a Design,
     /// That of its random effects alone, if a factor is absorbed; else the same.
-    pub design: &'a Design,
+    pub design: &'a System,
     /// M of the random effects, factored.
     pub factor: Factor,
     /// Number of columns of the fixed effects.
@@ -46,7 +46,7 @@ impl<'a> Marginal<'a> {
     /// # Errors
     /// [`Error::NotPositiveDefinite`] at a theta that the arithmetic can't take, [`Error::TooLarge`], [`Error::Interrupted`].
     pub fn new(whole: &'a Design, theta: &[f64], workers: &Workers) -> Result<Self, Error> {
-        let design = whole.random.as_deref().unwrap_or(whole);
+        let design = whole.random_effects();
         let p = whole.fixed_columns();
         check_derivatives(p, design.structure.q, design.structure.entries.len())?;
         let mut factor = Factor::new(design);
