@@ -104,4 +104,9 @@ engine_products_summary <- function(products, columns) engine_value(.Call(wrap__
 #' Design and response of the model with X = V C and these terms and levels, in their order. Uses the cross-products up.
 #' @noRd
 engine_products_model <- function(products, columns, terms, levels) engine_value(.Call(wrap__engine_products_model, products, columns, terms, levels))
+
+#' The asymptotic covariance of theta and sigma, and the derivatives of the fixed effects' covariance in theta. `y` is a response or, where
+#' there are no rows, an external pointer to its cross-products.
+#' @noRd
+engine_satterthwaite <- function(design, x, codes, z, weights, y, reml, theta, threads) engine_value(.Call(wrap__engine_satterthwaite, design, x, codes, z, weights, y, reml, theta, threads))
 # nolint end

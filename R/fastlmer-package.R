@@ -11,13 +11,11 @@
 #' |---|---|---|
 #' | fastlmer; fastlmer, lme4; lme4, fastlmer | fastlmer's | `lmerMod`, by the engine |
 #' | tidyverse and fastlmer, in either order | fastlmer's | `lmerMod`, by the engine |
-#' | lmerTest, fastlmer; afex, fastlmer | fastlmer's | `lmerMod`, by the engine: `summary()` has no p-values |
-#' | fastlmer, lmerTest; fastlmer, afex | lmerTest's | `lmerModLmerTest`, fitted by lme4 |
+#' | lmerTest or afex and fastlmer, in either order | fastlmer's | `lmerModLmerTest`, by the engine |
 #'
-#' In the last two rows write `fastlmer::lmer()` for a fit by the engine, and `lmerTest::as_lmerModLmerTest(fit)` to give such a fit
-#' lmerTest's p-values. (`library(afex)` after fastlmer and `library(tidyr)` put their own `lmer()` and `expand()` in front, as they
-#' do with lme4.) [is_fastlmer()] tells whether the engine made a fit. fastlmer's methods also serve linear mixed models that lme4 or
-#' lmerTest fitted.
+#' So scripts that attach lmerTest have its p-values at the engine's speed, and `options(fastlmer.lmerTest = FALSE)` leaves lmerTest's
+#' own `lmer()` alone: see [fastlmer-lmerTest]. (`library(tidyr)` after fastlmer puts its own `expand()` in front, as it does with lme4.)
+#' [is_fastlmer()] tells whether the engine made a fit. fastlmer's methods also serve linear mixed models that lme4 or lmerTest fitted.
 #'
 #' A fit can be saved and opened in a session that has lme4 only.
 #'
@@ -97,6 +95,10 @@
 #'   every version of lme4. `confint(method = "boot")` takes `signames` and `oldNames` with every version, and its `boot.scale = "vcov"`
 #'   works (lme4 2.1 stops). Where
 #'   `FUN` is recognised (see [bootMer()]), `parallel = "multicore"` and `"snow"` start no processes: the engine's threads do the work.
+#'
+#' @section Tests:
+#' * `summary()`, `anova()` and `drop1()` of a fit take lmerTest's arguments `ddf` and `type`, and with lmerTest attached `lmer()` returns
+#'   its class of fits: see [fastlmer-lmerTest], also for where the degrees of freedom differ from lmerTest's.
 #'
 #' @section What lme4 does:
 #' These go to `lme4::lmer()` with your call, and [is_fastlmer()] is `FALSE` for the result: `devFunOnly = TRUE`; a formula without a

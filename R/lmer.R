@@ -54,7 +54,7 @@ lmer <- function(formula, data = NULL, REML = TRUE, control = lmerControl(), sta
   control <- if (missing(control)) default_control() else checked_control(control)
   if (is_stream(data)) {
     na.action <- if (!missing(na.action)) na.action
-    return(lmer_of_stream(formula, data, call, REML, control, named, start, verbose, na.action, contrasts, devFunOnly))
+    return(of_asked_class(lmer_of_stream(formula, data, call, REML, control, named, start, verbose, na.action, contrasts, devFunOnly)))
   }
   once <- evaluated_once(call, formula, data, caller)
   if (devFunOnly || has_other_structure(formula)) return(lmer_of_lme4(once, call))
@@ -68,7 +68,7 @@ lmer <- function(formula, data = NULL, REML = TRUE, control = lmerControl(), sta
   if (is.null(fit)) return(lmer_of_lme4(once, call))
   if (!is.null(fit$x)) parts$x <- fit$x
   call$formula <- parts$formula
-  new_lmermod(fit, parts, call)
+  of_asked_class(new_lmermod(fit, parts, call))
 }
 
 # The user's call for lme4's functions: a list of `call` and `caller`, where to evaluate it. lme4 evaluates `data`, `subset`, `weights` and
@@ -108,5 +108,5 @@ lmer_of_lme4 <- function(once, call) {
   fit@frame <- engine_copy(fit@frame, 1L)
   attr(fit@frame, "offset") <- call$offset
   fit@flist <- engine_copy(fit@flist, 1L)
-  fit
+  of_asked_class(fit)
 }

@@ -2,7 +2,12 @@
 # once, from vcov.lmerMod(), where lme4 converts it twice; that is nine tenths of lme4's time.
 #' @export
 #' @noRd
-summary.lmerMod <- function(object, correlation = NULL, use.hessian = NULL, ...) {
+summary.lmerMod <- function(object, correlation = NULL, use.hessian = NULL, ..., ddf = c("Satterthwaite", "Kenward-Roger", "lme4")) {
+  if (!missing(ddf) && is_tested_here(object)) {
+    ddf <- match.arg(ddf)
+    without <- function(object, ...) summary(object, correlation = correlation, use.hessian = use.hessian, ...)
+    return(if (ddf == "lme4") without(object, ...) else summary_with_df(object, without, ddf, ...))
+  }
   streamed <- is_streamed(object)
   # lme4 2.x's summary has more in it; it asks for residuals, which a fit of data in chunks doesn't have.
   plain <- (is.null(use.hessian) || identical(use.hessian, FALSE)) && !...length() && is_fastlmer(object) && (streamed || !has_structures())
@@ -22,6 +27,23 @@ summary.lmerMod <- function(object, correlation = NULL, use.hessian = NULL, ...)
     fitMsgs = without_columns(object, fit_messages(object)), optinfo = object@optinfo
   ), class = c(if (streamed) "summary_without_rows", "summary.merMod"))
   if (has_structures()) summary$corrSet <- if (is.null(asked)) NA else asked
+  summary
+}
+
+# lmerTest's summary; Satterthwaite's degrees of freedom also where lmerTest isn't installed.
+summary_with_df <- function(object, summarise, ddf, ...) {
+  if (has_lmer_test()) return(summarise(as_lmer_test(object), ..., ddf = ddf))
+  parts <- if (ddf == "Satterthwaite") satterthwaite_parts(object)
+  if (is.null(parts)) require_lmer_test(sprintf("summary(ddf = \"%s\")", ddf))
+  summary <- summarise(object, ...)
+  estimate <- summary$coefficients[, "Estimate"]
+  error <- sqrt(diag(parts$vcov_beta))
+  df <- satterthwaite_df(parts)
+  t <- estimate / error
+  summary$coefficients <- cbind(
+    Estimate = estimate, `Std. Error` = error, df = df, `t value` = t, `Pr(>|t|)` = 2 * stats::pt(abs(t), df, lower.tail = FALSE)
+  )
+  summary$methTitle <- paste0(summary$methTitle, ". t-tests use Satterthwaite's method")
   summary
 }
 

@@ -20,6 +20,7 @@ mod condition;
 mod model;
 mod products;
 mod resampling;
+mod satterthwaite;
 mod value;
 
 use condition::{answer, fitted, Answer, Failure};
@@ -354,6 +355,7 @@ extendr_module! {
     mod fastlmer;
     use columns;
     use products;
+    use satterthwaite;
     fn engine_design;
     fn engine_is_nil;
     fn engine_rank_margin;

@@ -121,6 +121,7 @@ pub use tasks::fit::{conditional_variances, criterion, derivatives, fit, fit_res
 pub use tasks::fixed_covariance::fixed_factor;
 pub use tasks::marginal::Marginal;
 pub use tasks::model::Model;
+pub use tasks::satterthwaite::{satterthwaite, Satterthwaite};
 pub use tasks::simulate::Simulator;
 pub use tasks::structured::fit_structured;
 

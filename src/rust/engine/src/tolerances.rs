@@ -60,6 +60,10 @@ pub const NEGATIVE_CURVATURE: f64 = 1e-6;
 /// Least second derivative of a certified minimum, along theta in units of the effects' relative standard deviations.
 pub const LEAST_CURVATURE: f64 = 1e-6;
 
+/// Second derivative along theta, in units of the effects' relative standard deviations, up to which a direction says nothing of theta's
+/// covariance: what lmerTest takes for zero.
+pub const VANISHING_CURVATURE: f64 = 1e-8;
+
 // ---- Lambda: in residual standard deviations, for columns of size one ----
 
 /// Least absolute value of a diagonal while optimising: derivatives in the covariance are obtained through Lambda^-1, and what this adds

@@ -168,13 +168,28 @@ impl<'a> Criterion<'a> {
         Some((d.gradient, d.hessian))
     }
 
+    /// The natural size of an element of theta.
+    fn natural_in_theta(&self, index: usize, entry: &ThetaEntry) -> f64 {
+        self.natural[index] / self.design.structure.groups[entry.group].columns[entry.row].scale.abs()
+    }
+
+    /// Per element of theta the size of Lambda's row there, or the natural one where that is larger.
+    pub fn units_of_theta(&self, theta: &[f64]) -> Vec<f64> {
+        let entries = &self.design.structure.entries;
+        let unit = |(index, e): (usize, &ThetaEntry)| {
+            let row = entries.iter().zip(theta).filter(|(o, _)| o.group == e.group && o.row == e.row);
+            row.map(|(_, t)| t * t).sum::<f64>().sqrt().max(self.natural_in_theta(index, e))
+        };
+        entries.iter().enumerate().map(unit).collect()
+    }
+
     /// Second derivatives in theta by central differences of the gradient; `None` where one can't be computed.
     pub fn difference_hessian(&mut self, theta: &[f64]) -> Option<Vec<f64>> {
         let structure = &self.design.structure;
         let n = theta.len();
         let mut out = vec![0.0; n * n];
         for (j, e) in structure.entries.iter().enumerate() {
-            let h = DIFFERENCE * theta[j].abs().max(self.natural[j] / structure.groups[e.group].columns[e.row].scale.abs());
+            let h = DIFFERENCE * theta[j].abs().max(self.natural_in_theta(j, e));
             let mut gradient_at = |step: f64| {
                 let mut there = theta.to_vec();
                 there[j] += step;
@@ -321,7 +336,7 @@ impl Objective for Criterion<'_> {
 }
 
 /// Keeps diagonals off zero.
-fn with_floor(structure: &Structure, mut x: Vec<f64>) -> Vec<f64> {
+pub(crate) fn with_floor(structure: &Structure, mut x: Vec<f64>) -> Vec<f64> {
     for (v, e) in x.iter_mut().zip(&structure.entries) {
         if e.row == e.col && v.abs() < FLOOR {
             *v = if *v < 0.0 { -FLOOR } else { FLOOR };

@@ -5,5 +5,6 @@ pub mod fit;
 pub mod fixed_covariance;
 pub mod marginal;
 pub mod model;
+pub mod satterthwaite;
 pub mod simulate;
 pub mod structured;

@@ -35,6 +35,12 @@ impl Model {
 
     /// Criterion from V = W^-1 + Z Lambda Lambda' Z' by dense Cholesky.
     pub fn reference(&self, theta: &[f64], reml: bool) -> f64 {
+        let Parts { log_determinants, pwrss, nu, .. } = self.parts(theta, reml);
+        log_determinants + nu * (1.0 + (2.0 * std::f64::consts::PI * pwrss / nu).ln())
+    }
+
+    /// What it is made of.
+    pub fn parts(&self, theta: &[f64], reml: bool) -> Parts {
         let (n, p) = (self.n, self.p);
         let mut v = vec![0.0; n * n];
         (0..n).for_each(|i| v[i * n + i] = 1.0 / self.weights.as_ref().map_or(1.0, |w| w[i]));
@@ -70,10 +76,19 @@ impl Model {
         let ld_rx2 = 2.0 * log_diagonal(&xvx, p);
         let c = inverse_from_cholesky(&xvx, p);
         let explained: f64 = (0..p * p).map(|t| xvy[t % p] * c[t] * xvy[t / p]).sum();
-        let r2 = quadratic(&self.y, &self.y) - explained;
+        let pwrss = quadratic(&self.y, &self.y) - explained;
         let nu = (n - if reml { p } else { 0 }) as f64;
-        log_det_v + if reml { ld_rx2 } else { 0.0 } + nu * (1.0 + (2.0 * std::f64::consts::PI * r2 / nu).ln())
+        Parts { log_determinants: log_det_v + if reml { ld_rx2 } else { 0.0 }, pwrss, covariance: c, nu }
     }
+}
+
+/// Parts of the criterion at one theta: the log determinants of V and (REML) X'V^-1X, the penalised residual sum of squares, the inverse of
+/// X'V^-1X, and the degrees of freedom.
+pub struct Parts {
+    pub log_determinants: f64,
+    pub pwrss: f64,
+    pub covariance: Vec<f64>,
+    pub nu: f64,
 }
 
 /// Uniform numbers in (0, 1) from a linear congruential generator (Knuth's MMIX constants).
