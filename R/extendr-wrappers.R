@@ -77,6 +77,19 @@ engine_copy <- function(object, threads) engine_value(.Call(wrap__engine_copy, o
 #' @noRd
 engine_side_by_side <- function(columns, n, threads) engine_value(.Call(wrap__engine_side_by_side, columns, n, threads))
 
+#' The factorisation of a model at theta, as an external pointer.
+#' @noRd
+engine_predictor <- function(design, theta, threads) engine_value(.Call(wrap__engine_predictor, design, theta, threads))
+
+#' Is a predictor's external pointer empty, as it is after readRDS()?
+#' @noRd
+engine_predictor_is_nil <- function(pointer) engine_value(.Call(wrap__engine_predictor_is_nil, pointer))
+
+#' Variances of the linear predictors of new rows, in units of the residual variance. `x` is NULL where the fixed effects are left out,
+#' an element of `z` where that term is; `levels` are those of an absorbed factor, or NULL; a code of 0 is a level that the fit hasn't seen.
+#' @noRd
+engine_prediction_variances <- function(design, predictor, n, x, levels, codes, z, threads) engine_value(.Call(wrap__engine_prediction_variances, design, predictor, n, x, levels, codes, z, threads))
+
 #' Cross-products of no rows, as an external pointer. `constant` is the place of each term's constant column, or 0.
 #' @noRd
 engine_products <- function(factor, k, constant) engine_value(.Call(wrap__engine_products, factor, k, constant))

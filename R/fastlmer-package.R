@@ -82,6 +82,10 @@
 #'   draws before that are lme4's.
 #' * `predict()` and `simulate()` for new data evaluate the fit's argument `offset` in them, as [predict.lm()] does, or stop; lme4 leaves
 #'   the offset out. (An `offset()` in the formula is taken by both.)
+#' * `predict()` has the arguments `se.fit`, `interval`, `level`, `df`, `weights` and `method` with every version of lme4. Where `se.fit` of
+#'   lme4 2.x takes the effects of levels that the fit hasn't seen for known to be zero, their variance is in ours. Of two terms of one
+#'   grouping factor with a column in common, as in `(a | g) + (b | g)`, each has its own effects; lme4 predicts new data with the first
+#'   term's for both. With a formula as `re.form`, factors in the terms that it leaves out needn't be in the new data.
 #' * What the engine recomputes are the linear mixed models of lme4's and lmerTest's `lmer()`, exactly of their classes and with a Z,
 #'   Lambda, weights and offset that are those of their terms. Other fits (blme's, gamm4's, of lme4's modular functions with another `Zt`)
 #'   go to their own package's methods or lme4's.

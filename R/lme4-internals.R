@@ -82,6 +82,9 @@ profile_names <- function(object, signames) unname(lme4_internal("profnames")(ob
 
 lme4_predict <- function(object, ...) lme4_internal("predict.merMod")(object, ...)
 
+# A fit with other parameters, with lme4's checks of them.
+lme4_set_parameters <- function(object, parameters) lme4_internal("setParams")(object, parameters)
+
 # lme4's checks of the numbers of levels, and of the columns of Z by terms of these sizes, with its messages.
 check_level_counts <- function(flist, n, control) lme4_internal("checkNlevels")(flist, n = n, control)
 

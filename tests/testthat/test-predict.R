@@ -21,7 +21,7 @@ test_that("predictions for new data are lme4's, names and all", {
   )
   for (formula in formulas) {
     fit <- suppressWarnings(suppressMessages(lmer(formula, data)))
-    expect_false(is.null(plain_prediction(fit, new, TRUE)))
+    expect_false(is.null(own_prediction(fit, new, NULL, FALSE, FALSE, na.pass)))
     expect_same_predictions(fit, new)
     expect_same_predictions(fit, new[2L, ])
     rownames(new) <- NULL
@@ -29,20 +29,6 @@ test_that("predictions for new data are lme4's, names and all", {
   }
   skip_if_not_installed("tibble")
   expect_same_predictions(fit, tibble::as_tibble(new))
-})
-
-test_that("what isn't plain is lme4's to predict", {
-  data <- sleep_data()
-  new <- data.frame(Days = c(3, NA), three = c("0", "2"), Subject = c("308", "309"), o = 1:2)
-  fit <- lmer(Reaction ~ Days + (Days | Subject), data)
-  expect_same_predictions(fit, new)
-  expect_null(plain_prediction(fit, new, TRUE))
-  for (formula in list(Reaction ~ three + (1 | Subject), Reaction ~ log(Days + 1) + (1 | Subject), Reaction ~ offset(o) + (1 | Subject))) {
-    expect_same_predictions(lmer(formula, data), new[1L, ])
-    expect_null(plain_prediction(lmer(formula, data), new[1L, ], TRUE))
-  }
-  twice <- suppressWarnings(suppressMessages(lmer(Reaction ~ Days + (1 | Subject) + (Days | Subject), data)))
-  expect_null(plain_prediction(twice, new[1L, ], TRUE))
 })
 
 test_that("errors and other arguments are lme4's", {

@@ -18,6 +18,7 @@
 mod columns;
 mod condition;
 mod model;
+mod predict;
 mod products;
 mod resampling;
 mod satterthwaite;
@@ -354,6 +355,7 @@ fn engine_fail_allocation(count: f64) -> Robj {
 extendr_module! {
     mod fastlmer;
     use columns;
+    use predict;
     use products;
     use satterthwaite;
     fn engine_design;

@@ -70,7 +70,7 @@
 //!
 //! | layer | what it holds |
 //! |---|---|
-//! | `tasks` | what a user asks for: fit, refits, simulation, covariances |
+//! | `tasks` | what a user asks for: fit, refits, simulation, covariances, variances of predictions |
 //! | `optimise` | the criterion of the free elements of Lambda, and the search for its minimum |
 //! | `pls` | the verbs of penalised least squares, whatever the structure of a design |
 //! | `curvature` | derivatives, from a factorisation |
@@ -121,6 +121,7 @@ pub use tasks::fit::{conditional_variances, criterion, derivatives, fit, fit_res
 pub use tasks::fixed_covariance::fixed_factor;
 pub use tasks::marginal::Marginal;
 pub use tasks::model::Model;
+pub use tasks::predict::{NewRows, Predictor};
 pub use tasks::satterthwaite::{satterthwaite, Satterthwaite};
 pub use tasks::simulate::Simulator;
 pub use tasks::structured::fit_structured;

@@ -225,6 +225,11 @@ impl Factor {
         design.plan.layout.forward(&self.rest, v, m, &mut self.scratch, workers);
     }
 
+    /// L_S'^-1 V for rows of length m in the factor's order, in place: they come back in S's own.
+    pub fn backward_rest(&mut self, design: &System, v: &mut [f64], m: usize, workers: &Workers) {
+        design.plan.layout.backward(&self.rest, v, m, &mut self.scratch, workers);
+    }
+
     /// Inverse of S on its pattern (both triangles of a dense one).
     pub fn invert_rest(&mut self, design: &System, inverse: &mut [f64], workers: &Workers) {
         if design.plan.layout.order > 0 {

@@ -21,6 +21,19 @@ pub struct SparsePattern {
     pub rows: Vec<u32>,
 }
 
+/// Room for [`SparsePattern::squared_length`].
+pub(crate) struct Path {
+    values: Vec<f64>,
+    marked: Vec<bool>,
+    columns: Vec<usize>,
+}
+
+impl Path {
+    pub(crate) fn new(order: usize) -> Self {
+        Path { values: vec![0.0; order], marked: vec![false; order], columns: Vec::new() }
+    }
+}
+
 impl SparsePattern {
     /// Orders the columns and finds the pattern of the factor; nothing when it has more elements than `limit`.
     pub(crate) fn new(columns: &[Vec<u32>], limit: usize) -> Option<Self> {
@@ -143,6 +156,35 @@ impl SparsePattern {
             let d = 1.0 / values[column.start];
             row.iter_mut().for_each(|v| *v *= d);
         }
+    }
+
+    /// |L^-1 P b|^2 for the elements of b that aren't zero, given with their places in the original order: only the columns on their paths
+    /// to the root of the elimination tree take part (Gilbert and Peierls 1988, doi:10.1137/0909058).
+    pub(crate) fn squared_length(&self, values: &[f64], elements: impl Iterator<Item = (usize, f64)>, path: &mut Path) -> f64 {
+        for (original, value) in elements {
+            let mut j = self.inverse[original];
+            path.values[j] += value;
+            while !path.marked[j] {
+                path.marked[j] = true;
+                path.columns.push(j);
+                match self.rows[self.column(j)].get(1) {
+                    Some(&parent) => j = parent as usize,
+                    None => break,
+                }
+            }
+        }
+        path.columns.sort_unstable();
+        let mut sum = 0.0;
+        for &j in &path.columns {
+            let column = self.column(j);
+            let x = path.values[j] / values[column.start];
+            sum += x * x;
+            (column.start + 1..column.end).for_each(|t| path.values[self.rows[t] as usize] -= values[t] * x);
+            path.values[j] = 0.0;
+            path.marked[j] = false;
+        }
+        path.columns.clear();
+        sum
     }
 
     /// The inverse on the pattern, last column first: for i >= j,

@@ -5,6 +5,7 @@ pub mod fit;
 pub mod fixed_covariance;
 pub mod marginal;
 pub mod model;
+pub mod predict;
 pub mod satterthwaite;
 pub mod simulate;
 pub mod structured;

@@ -15,6 +15,19 @@ impl ColumnTransform {
         }
     }
 
+    /// A row's values of the engine's columns from those of the caller's, in place, so that x'beta stays what it is: the centre goes with
+    /// the constant column, or with an absorbed factor.
+    pub fn row_to_engine(&self, x: &mut [f64], absorbed: bool) {
+        let constant = match self.intercept {
+            Some(j0) => x[j0] / self.scale[j0],
+            None if absorbed => 1.0,
+            None => 0.0,
+        };
+        for (x, (m, s)) in x.iter_mut().zip(self.centre.iter().zip(&self.scale)) {
+            *x = (*x - m * constant) / s;
+        }
+    }
+
     /// What centring the columns took from the constants of an absorbed factor's levels; `beta` belongs to the caller's columns.
     pub fn shift(&self, beta: &[f64]) -> f64 {
         beta.iter().zip(&self.centre).map(|(b, m)| b * m).sum()

@@ -27,6 +27,16 @@ impl Group {
         }
     }
 
+    /// S^-T z: a row's values of the engine's columns from those of the caller's, in place, so that z'b stays what it is.
+    pub fn row_to_engine(&self, z: &mut [f64]) {
+        for (c, column) in self.columns.iter().enumerate() {
+            if let Some(constant) = column.constant {
+                z[c] -= column.centre * z[constant] / self.columns[constant].scale;
+            }
+        }
+        z.iter_mut().zip(&self.columns).for_each(|(z, column)| *z /= column.scale);
+    }
+
     /// How large the terms are of which each row of S^-1 B is the sum, for a K x K matrix B: what rounding leaves of a row is small
     /// beside that.
     fn sizes_for_caller(&self, b: &[f64]) -> Vec<f64> {
