@@ -217,21 +217,10 @@ after_detach <- function(package) {
   update_front(package)
 }
 
-on_attach <- structure(function(...) update_front(), class = "fastlmer_hook")
-
-on_detach <- structure(function(package, ...) after_detach(package), class = "fastlmer_hook")
-
-# A package's hook is asked for by name, so that nothing is loaded.
+# Nothing is loaded for it: the events are asked for by the packages' names.
 watch_lmer_test <- function() {
   for (package in test_packages) {
-    setHook(packageEvent(package, "attach"), on_attach)
-    setHook(packageEvent(package, "detach"), on_detach)
+    at_event(package, "attach", function(...) update_front())
+    at_event(package, "detach", function(package, ...) after_detach(package))
   }
-}
-
-unwatch_lmer_test <- function() {
-  for (event in outer(test_packages, c("attach", "detach"), Vectorize(packageEvent))) {
-    setHook(event, Filter(function(hook) !inherits(hook, "fastlmer_hook"), getHook(event)), action = "replace")
-  }
-  remove_front()
 }
