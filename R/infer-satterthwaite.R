@@ -70,3 +70,23 @@ satterthwaite_df <- function(parts) {
   dim(gradient) <- c(length(variance), length(parts$Jac_list))
   2 * variance^2 / rowSums((gradient %*% parts$vcov_varpar) * gradient)
 }
+
+# F statistic of L beta = 0 and its denominator's degrees of freedom, of a contrast matrix with independent rows: those of the uncorrelated
+# combinations of its rows, and together what gives F its mean (Fai and Cornelius 1996, doi:10.1080/00949659608811740).
+satterthwaite_f <- function(contrast, beta, parts) {
+  covariance <- contrast %*% parts$vcov_beta %*% t(contrast)
+  axes <- eigen(covariance, symmetric = TRUE)
+  rows <- crossprod(axes$vectors, contrast)
+  gradient <- vapply(parts$Jac_list, function(derivative) rowSums((rows %*% derivative) * rows), axes$values)
+  dim(gradient) <- c(nrow(rows), length(parts$Jac_list))
+  df <- 2 * axes$values^2 / rowSums((gradient %*% parts$vcov_varpar) * gradient)
+  list(f = mean(drop(rows %*% beta)^2 / axes$values), df = pooled_df(df))
+}
+
+# The mean of each squared t statistic is df / (df - 2); the mean of F, their mean, has the same form.
+pooled_df <- function(df) {
+  if (max(df) - min(df) < 1e-8) return(mean(df))
+  if (any(df <= 2)) return(2)
+  mean_f <- mean(df / (df - 2))
+  2 * mean_f / (mean_f - 1)
+}

@@ -17,7 +17,7 @@
 #' @param sizes numbers of levels of `along`.
 #' @param effects a named list of values that coefficients may have, in the units of `fixef(fit)`: all combinations are tried.
 #' @param nsim number of responses for each combination.
-#' @param method `"z"`: Wald test with the normal or chi-squared distribution;
+#' @param method `"t"`: t or F test with Satterthwaite's degrees of freedom; `"z"`: Wald test with the normal or chi-squared distribution;
 #'   `"lrt"`: likelihood ratio test of both models' fits by maximum likelihood, with the chi-squared distribution.
 #' @param alpha level of the test.
 #' @param newparams a list that may have `beta`, `theta` and `sigma` of the population, as [getME()] gives them.
@@ -36,7 +36,7 @@
 #' power
 #' if (requireNamespace("ggplot2")) plot(power)
 #' @export
-simulate_power <- function(fit, test, along = NULL, sizes = NULL, effects = NULL, nsim = 1000, method = c("z", "lrt"), alpha = 0.05,
+simulate_power <- function(fit, test, along = NULL, sizes = NULL, effects = NULL, nsim = 1000, method = c("t", "z", "lrt"), alpha = 0.05,
                            newparams = NULL, conf.level = 0.95, seed = NULL, threads = default_threads()) {
   method <- match.arg(method)
   refuse_without_rows(fit, "simulate_power()")
@@ -213,8 +213,12 @@ power_counts <- function(design, beta, plan, report, shown) {
 # The p-value of each response, and whether its fit is singular.
 power_tests <- function(design, responses, plan) {
   if (plan$method == "lrt") return(likelihood_ratio_tests(design, responses, plan))
-  batch <- refit_batch(design, responses, plan$threads, covariance = TRUE)
-  list(p = wald_p(batch, plan$contrast, plan$method), singular = batch$singular)
+  batch <- refit_batch(design, responses, plan$threads, covariance = TRUE, degrees_of_freedom = plan$method == "t")
+  p_value <- if (plan$method == "t") satterthwaite_p else wald_p
+  fitted <- which(!is.na(batch$converged))
+  p <- rep(NA_real_, length(batch$converged))
+  p[fitted] <- vapply(fitted, function(i) p_value(batch, i, plan$contrast), 0)
+  list(p = p, singular = batch$singular)
 }
 
 likelihood_ratio_tests <- function(design, responses, plan) {
@@ -239,15 +243,28 @@ without_contrast <- function(design, contrast) {
   design
 }
 
-wald_p <- function(batch, contrast, method) {
-  p <- nrow(batch$beta)
-  vapply(seq_len(ncol(batch$beta)), function(i) {
-    if (is.na(batch$converged[[i]])) return(NA_real_)
-    estimate <- contrast %*% batch$beta[, i]
-    covariance <- batch$sigma[[i]]^2 * contrast %*% matrix(batch$unsc[, i], p) %*% t(contrast)
-    stats::pchisq(sum(estimate * solve(covariance, estimate)), nrow(contrast), lower.tail = FALSE)
-  }, 0)
+wald_p <- function(batch, i, contrast) {
+  estimate <- contrast %*% batch$beta[, i]
+  covariance <- contrast %*% replicate_covariance(batch, i) %*% t(contrast)
+  stats::pchisq(sum(estimate * solve(covariance, estimate)), nrow(contrast), lower.tail = FALSE)
 }
+
+# NA where the covariance parameters of a replicate are fitted so badly that nothing is known of them.
+satterthwaite_p <- function(batch, i, contrast) {
+  p <- nrow(batch$beta)
+  number <- nrow(batch$theta)
+  covariance <- replicate_covariance(batch, i)
+  jacobian <- lapply(seq_len(number), function(k) matrix(batch$jacobian[(k - 1L) * p^2 + seq_len(p^2), i], p))
+  parts <- list(
+    vcov_beta = covariance, vcov_varpar = matrix(batch$vcov_varpar[, i], number + 1L),
+    Jac_list = c(jacobian, list(2 / batch$sigma[[i]] * covariance))
+  )
+  if (anyNA(parts$vcov_varpar)) return(NA_real_)
+  tested <- satterthwaite_f(contrast, batch$beta[, i], parts)
+  stats::pf(tested$f, nrow(contrast), tested$df, lower.tail = FALSE)
+}
+
+replicate_covariance <- function(batch, i) batch$sigma[[i]]^2 * matrix(batch$unsc[, i], nrow(batch$beta))
 
 new_power_table <- function(counts, design, effects, plan, fit, conf.level) {
   counts <- do.call(rbind, counts)

@@ -15,10 +15,10 @@ refit_many <- function(object, record, newresp, threads) {
 
 # The engine's fits of `responses` (see engine_refit_many()) with `singular` as lme4's isSingular() judges it, by the raw theta, and
 # `boundary` where that isn't only due to the units of the predictors, as check_optimum() judges it.
-refit_batch <- function(record, responses, threads, modes = FALSE, covariance = FALSE) {
+refit_batch <- function(record, responses, threads, modes = FALSE, covariance = FALSE, degrees_of_freedom = FALSE) {
   batch <- engine_refit_many(
     engine_pointer(record), record$x, record$codes, record$z, record$weights, responses, record$reml, record$theta,
-    list(threads = as.integer(threads), modes = modes, covariance = covariance)
+    list(threads = as.integer(threads), modes = modes, covariance = covariance, degrees_of_freedom = degrees_of_freedom)
   )
   batch$singular <- singular_columns(batch$theta, record$lower)
   batch$boundary <- batch$singular & batch$least < 1e-4

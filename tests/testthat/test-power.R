@@ -32,6 +32,28 @@ test_that("Wald tests are those of each refit", {
   expect_equal(power_tests(record, responses, plan)$p, expected, tolerance = 1e-6)
 })
 
+test_that("t and F tests are lmerTest's of each refit", {
+  skip_if_not_installed("lmerTest")
+  data <- transform(sleepstudy, f = factor(Days %% 3))
+  model <- lmer(Reaction ~ f + Days + (Days | Subject), data)
+  record <- engine_of(model)
+  responses <- list(
+    mean = fitted(model), sigma = sigma(model), theta = getME(model, "theta"), rng = list(seed = 1, first = 1, count = 6)
+  )
+  y <- engine_simulate(engine_pointer(record), record$x, record$codes, record$z, record$weights, responses)
+  for (contrast in list(rbind(c(0, 0, 0, 1)), rbind(c(0, 1, 0, 0), c(0, 0, 1, 0)))) {
+    expected <- apply(y, 2, function(y) {
+      refitted <- lmerTest::as_lmerModLmerTest(lmer(y ~ f + Days + (Days | Subject), data))
+      lmerTest::contestMD(refitted, contrast)[["Pr(>F)"]]
+    })
+    tested <- power_tests(record, responses, list(contrast = contrast, method = "t", threads = 2L))
+    # at the boundary lmerTest's numerical derivatives reach beyond it
+    inside <- !tested$singular
+    expect_gte(sum(inside), 4)
+    expect_equal(tested$p[inside], expected[inside], tolerance = 1e-5)
+  }
+})
+
 test_that("a design grows by copies of whole levels, nested factors with them, crossed ones not", {
   data <- expand.grid(child = 1:4, class = 1:3, school = 1:5, item = 1:2)
   data <- within(data, {

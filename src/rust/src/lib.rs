@@ -257,6 +257,7 @@ fn engine_refit_many(
             max_evaluations: number(&options, "max_eval").map_or(Options::default().max_evaluations, |v| v.max(1.0) as usize),
             effects: flag(&options, "modes"),
             covariance: flag(&options, "covariance"),
+            degrees_of_freedom: flag(&options, "degrees_of_freedom"),
             threads: threads_of(&options),
             interrupted: &|_| check(),
             ask: Some(condition::interrupted),

@@ -4,7 +4,7 @@ use crate::model::{element, number, real, Model};
 use crate::record;
 use crate::value::{na_real, Value, NA};
 use extendr_api::prelude::*;
-use fastlmer_engine::{BatchOptions, Design, Replicate, Responses, Rows, Simulator};
+use fastlmer_engine::{BatchOptions, Design, Replicate, Responses, Rows, Satterthwaite, Simulator};
 use std::borrow::Cow;
 
 /// Reads `list(y)`, `list(mean, sigma, theta, u, e)` or `list(mean, sigma, theta, rng)` and hands it to `body`.
@@ -68,7 +68,18 @@ pub fn batch_record(design: &Design, replicates: Vec<Option<Replicate>>, asked: 
     };
     let unsc =
         if asked.covariance { matrix(design.p * design.p, &|r| r.unscaled_covariance.as_deref().unwrap_or_default()) } else { Value::Null };
+    let (number, p) = (design.structure.entries.len(), design.p);
+    let asked_degrees = |rows: usize, get: &dyn Fn(&Satterthwaite) -> Vec<f64>| {
+        if !asked.degrees_of_freedom {
+            return Value::Null;
+        }
+        let of_replicate = |r: &Option<Replicate>| r.as_ref().and_then(|r| r.satterthwaite.as_ref()).map(get);
+        let values = replicates.iter().flat_map(|r| of_replicate(r).unwrap_or_else(|| vec![na_real(); rows])).collect();
+        Value::Array(Cow::Owned(values), vec![rows as i32, count as i32])
+    };
     record!(
+        vcov_varpar = asked_degrees((number + 1) * (number + 1), &|s| s.covariance.clone()),
+        jacobian = asked_degrees(number * p * p, &|s| s.jacobian.concat()),
         theta = matrix(design.structure.entries.len(), &|r| &r.theta),
         beta = matrix(design.fixed_columns(), &|r| &r.beta),
         sigma = vector(&|r| r.sigma),

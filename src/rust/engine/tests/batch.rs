@@ -6,7 +6,7 @@ use common::{designs, Uniform};
 use fastlmer_engine::{fit, refit, BatchOptions, Design, Error, Options, Responses, Simulator};
 
 fn options(start: &[f64], threads: usize) -> BatchOptions<'_> {
-    BatchOptions { start: Some(start), effects: true, covariance: true, threads, ..BatchOptions::default() }
+    BatchOptions { start: Some(start), effects: true, covariance: true, degrees_of_freedom: true, threads, ..BatchOptions::default() }
 }
 
 #[test]

@@ -20,6 +20,7 @@ use crate::plan::design::Design;
 use crate::plan::memory::workers_that_fit;
 use crate::products::response::Response;
 use crate::tasks::fit::coefficients;
+use crate::tasks::satterthwaite::{self, Satterthwaite};
 use crate::tasks::simulate::Simulator;
 
 /// Where the responses come from.
@@ -84,6 +85,8 @@ pub struct BatchOptions<'a> {
     pub effects: bool,
     /// Whether the covariance of the fixed effects is wanted; not with an absorbed factor.
     pub covariance: bool,
+    /// Whether what degrees of freedom are made of is wanted.
+    pub degrees_of_freedom: bool,
     /// Threads to compute on; with one, the caller's own.
     pub threads: usize,
     /// Asked now and then, on the caller's thread, with the number of replicates that are done: stop?
@@ -100,6 +103,7 @@ impl Default for BatchOptions<'_> {
             max_evaluations: 1000,
             effects: false,
             covariance: false,
+            degrees_of_freedom: false,
             threads: 1,
             interrupted: &|_| false,
             ask: None,
@@ -128,6 +132,8 @@ pub struct Replicate {
     pub effects: Option<(Vec<f64>, Vec<f64>)>,
     /// (X'V^-1X)^-1 with V in units of sigma^2, p x p, if it was asked for.
     pub unscaled_covariance: Option<Vec<f64>>,
+    /// What Satterthwaite's degrees of freedom are made of, if it was asked for and can be computed.
+    pub satterthwaite: Option<Satterthwaite>,
     /// The least diagonal element of Lambda for columns of unit size: the fit is singular where it is all but zero.
     pub least: f64,
     /// Whether the optimum is certified.
@@ -150,6 +156,7 @@ pub fn refit(design: &Design, rows: &Rows, responses: &Responses, options: &Batc
         reml: options.reml,
         effects: options.effects,
         covariance: options.covariance,
+        degrees_of_freedom: options.degrees_of_freedom,
         limit: options.max_evaluations,
         start: options.start,
         pins,
@@ -220,6 +227,7 @@ struct Request<'a> {
     reml: bool,
     effects: bool,
     covariance: bool,
+    degrees_of_freedom: bool,
     limit: usize,
     start: Option<&'a [f64]>,
     /// Whether there is memory to keep the factorisation at the start.
@@ -295,7 +303,7 @@ impl<'a> Worker<'a> {
         if let Some(theta) = start.filter(|_| self.request.pins) {
             self.search.criterion.pin(theta);
         }
-        let found = self.search.run(start).ok()?;
+        let found = self.search.run(start).ok().filter(|found| found.outcome != Outcome::Interrupted)?;
         let solved = self.search.criterion.solution(&found.lambda, &self.response, self.request.effects)?;
         let scale = self.response.scale;
         let beta = coefficients(design, &self.response, &solved);
@@ -305,7 +313,13 @@ impl<'a> Worker<'a> {
         let pwrss = self.response.off_zero(solved.pwrss * scale * scale, design.n);
         let criterion =
             if self.response.is_exact() { criterion_value(design, solved.ld_l2, solved.ld_rx2, pwrss, 1.0, reml) } else { solved.value };
+        let satterthwaite = if self.request.degrees_of_freedom {
+            satterthwaite::of_criterion(&mut self.search.criterion, &self.response, &theta).ok()
+        } else {
+            None
+        };
         Some(Replicate {
+            satterthwaite,
             least: least_of(&design.structure, &found.lambda),
             theta,
             beta,

@@ -27,7 +27,7 @@ use crate::tasks::marginal::Marginal;
 use crate::tolerances::VANISHING_CURVATURE;
 
 /// How the covariance of the fixed effects depends on the covariance parameters, and how well these are known. In the units of the data.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Satterthwaite {
     /// Asymptotic covariance of theta and sigma, a square matrix.
     pub covariance: Vec<f64>,
@@ -51,24 +51,30 @@ pub struct Satterthwaite {
 pub fn satterthwaite(design: &Design, response: &Response, options: &Options) -> Result<Satterthwaite, Error> {
     check(design, options)?;
     let theta = options.start.as_deref().ok_or("the degrees of freedom need theta")?;
-    let (structure, reml) = (&design.structure, options.reml);
-    let mut criterion = Criterion::new(design, reml, options.workers, options.interrupted);
+    let mut criterion = Criterion::new(design, options.reml, options.workers, options.interrupted);
     criterion.set_response(response);
+    of_criterion(&mut criterion, response, theta)
+}
+
+/// The same of a criterion that has taken up the response.
+pub(crate) fn of_criterion(criterion: &mut Criterion, response: &Response, theta: &[f64]) -> Result<Satterthwaite, Error> {
+    let (design, workers) = (criterion.design, criterion.workers);
+    let structure = &design.structure;
     if criterion.is_exact() {
         return Err(Error::NotPositiveDefinite);
     }
-    let found = second_derivatives(&mut criterion, response, theta);
+    let found = second_derivatives(criterion, response, theta);
     if criterion.interrupted() {
         return Err(Error::Interrupted);
     }
     let (solved, lambda, hessian) = found.ok_or(Error::NotPositiveDefinite)?;
-    let nu = degrees_of_freedom(design, reml);
+    let nu = degrees_of_freedom(design, criterion.reml);
     let sigma = (solved.pwrss / nu).sqrt() * response.scale;
     let frame = Frame::theta(structure, theta);
     let rho = residual_gradient(structure, &lambda, &frame, &solved);
-    let (inverse, left_out) = inverse_of_curvature(&criterion, theta, &hessian);
-    let marginal = Marginal::new(design, theta, options.workers)?;
-    let derivatives = marginal.derivatives_in_theta(theta, options.workers);
+    let (inverse, left_out) = inverse_of_curvature(criterion, theta, &hessian);
+    let marginal = Marginal::new(design, theta, workers)?;
+    let derivatives = marginal.derivatives_in_theta(theta, workers);
     let of_covariance = |derivative: &Vec<f64>| {
         let mut out = marginal.covariance_to_caller(derivative);
         out.iter_mut().for_each(|v| *v *= -sigma * sigma);
