@@ -79,14 +79,6 @@ profile.lmerMod <- function(fitted, ...) {
   NextMethod()
 }
 
-#' @importFrom stats influence
-#' @export
-#' @noRd
-influence.lmerMod <- function(model, ...) {
-  refuse_without_rows(model, "influence()")
-  NextMethod()
-}
-
 #' @export
 #' @noRd
 print.summary_without_rows <- function(x, ..., show.resids = FALSE) NextMethod(show.resids = FALSE)

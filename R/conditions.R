@@ -6,7 +6,7 @@
 #   fastlmer_package_error       a package that isn't installed
 #   fastlmer_engine_error        what the engine can't compute (src/rust/src/condition.rs)
 # and a warning a `fastlmer_warning` and one of
-#   fastlmer_exact_fit, fastlmer_refitted_update, fastlmer_not_converged, fastlmer_failed_replicates
+#   fastlmer_exact_fit, fastlmer_refitted_update, fastlmer_not_converged, fastlmer_failed_replicates, fastlmer_failed_deletions
 
 fail <- function(kind, ...) {
   stop(structure(

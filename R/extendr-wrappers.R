@@ -77,6 +77,14 @@ engine_copy <- function(object, threads) engine_value(.Call(wrap__engine_copy, o
 #' @noRd
 engine_side_by_side <- function(columns, n, threads) engine_value(.Call(wrap__engine_side_by_side, columns, n, threads))
 
+#' Hat values at theta.
+#' @noRd
+engine_hat_values <- function(design, x, codes, z, weights, theta, threads) engine_value(.Call(wrap__engine_hat_values, design, x, codes, z, weights, theta, threads))
+
+#' Refits without the rows of each deletion: `deletion` has for every row the number of the one that leaves it out, from 1, or 0.
+#' @noRd
+engine_influence <- function(design, x, codes, z, weights, y, reml, start, deletion, count, options) engine_value(.Call(wrap__engine_influence, design, x, codes, z, weights, y, reml, start, deletion, count, options))
+
 #' The factorisation of a model at theta, as an external pointer.
 #' @noRd
 engine_predictor <- function(design, theta, threads) engine_value(.Call(wrap__engine_predictor, design, theta, threads))

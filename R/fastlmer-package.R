@@ -104,6 +104,16 @@
 #' * `summary()`, `anova()` and `drop1()` of a fit take lmerTest's arguments `ddf` and `type`, and with lmerTest attached `lmer()` returns
 #'   its class of fits: see [fastlmer-lmerTest], also for where the degrees of freedom differ from lmerTest's.
 #'
+#' @section Influence:
+#' * [influence()][influence.lmerMod()] neither evaluates the call again nor looks its data up: it works for fits made inside functions, and
+#'   for `groups` that name grouping factors which the formula makes, as `"cask:batch"`. Its refits are exact; lme4's stop where its
+#'   optimizer does. They keep the fit's `subset`, in whose place lme4 puts the deletion.
+#' * Of several names in `groups` each combination that occurs is a group. lme4 takes every row of the data for a group of its own.
+#' * Where a deletion leaves a column of the fixed effects a combination of earlier ones its coefficient is `NA`; lme4's coefficients then
+#'   stand in the wrong columns. `dfbetas()` also works for a single fixed effect: the object has then a class in front of lme4's.
+#' * `rstandard()` of a fit is what lme4 calls its `rstudent()`. `cooks.distance()` takes the rank of the fixed effects from the fit.
+#' * [convergence()] is a report of ours. `performance::check_convergence()` of a fit by the engine is judged by exact derivatives.
+#'
 #' @section What lme4 does:
 #' These go to `lme4::lmer()` with your call, and [is_fastlmer()] is `FALSE` for the result: `devFunOnly = TRUE`; a formula without a
 #' response; columns rescaled by `check.scaleX`; observations whose grouping factor is missing (`na.action = na.pass`); a response

@@ -3,6 +3,7 @@
 .onLoad <- function(libname, pkgname) {
   watch_lmer_test()
   hook_into_parameters()
+  hook_into_performance()
 }
 
 .onAttach <- function(libname, pkgname) {

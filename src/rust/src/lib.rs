@@ -17,6 +17,7 @@
 //! and named in `extendr_module!` below; `sh tools/document.sh` then writes its R wrapper. See [`condition`] for errors.
 mod columns;
 mod condition;
+mod influence;
 mod model;
 mod predict;
 mod products;
@@ -122,6 +123,7 @@ fn request<'a>(reml: bool, start: &Robj, options: &List, workers: &'a Workers, i
         request.max_evaluations = limit.max(1.0) as usize;
     }
     request.fixed = flag(options, "fixed");
+    request.exact_hessian = flag(options, "exact_hessian");
     Ok(request)
 }
 
@@ -152,6 +154,7 @@ fn fit_record(structure: &Structure, fit: Fit) -> Value<'static> {
         rx = square(fit.rx),
         sigma = fit.sigma,
         b = fit.b,
+        exact_hessian = fit.exact_hessian,
     )
 }
 
@@ -356,6 +359,7 @@ fn engine_fail_allocation(count: f64) -> Robj {
 extendr_module! {
     mod fastlmer;
     use columns;
+    use influence;
     use predict;
     use products;
     use satterthwaite;

@@ -119,6 +119,8 @@ pub use products::undetermined::{Source, Undetermined};
 pub use tasks::batch::{refit, BatchOptions, Replicate, Responses};
 pub use tasks::fit::{conditional_variances, criterion, derivatives, fit, fit_response, Evaluator, Fit, Options};
 pub use tasks::fixed_covariance::fixed_factor;
+pub use tasks::hat::hat_values;
+pub use tasks::influence::{influence, Deletions, Remnant};
 pub use tasks::marginal::Marginal;
 pub use tasks::model::Model;
 pub use tasks::predict::{NewRows, Predictor};

@@ -33,6 +33,20 @@ pub const EQUAL_SQUARES: f64 = 1e-12;
 /// Residuals no larger than this, relative to the terms of the sums that they are what is left of, are rounding.
 pub const EXACT: f64 = 16.0 * f64::EPSILON;
 
+/// A column of X of which earlier ones leave no more than this share of its length is a combination of them: R's own limit, qr()'s `tol`.
+pub const ALIASED: f64 = 1e-7;
+
+/// A level that loses rows is formed again from those that it keeps where it keeps less than this share of a sum of squares: else what is
+/// left of a sum has at most twice its rounding.
+pub const DEPLETED: f64 = 0.5;
+
+/// Without some rows a column of X, beside earlier ones, keeps at least this share of its length, or all products are formed anew: what
+/// rounding left of the sums, some 1e-16 of squares, is then at most 1e-8 of what they say.
+pub const LEFT_OF_COLUMN: f64 = 1e-4;
+
+/// Without some rows a response keeps at least this share of its sum of squares, or it is reduced anew: a digit is lost at most.
+pub const LEFT_OF_RESPONSE: f64 = 0.1;
+
 // ---- The criterion: in its own unit, that of minus twice a log likelihood ----
 
 /// Two values that differ by less are one value to the user: standard errors would change in the tenth digit.

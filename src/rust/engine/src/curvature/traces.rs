@@ -256,6 +256,22 @@ fn add_lead_traces(design: &System, factor: &Factor, coupled: &Coupled, k: usize
     }
 }
 
+/// Blocks of M^-1 between the leading group's levels and those that they meet, in the places of the design's neighbour values:
+/// -L_i^-T U S^-1.
+pub fn inverse_neighbour_blocks(design: &System, factor: &Factor, coupled: &Coupled) -> Vec<f64> {
+    let k = design.structure.groups[0].k;
+    let mut out = vec![0.0; design.neighbour_values.len()];
+    for level in 0..design.structure.groups[0].levels {
+        let l = &factor.lead[level * k * k..(level + 1) * k * k];
+        let begin = design.neighbour_values_ptr[design.neighbour_ptr[level]];
+        for (t, column) in design.plan.adjacency.span(level).zip(out[begin..].chunks_exact_mut(k)) {
+            coupled.get(design, t).iter().zip(&mut *column).for_each(|(y, to)| *to = -y);
+            solve_lower_transpose(l, k, column);
+        }
+    }
+    out
+}
+
 /// Diagonal K x K blocks of M^-1 of every level, per group, from the inverse of S on its pattern.
 pub fn inverse_diagonal_blocks(design: &System, factor: &Factor, rest_inverse: &[f64], coupled: &Coupled) -> Vec<Vec<f64>> {
     let groups = &design.structure.groups;

@@ -31,6 +31,11 @@ impl Coupling {
         if products.structure.groups.len() < 2 || !is_worth_it(products, layout, adjacency) {
             return None;
         }
+        Some(Self::of_products(products))
+    }
+
+    /// The dense parts, whatever the way.
+    pub(crate) fn of_products(products: &Products) -> Self {
         let (q1, r) = (products.structure.groups[0].effects(), products.rest());
         let k = products.structure.groups[0].k;
         let mut out = Coupling { lead_rest: vec![0.0; q1 * r], rest: vec![0.0; r * r] };
@@ -60,7 +65,7 @@ impl Coupling {
                 out.rest[at..at + rows].copy_from_slice(column);
             }
         }
-        Some(out)
+        out
     }
 }
 

@@ -144,6 +144,18 @@ impl Design {
     pub fn factor_bytes(&self) -> u64 {
         self.whole.factor_bytes() + self.random.as_ref().map_or(0, System::factor_bytes)
     }
+
+    /// The design of other products with the same levels and pairs of levels, by the same plan; of one without an absorbed factor.
+    pub(crate) fn with_products(&self, products: Products) -> Self {
+        let old = &self.whole.plan;
+        let plan = Plan {
+            layout: old.layout.clone(),
+            adjacency: old.adjacency.clone(),
+            classes: Classes::of(&products),
+            coupling: old.coupling.as_ref().map(|_| Coupling::of_products(&products)),
+        };
+        Design { whole: System { products, plan }, random: None }
+    }
 }
 
 /// The design and the response of a model whose rows came in chunks. Uses the sums up.

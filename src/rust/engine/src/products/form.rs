@@ -12,6 +12,8 @@ use crate::model::structure::Structure;
 use crate::parallel::{ranges, Workers};
 use crate::products::cross::{Neighbour, Products, RestPair};
 use crate::products::parts::{row_blocks, sum_parts, CHUNK};
+use crate::products::regression::square_root;
+use crate::tolerances::{ALIASED, LEFT_BY_ROUNDING};
 
 /// Rows after which the user is asked whether to go on.
 const ROUND: usize = 64 * CHUNK;
@@ -37,6 +39,21 @@ impl Products {
             workers.check()?; // what was given up has wrong sums
         }
         out.complete()
+    }
+
+    /// The columns of X that are not combinations of earlier ones and an absorbed factor's: those of which the part that these leave is
+    /// more than 1e-7 of the column's length, as R's qr() has it, and more than rounding.
+    pub(crate) fn independent_columns(rows: &Rows, workers: &Workers) -> Result<Vec<usize>, Error> {
+        rows.check(workers)?;
+        let (structure, transform) = (Structure::new(rows, workers), ColumnTransform::new(rows, workers));
+        let mut out = Products::zero(rows.n, structure, transform);
+        out.absorbed = rows.absorbed;
+        out.add_rows(rows, workers);
+        let p = out.p;
+        let (l, kept) = square_root(&out.xx_within_levels(), p, LEFT_BY_ROUNDING);
+        out.xx_cholesky = l;
+        let margin = out.rank_margin();
+        Ok((0..p).filter(|&j| kept[j] && margin[j] > ALIASED).collect())
     }
 
     fn add_rows(&mut self, rows: &Rows, workers: &Workers) {

@@ -13,3 +13,4 @@ pub mod response;
 pub mod stream;
 pub mod sums;
 pub mod undetermined;
+pub mod without;

@@ -104,11 +104,15 @@ impl Products {
 
     /// Has a group one effect for each row, with the covariance of the residuals?
     fn is_residual(&self, g: usize) -> bool {
-        let (group, squares) = (&self.structure.groups[g], &self.diagonal[g]);
-        group.k == 1
-            && group.levels == self.n
-            && squares[0] > 0.0
-            && squares.iter().all(|v| (v - squares[0]).abs() <= EQUAL_SQUARES * squares[0])
+        if self.structure.groups[g].k != 1 {
+            return false;
+        }
+        // a level may have lost its rows
+        let mut squares = self.diagonal[g].iter().filter(|v| **v != 0.0);
+        let Some(first) = squares.next() else { return false };
+        let mut levels = 1;
+        let equal = squares.inspect(|_| levels += 1).all(|v| (v - first).abs() <= EQUAL_SQUARES * first);
+        equal && levels == self.n
     }
 
     /// Calls `visit(level, fixed level, values)` for the blocks of Z'WZ between a group and an absorbed factor.

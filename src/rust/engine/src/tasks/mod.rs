@@ -3,9 +3,12 @@
 pub mod batch;
 pub mod fit;
 pub mod fixed_covariance;
+pub mod hat;
+pub mod influence;
 pub mod marginal;
 pub mod model;
 pub mod predict;
 pub mod satterthwaite;
 pub mod simulate;
+pub mod spread;
 pub mod structured;

@@ -1,0 +1,106 @@
+//! Work that comes in independent pieces, spread over threads: what each piece gives depends on its number alone, so that the results are
+//! the same for any number of threads. The caller's own thread, which alone may ask R, asks for an interrupt meanwhile.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{mpsc, Arc};
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::parallel::Workers;
+
+/// How to spread.
+pub struct Spread<'a> {
+    /// Number of pieces.
+    pub count: usize,
+    /// Threads to compute on; with one, the caller's own.
+    pub threads: usize,
+    /// Asked now and then, on the caller's thread, with the number of pieces that are done: stop?
+    pub interrupted: &'a dyn Fn(usize) -> bool,
+    /// The same question for what takes long within a piece, if there is one: asked on the caller's thread.
+    pub ask: Option<fn() -> bool>,
+}
+
+/// The results of all pieces in order. `body(memory, index, workers, interrupted)` does one, with memory of its thread's own.
+pub fn spread<S: Default, T: Send>(
+    way: &Spread,
+    body: impl Fn(&mut S, usize, &Workers, &dyn Fn() -> bool) -> T + Sync,
+) -> Result<Vec<T>, Error> {
+    let threads = way.threads.clamp(1, way.count.max(1));
+    if threads == 1 {
+        return here(way, body);
+    }
+    let (next, stop) = (AtomicUsize::new(0), Arc::new(AtomicBool::new(false)));
+    let (send, receive) = mpsc::channel();
+    // A few pieces at a time, so that small ones don't spend their time on being handed out.
+    let count = way.count;
+    let share = (count / (threads * 16)).clamp(1, 64);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let (next, stop, send, body) = (&next, &stop, send.clone(), &body);
+            scope.spawn(move || {
+                let (mut memory, workers) = (S::default(), Workers::one_of(stop));
+                let interrupted = || stop.load(Ordering::Relaxed);
+                loop {
+                    let begin = next.fetch_add(share, Ordering::Relaxed);
+                    if begin >= count || interrupted() {
+                        break;
+                    }
+                    let own = begin..(begin + share).min(count);
+                    let done: Vec<T> = own.map(|index| body(&mut memory, index, &workers, &interrupted)).collect();
+                    if send.send((begin, done)).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(send);
+        collect(&receive, &stop, way)
+    })
+}
+
+/// On the caller's own thread, which is asked within pieces too: one of them may take minutes.
+fn here<S: Default, T>(way: &Spread, body: impl Fn(&mut S, usize, &Workers, &dyn Fn() -> bool) -> T) -> Result<Vec<T>, Error> {
+    let (done, stopped) = (Cell::new(0), Cell::new(false));
+    let ask = || {
+        stopped.set(stopped.get() || (way.interrupted)(done.get())); // the user says it only once
+        stopped.get()
+    };
+    let workers = match way.ask {
+        Some(ask) => Workers::new(1).stopped_by(ask),
+        None => Workers::new(1),
+    };
+    let (mut memory, mut out) = (S::default(), Vec::with_capacity(way.count));
+    for index in 0..way.count {
+        done.set(index);
+        if ask() {
+            return Err(Error::Interrupted);
+        }
+        out.push(body(&mut memory, index, &workers, &ask));
+        if stopped.get() || workers.was_interrupted() {
+            return Err(Error::Interrupted);
+        }
+    }
+    Ok(out)
+}
+
+/// Gathers the threads' results on the caller's.
+fn collect<T>(receive: &mpsc::Receiver<(usize, Vec<T>)>, stop: &AtomicBool, way: &Spread) -> Result<Vec<T>, Error> {
+    let mut out: Vec<Option<T>> = (0..way.count).map(|_| None).collect();
+    let mut done = 0;
+    loop {
+        match receive.recv_timeout(Duration::from_millis(50)) {
+            Ok((begin, results)) => {
+                done += results.len();
+                results.into_iter().enumerate().for_each(|(offset, result)| out[begin + offset] = Some(result));
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
+        }
+        if (way.interrupted)(done) {
+            stop.store(true, Ordering::Relaxed);
+            return Err(Error::Interrupted);
+        }
+    }
+    out.into_iter().collect::<Option<Vec<T>>>().ok_or_else(|| "a worker of the engine stopped before its work was done".into())
+}
