@@ -9,8 +9,9 @@ response_source <- function(plan, type, keep, rng, seed) {
   if (rng == "pcg64") {
     if (type != "parametric" || !plain_keep(keep)) fail("unsupported", "rng = \"pcg64\" draws all random effects or none; use rng = \"R\"")
     recipe <- simulation_recipe(record, plan$x, keep = is.null(keep))
+    before <- plan$after %||% 0
     chunks <- chunk_bounds(plan$nsim, if (is.null(plan$statistic)) n else 2L * recipe$effects + 20L, plan$threads, plan$pieces)
-    rng_of <- function(chunk) recipe_responses(recipe, list(rng = list(seed = seed, first = chunk[[1L]], count = chunk[[2L]])))
+    rng_of <- function(chunk) recipe_responses(recipe, list(rng = list(seed = seed, first = before + chunk[[1L]], count = chunk[[2L]])))
     return(list(chunks = chunks, responses = function(i) rng_of(chunks[[i]]), portable = TRUE))
   }
   chunks <- chunk_bounds(plan$nsim, n, plan$threads, plan$pieces)

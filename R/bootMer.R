@@ -75,26 +75,36 @@ bootMer <- function(x, FUN, nsim = 1, seed = NULL, use.u = FALSE, re.form = NA, 
   rng <- match.arg(rng)
   keep <- if (missing(re.form)) if (use.u) NULL else NA else re.form
   if (type == "semiparametric") check_semiparametric(use.u, !missing(re.form))
-  if (rng == "R" && !is.null(seed)) set.seed(seed)
   if (rng == "pcg64") seed <- pcg_seed(seed)
-  state <- generator_state()
-  t0 <- FUN(x)
-  if (!is.numeric(t0)) stop("bootMer currently only handles functions that return numeric vectors")
-
-  plan <- list(
-    x = as_engine_fit(x, record), record = record, FUN = FUN, t0 = t0, nsim = nsim, threads = threads, verbose = verbose,
-    control = call_control(x, call.env), draws = !identical(state, generator_state())
-  )
-  plan$statistic <- vectorised_statistic(FUN, plan$x, record, t0)
+  draws <- list(rng = rng, seed = seed, keep = keep, type = type, after = 0)
   workers <- worker_plan(parallel, ncpus, cl)
   if (workers$count > 1L && .progress != "none") {
     message("progress bar disabled for parallel operations")
     .progress <- "off"
   }
-  progress <- progress_bar(.progress, PBargs, nsim)
+  plan <- list(record = record, FUN = FUN, nsim = nsim, threads = threads, verbose = verbose, control = call_control(x, call.env))
+  run_bootstrap(x, plan, draws, workers, progress_bar(.progress, PBargs, nsim), call)
+}
+
+# The bootstrap by simulated responses; `draws` says what they are drawn with, and with the engine's generator how many came before.
+run_bootstrap <- function(x, plan, draws, workers, progress, call) {
+  if (draws$rng == "R" && !is.null(draws$seed)) set.seed(draws$seed)
+  state <- generator_state()
+  plan$t0 <- plan$FUN(x)
+  if (!is.numeric(plan$t0)) stop("bootMer currently only handles functions that return numeric vectors")
+  plan$draws <- !identical(state, generator_state())
+  plan$x <- as_engine_fit(x, plan$record)
+  plan$statistic <- vectorised_statistic(plan$FUN, plan$x, plan$record, plan$t0)
   plan$pieces <- if (progress$shown) 25L else 1L
-  result <- run_replicates(plan, response_source(plan, type, keep, rng, seed), workers, progress)
-  new_bootmer(x, plan, result, call, if (rng == "R") generator_state() else seed)
+  plan$after <- draws$after
+  result <- run_replicates(plan, response_source(plan, draws$type, draws$keep, draws$rng, draws$seed), workers, progress)
+  boot <- new_bootmer(x, plan, result, call, if (draws$rng == "R") generator_state() else draws$seed)
+  if (draws$rng == "pcg64") {
+    attr(boot, "draws") <- list(
+      keep = is.null(draws$keep), streams = data.frame(seed = draws$seed, first = draws$after + 1, count = plan$nsim)
+    )
+  }
+  boot
 }
 
 boot_by_lme4 <- function(call, caller) {

@@ -18,6 +18,13 @@ refuse_without_rows <- function(object, what) {
 
 # The fit of the same cross-products by another criterion.
 refit_stream <- function(object, REML) {
+  call <- object@call
+  call$REML <- REML
+  fit_stream(stream_parts(object), REML, default_control(), FALSE, list(theta = object@theta), 0L, call)
+}
+
+# The parts of its model.
+stream_parts <- function(object) {
   mark <- engine_mark(object)
   stream <- mark$cache$stream
   terms <- list(flist = object@flist, cnms = object@cnms, z = mark$z)
@@ -26,9 +33,7 @@ refit_stream <- function(object, REML) {
     frame = object@frame, formula = attr(object@frame, "formula"), x = get("X", envir = attr(object@pp, ".xData")), n = stats::nobs(object),
     y = numeric(), stream = stream
   ))
-  call <- object@call
-  call$REML <- REML
-  fit_stream(c(parts, stream_model(stream)), REML, default_control(), FALSE, list(theta = object@theta), 0L, call)
+  c(parts, stream_model(stream))
 }
 
 rows_of <- function(object) object@devcomp$dims[["n"]]

@@ -9,7 +9,8 @@
 #' @param level confidence level.
 #' @param method,zeta,quiet as in [lme4::confint.merMod()].
 #' @param nsim number of bootstrap replicates.
-#' @param boot.type percentile, basic or normal bootstrap intervals, as [boot::boot.ci()] computes them. [boot_intervals()] has more.
+#' @param boot.type percentile, basic or normal bootstrap intervals, as [boot::boot.ci()] computes them, or the shortest that hold
+#'   `level` of the replicates (whose tails aren't equal, whatever the columns' names say). [boot_intervals()] has more.
 #' @param FUN a statistic of your own for `method = "boot"`.
 #' @param oldNames,signames `TRUE` for the names `.sig01`, `.sig02`, ..., `.sigma` of the variance parameters, `FALSE` for names that say
 #'   what they are. lme4 2.x calls the argument `signames` and warns about `oldNames`; up to 1.1 it is `oldNames`. Both are taken here.
@@ -24,7 +25,7 @@
 #' @importFrom stats confint
 #' @export
 confint.lmerMod <- function(object, parm, level = 0.95, method = c("profile", "Wald", "boot"), zeta, nsim = 500,
-                            boot.type = c("perc", "basic", "norm"), FUN = NULL, quiet = FALSE, oldNames, signames = TRUE,
+                            boot.type = c("perc", "basic", "norm", "shortest"), FUN = NULL, quiet = FALSE, oldNames, signames = TRUE,
                             boot.scale = c("sdcor", "vcov"), ...) {
   method <- match.arg(method)
   boot.type <- match.arg(boot.type)
@@ -53,8 +54,15 @@ confint.lmerMod <- function(object, parm, level = 0.95, method = c("profile", "W
   boot <- bootMer(object, FUN = FUN, nsim = nsim, ...)
   if (all(is.na(boot$t))) fail("data", "*all* bootstrap runs failed!")
   warn_of_failed_replicates(boot)
-  table <- stats::confint(boot, level = level, type = boot.type)
+  table <- if (boot.type == "shortest") shortest_table(boot, level) else stats::confint(boot, level = level, type = boot.type)
   if (is.null(rows)) table else table[rows, , drop = FALSE]
+}
+
+# The shortest intervals as confint() has a bootstrap's others.
+shortest_table <- function(boot, level) {
+  table <- stats::confint(boot, level = level, type = "perc")
+  table[] <- as.matrix(boot_intervals(boot, "shortest", level)[c("conf.low", "conf.high")])
+  table
 }
 
 # Which of the parameters, of which the last `fixed` are fixed effects.

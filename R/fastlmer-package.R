@@ -92,7 +92,8 @@
 #' * [update()] of a fit by the engine runs this package's `lmer()`, also inside packages that import lme4, and the variables of its new
 #'   arguments are looked up where it is called before they are where the formula was written. Of a model that [refit()] gave another
 #'   response it fits the old one, as in lme4, and says so in a warning of class `fastlmer_refitted_update`.
-#' * [allFit()] finds data that only the calling function has.
+#' * [allFit()] doesn't build the model again for each optimizer, and takes the data of the fit, not what now has their name. The
+#'   derivatives that its fits, and those by an optimizer that you name, are checked by are exact; lme4's are differences.
 #' * `simulate()` and `bootMer()` with `re.form = NULL` don't look the data up again, so they also work where lme4 doesn't find
 #'   them or forgets the `subset`.
 #' * `bootMer()` and `confint(method = "boot")` have the further arguments `rng`, `threads` and `call.env`, and `parallel = "future"` with

@@ -71,6 +71,12 @@ read_start <- function(start, theta, number_fixed) {
   if ("rho" %in% names(formals(getStart))) getStart(start, list(pp = module), 0L) else getStart(start, module)
 }
 
+# Which settings allFit() lets each optimizer have, and what it calls the limit of evaluations.
+optimizer_limits <- function() list(known = lme4_internal("opt.ctrls"), most = lme4_internal("maxfun_arg"))
+
+# Does allFit() start from the fit's own theta unless it is told otherwise?
+has_start_from_mle <- function() "start_from_mle" %in% names(formals(lme4::allFit))
+
 # What lme4's summary() says of a fit's convergence.
 fit_messages <- function(object) lme4_internal(".merMod.msgs")(object)
 

@@ -97,30 +97,38 @@ lme4_check <- function(derivs, theta, control, problem, caller = "lmer") {
 
 observations <- function(problem) problem$parts$n %||% length(problem$y)
 
-# lme4's optimizeLmer() on the engine's criterion. It keeps its state in the environment of the function that it optimises.
+# lme4's optimizeLmer() on the engine's criterion. It keeps its state in the environment of the function that it optimises. Derivatives at
+# the optimum are the engine's, which are exact, where lme4 would take differences.
 optimise_by_user <- function(problem, control, start, verbose) {
   devfun <- deviance_function(problem)
   state <- environment(devfun)
   start <- lme4_start(start, problem)
-  if (length(control$optimizer)) {
-    optimise <- function(...) {
-      lme4::optimizeLmer(devfun,
-        optimizer = control$optimizer, restart_edge = control$restart_edge, boundary.tol = control$boundary.tol,
-        control = control$optCtrl, verbose = verbose, start = start,
-        calc.derivs = wants_derivs(control, problem), use.last.params = control$use.last.params, ...
-      )
-    }
-    insists <- isTRUE(control$calc.derivs)
-    opt <- if (lme4_classes()$checks$none_if_singular) optimise(force.calc.derivs = insists) else optimise()
+  opt <- if (length(control$optimizer)) {
+    run_optimizer(devfun, control, start, verbose)
   } else {
-    opt <- list(par = start, fval = devfun(start), conv = 1000, message = "no optimization")
+    list(par = start, fval = devfun(start), conv = 1000, message = "no optimization")
   }
-  conv <- lme4_check(attr(opt, "derivs"), opt$par, control, problem)
   fit <- fit_at(problem, state$pp$theta, list(fixed = TRUE))
   fit$theta <- state$pp$theta
-  fit$optinfo <- record_of_optimizer(opt, conv)
+  wanted <- length(control$optimizer) && wants_derivs(control, problem)
+  derivs <- derivatives_at(fit, wanted, isTRUE(control$calc.derivs), problem$lower)
+  attr(opt, "derivs") <- derivs
+  fit$optinfo <- record_of_optimizer(opt, lme4_check(derivs, opt$par, control, problem))
   fit$optinfo$val <- opt$par + 0
   fit
+}
+
+run_optimizer <- function(devfun, control, start, verbose) {
+  settings <- control$optCtrl
+  # optimx() takes as long again to look at second differences that nobody asks for
+  spared <- identical(control$optimizer, "optimx") && is.null(settings$kkt)
+  if (spared) settings$kkt <- FALSE
+  opt <- lme4::optimizeLmer(devfun,
+    optimizer = control$optimizer, restart_edge = control$restart_edge, boundary.tol = control$boundary.tol, control = settings,
+    verbose = verbose, start = start, calc.derivs = FALSE, use.last.params = control$use.last.params
+  )
+  if (spared) attr(opt, "control")$kkt <- NULL
+  opt
 }
 
 deviance_function <- function(problem) {

@@ -46,3 +46,72 @@ test_that("fits by others go to lme4", {
   glmer <- glmer(cbind(incidence, size - incidence) ~ period + (1 | herd), cbpp, binomial)
   expect_s4_class(allFit(glmer, table[c(1L, 2L), ], verbose = FALSE)[[1L]], "glmerMod")
 })
+
+test_that("all optimizers that are installed run, with lme4's settings, warnings and times", {
+  fit <- lmer(Reaction ~ Days + (Days | Subject), sleepstudy, REML = FALSE)
+  ours <- suppressWarnings(suppressMessages(allFit(fit, verbose = FALSE)))
+  theirs <- suppressWarnings(suppressMessages(
+    lme4::allFit(lme4::lmer(Reaction ~ Days + (Days | Subject), sleepstudy, REML = FALSE), verbose = FALSE)
+  ))
+  expect_identical(names(ours), names(theirs))
+  expect_identical(lapply(ours, attr, "optCtrl"), lapply(theirs, attr, "optCtrl"))
+  expect_identical(lapply(ours, function(f) class(attr(f, "time"))), lapply(theirs, function(f) class(attr(f, "time"))))
+  expect_identical(names(summary(ours)), names(summary(theirs)))
+  expect_identical(dimnames(summary(ours)$theta), dimnames(summary(theirs)$theta))
+  expect_equal(summary(ours)$llik, summary(theirs)$llik, tolerance = 1e-6)
+  expect_equal(summary(ours)$feval, summary(theirs)$feval, tolerance = 0.2)
+  expect_identical(
+    lapply(ours, function(f) names(f@optinfo$control)), lapply(theirs, function(f) names(f@optinfo$control))
+  )
+  expect_identical(lapply(ours, function(f) names(f@optinfo)), lapply(theirs, function(f) names(f@optinfo)))
+  expect_identical(names(attributes(ours)), names(attributes(theirs)))
+  expect_output(print(summary(ours)$which.OK), "TRUE")
+  expect_output(suppressWarnings(allFit(fit, table)), "bobyqa : [OK]", fixed = TRUE)
+  expect_identical(fixef(ours[[1L]])[["Days"]], summary(ours)$fixef[1L, "Days"])
+})
+
+# The engine's derivatives at a fit's theta.
+derivatives_of <- function(fit) solve_response(engine_of(fit), list(fixed = TRUE))
+
+test_that("derivatives of its fits are exact, and lme4's checks are made of them", {
+  fit <- lmer(Reaction ~ Days + (Days | Subject), sleepstudy)
+  for (one in allFit(fit, table, verbose = FALSE)) {
+    exact <- derivatives_of(one)
+    expect_equal(one@optinfo$derivs$gradient, exact$gradient, tolerance = 1e-3, ignore_attr = TRUE)
+    expect_equal(one@optinfo$derivs$Hessian, exact$hessian, tolerance = 1e-3, ignore_attr = TRUE)
+  }
+  stopped <- suppressWarnings(allFit(fit, table[c(1L, 3L), ], verbose = FALSE, maxfun = 12))
+  expect_match(unlist(stopped[["bobyqa"]]@optinfo$warnings), "maxfun < 10", all = FALSE)
+  expect_match(unlist(stopped[["bobyqa"]]@optinfo$conv$lme4$messages), "failed to converge", all = FALSE)
+})
+
+test_that("its fits can be updated, and models of every kind are taken", {
+  data <- sleep_data()
+  plain <- allFit(lmer(Reaction ~ Days + (Days | Subject), data), table[1:2, ], verbose = FALSE)
+  expect_equal(fixef(update(plain[["bobyqa"]], REML = FALSE)), fixef(plain[["bobyqa"]]), tolerance = 1e-3)
+  expect_identical(update(plain[["Nelder_Mead"]], . ~ . + w)@optinfo$optimizer, "Nelder_Mead")
+  fits <- suppressMessages(list(
+    lmer(Reaction ~ Days + (Days || Subject), data, weights = w, offset = o), lmer(Reaction ~ with_na + (1 | Subject) + (1 | three), data),
+    lmer(Reaction ~ Days + (1 | Subject), in_chunks(data, 37)),
+    lmer(Reaction ~ Days + I(2 * Days) + (1 | Subject), data, control = lmerControl(optCtrl = list(maxfun = 50, rhobeg = 0.1)))
+  ))
+  for (fit in fits) {
+    for (one in suppressMessages(suppressWarnings(allFit(fit, table, verbose = FALSE)))) {
+      expect_s4_class(one, "lmerMod")
+      expect_equal(as.numeric(logLik(one)), as.numeric(logLik(fit)), tolerance = 1e-5)
+      expect_equal(nobs(one), nobs(fit))
+    }
+  }
+  expect_identical(attr(suppressWarnings(allFit(fits[[4L]], table, verbose = FALSE))[["bobyqa"]], "optCtrl")$rhobeg, 0.1)
+})
+
+test_that("an optimizer that fails is caught, or not", {
+  fit <- lmer(Reaction ~ Days + (1 | Subject), sleepstudy)
+  bad <- cbind(optimizer = c("no_such", "bobyqa"), method = c("", ""))
+  fits <- allFit(fit, bad, verbose = FALSE)
+  expect_s3_class(fits[["no_such"]], "error")
+  expect_identical(summary(fits)$which.OK, c(no_such = FALSE, bobyqa = TRUE))
+  expect_output(print(fits), "1 optimizer(s) failed", fixed = TRUE)
+  expect_error(allFit(fit, bad, verbose = FALSE, catch.errs = FALSE), "no_such")
+  expect_error(allFit(fit, "bobyqa"), "dm")
+})

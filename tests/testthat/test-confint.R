@@ -69,3 +69,14 @@ test_that("profile and Wald intervals are lme4's", {
   arguments <- c(list(fit, parm = "theta_", quiet = TRUE), short_names(FALSE))
   expect_equal(do.call(confint, arguments), do.call(lme4_confint, arguments), tolerance = 1e-3)
 })
+
+test_that("shortest intervals are those of boot_intervals()", {
+  fit <- lmer(Reaction ~ Days + (1 | Subject), lme4::sleepstudy)
+  ours <- confint(fit, method = "boot", nsim = 100, seed = 1, boot.type = "shortest", level = 0.9, quiet = TRUE)
+  perc <- confint(fit, method = "boot", nsim = 100, seed = 1, level = 0.9, quiet = TRUE)
+  expect_identical(dimnames(ours), dimnames(perc))
+  boot <- bootMer(fit, function(f) c(sigma(f), fixef(f)), nsim = 100, seed = 1)
+  expected <- boot_intervals(boot, "shortest", 0.9)
+  expect_equal(unname(ours[-1L, ]), unname(as.matrix(expected[c("conf.low", "conf.high")])), tolerance = 1e-12)
+  expect_true(all(ours[, 2L] - ours[, 1L] <= perc[, 2L] - perc[, 1L] + 1e-8))
+})

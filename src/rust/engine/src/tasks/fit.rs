@@ -2,9 +2,8 @@
 
 use crate::curvature::traces::{inverse_diagonal_blocks, Coupled};
 use crate::error::Error;
-use crate::factor::blocks::{Factor, NotPositiveDefinite};
+use crate::factor::blocks::Factor;
 use crate::factor::criterion::{criterion_value, degrees_of_freedom};
-use crate::factor::solution::Solution;
 use crate::linalg::small::{axpy, dot};
 use crate::model::rows::Rows;
 use crate::optimise::criterion::{Criterion, Solved};
@@ -12,8 +11,6 @@ use crate::optimise::search::{Found, Search};
 use crate::optimise::trust_region::{Objective, Outcome};
 use crate::parallel::Workers;
 use crate::plan::design::Design;
-use crate::pls::general::General;
-use crate::pls::several::{Factorisation, Setting};
 use crate::products::response::{fitted_values, Response};
 use crate::products::undetermined::Undetermined;
 
@@ -142,32 +139,6 @@ pub(crate) fn check(design: &Design, options: &Options) -> Result<(), Error> {
         return Err("the model has as many fixed effects as rows".into());
     }
     Ok(())
-}
-
-/// The memory that [`criterion`] works in.
-pub struct Evaluator {
-    factor: General,
-    solution: Solution,
-}
-
-impl Evaluator {
-    /// Allocates for a design.
-    pub fn new(design: &Design) -> Self {
-        Evaluator { factor: General::new(design), solution: Solution::new(design) }
-    }
-}
-
-/// Criterion at one theta, by the general way whatever the plan; `f64::INFINITY` where it cannot be computed.
-pub fn criterion(design: &Design, response: &Response, work: &mut Evaluator, theta: &[f64], reml: bool) -> f64 {
-    let setting = Setting { design, reml, workers: Workers::none() };
-    let Evaluator { factor, solution } = work;
-    let mut value = || -> Result<f64, NotPositiveDefinite> {
-        factor.factorize(setting, &design.structure.lambda(theta), &mut ())?;
-        factor.solve(setting, response, solution);
-        let (m, x) = factor.log_determinants(setting, !reml)?;
-        Ok(criterion_value(design, m, x, solution.pwrss, response.scale, reml))
-    };
-    value().unwrap_or(f64::INFINITY)
 }
 
 /// Gradient and second derivatives of the criterion in theta (for several grouping factors the average

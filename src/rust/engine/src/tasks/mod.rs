@@ -1,6 +1,7 @@
 //! What a user asks for.
 
 pub mod batch;
+pub mod evaluate;
 pub mod fit;
 pub mod fixed_covariance;
 pub mod hat;
