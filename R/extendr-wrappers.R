@@ -85,6 +85,33 @@ engine_hat_values <- function(design, x, codes, z, weights, theta, threads) engi
 #' @noRd
 engine_influence <- function(design, x, codes, z, weights, y, reml, start, deletion, count, options) engine_value(.Call(wrap__engine_influence, design, x, codes, z, weights, y, reml, start, deletion, count, options))
 
+#' The adjustment at theta: `state`, an external pointer, and the fixed effects' covariance matrix in units of the residual variance,
+#' as it is and adjusted.
+#' @noRd
+engine_kr <- function(design, theta, threads) engine_value(.Call(wrap__engine_kr, design, theta, threads))
+
+#' Is there nothing behind the pointer, as after readRDS()?
+#' @noRd
+engine_kr_is_nil <- function(state) engine_value(.Call(wrap__engine_kr_is_nil, state))
+
+#' Derivatives of the fixed effects' precision in each covariance parameter, and the parameters' covariance, for a residual variance of 1.
+#' @noRd
+engine_kr_parameters <- function(state) engine_value(.Call(wrap__engine_kr_parameters, state))
+
+#' About how many multiplications the adjustment takes.
+#' @noRd
+engine_kr_work <- function(design) engine_value(.Call(wrap__engine_kr_work, design))
+
+#' What degrees of freedom are made of, in coordinates in which the fixed effects' covariance is the identity: `root`, a row for each
+#' fixed effect; `p`, a column for each covariance parameter's derivative; `w`, these parameters' covariance.
+#' @noRd
+engine_kr_values <- function(state) engine_value(.Call(wrap__engine_kr_values, state))
+
+#' Tests of hypotheses, whose rows stand one after the other in `l` (one column of a matrix each); `estimates` are what they are about in
+#' units of the residual standard deviation. All together, or each row on its own.
+#' @noRd
+engine_kr_test <- function(state, l, estimates, together) engine_value(.Call(wrap__engine_kr_test, state, l, estimates, together))
+
 #' The factorisation of a model at theta, as an external pointer.
 #' @noRd
 engine_predictor <- function(design, theta, threads) engine_value(.Call(wrap__engine_predictor, design, theta, threads))

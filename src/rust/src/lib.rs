@@ -18,6 +18,7 @@
 mod columns;
 mod condition;
 mod influence;
+mod kenward_roger;
 mod model;
 mod predict;
 mod products;
@@ -360,6 +361,7 @@ extendr_module! {
     mod fastlmer;
     use columns;
     use influence;
+    use kenward_roger;
     use predict;
     use products;
     use satterthwaite;

@@ -122,6 +122,8 @@ pub use tasks::fit::{conditional_variances, derivatives, fit, fit_response, Fit,
 pub use tasks::fixed_covariance::fixed_factor;
 pub use tasks::hat::hat_values;
 pub use tasks::influence::{influence, Deletions, Remnant};
+pub use tasks::kenward_roger::hypothesis::Test;
+pub use tasks::kenward_roger::KenwardRoger;
 pub use tasks::marginal::Marginal;
 pub use tasks::model::Model;
 pub use tasks::predict::{NewRows, Predictor};

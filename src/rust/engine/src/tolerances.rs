@@ -12,6 +12,15 @@ pub const VANISHED: f64 = 1e-14;
 /// A pivot is a square: a column is dropped where 3e-7 of its length is left, twice what orthogonal columns of 1000 rows lose.
 pub const LEFT_BY_ROUNDING: f64 = 1e-13;
 
+/// A triangular matrix is inverted where its least pivot is more than this share of its largest element: four digits are lost at most.
+pub const INVERTIBLE: f64 = 1e-4;
+
+/// What earlier rows of a hypothesis leave of a row, beside its own length, where it says nothing new.
+pub const REPEATED: f64 = 1e-7;
+
+/// Eigenvalue of an information matrix with a unit diagonal below which the data say nothing about a combination of variances.
+pub const UNINFORMED: f64 = 1e-10;
+
 // ---- Cross-products ----
 
 /// A raw column of a stream counts as a combination of earlier ones where no more than this share of its square is left: chunks are on

@@ -37,6 +37,18 @@ pub fn check_derivatives(columns: usize, effects: usize, parameters: usize) -> R
     })
 }
 
+/// The same for Kenward and Roger's adjustment: products of each pair of parameters, and for each thread two panels of so many columns.
+pub fn check_traces(columns: usize, effects: usize, parameters: usize, panel: usize, threads: usize) -> Result<(), Error> {
+    let (p, q, m) = (columns as u64, effects as u64, parameters as u64 + 1);
+    let needed = 8 * (p * (3 * q + m * (m + 3) / 2 * p) + 3 * q * panel as u64 * threads as u64 + 4 * m * m);
+    available_for(needed).map_err(|sizes| {
+        Error::TooLarge(format!(
+            "Kenward and Roger's degrees of freedom with {columns} fixed effects, {effects} random effects and {m} variances and \
+             covariances take {sizes}; Satterthwaite's need less"
+        ))
+    })
+}
+
 /// How many of `threads` can hold a factorisation that takes `one` bytes, and whether each may keep a second one, at a common start: as
 /// many as there is memory for, but one at least.
 pub fn workers_that_fit(one: u64, threads: usize) -> (usize, bool) {

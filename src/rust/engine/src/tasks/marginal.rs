@@ -11,6 +11,8 @@
 //! function l'beta of the coefficients is then a vector w = R^-1 l with Var(l'beta) = sigma^2 w'w, whose derivative is
 //! -sigma^2 w'(R^-1 dC R^-T)w; no unit of a predictor is in any of it.
 
+use std::ops::Deref;
+
 use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use faer::{MatMut, MatRef};
 
@@ -18,26 +20,31 @@ use crate::error::Error;
 use crate::factor::blocks::Factor;
 use crate::linalg::blocks::add_cross_product;
 use crate::linalg::scratch::Scratch;
-use crate::linalg::small::{axpy, cholesky, dot, solve_lower, symmetrise, transpose};
+use crate::linalg::small::{axpy, cholesky, symmetrise, transpose};
 use crate::model::structure::ThetaEntry;
+use crate::model::units::whitened::Whitening;
 use crate::parallel::Workers;
 use crate::plan::design::{Design, System};
 use crate::plan::memory::check_derivatives;
 
 /// E and C at one theta, whitened.
 pub struct Marginal<'a> {
-    /// The design that was asked about.
-    whole: &'a Design,
-    /// That of its random effects alone, if a factor is absorbed; else the same.
+    /// The design; if a factor is absorbed, that of the random effects alone.
     pub design: &'a System,
     /// M of the random effects, factored.
     pub factor: Factor,
-    /// Number of columns of the fixed effects.
-    pub p: usize,
     /// R^-1 E', a row of length p per random effect in the engine's order.
     pub e: Vec<f64>,
-    /// R, p x p.
-    root: Vec<f64>,
+    /// R and the coordinates that it makes.
+    pub whitening: Whitening,
+}
+
+impl Deref for Marginal<'_> {
+    type Target = Whitening;
+
+    fn deref(&self) -> &Whitening {
+        &self.whitening
+    }
 }
 
 impl<'a> Marginal<'a> {
@@ -73,7 +80,8 @@ impl<'a> Marginal<'a> {
             solve_lower_triangular_in_place(root, columns, faer::Par::Seq);
         }
         workers.check()?;
-        Ok(Marginal { whole, design, factor, p, e, root })
+        let levels = whole.structure.fixed_group().map_or(0, |group| group.levels);
+        Ok(Marginal { design, factor, e, whitening: Whitening::new(&whole.transform, whole.absorbed, levels, root) })
     }
 
     /// The covariance parameters: an element of the lower triangle of the engine's Psi each, in the order of theta.
@@ -141,49 +149,6 @@ impl<'a> Marginal<'a> {
         };
         let mut out = vec![0.0; p * p];
         add_product_of_rows(&mut out, &rows(&self.e, r), &rows(other, c), p);
-        out
-    }
-
-    /// w of a linear function of the caller's coefficients: the variance of l'beta is sigma^2 w'w.
-    pub fn whitened(&self, l: &[f64]) -> Vec<f64> {
-        let levels = self.whole.structure.fixed_group().map_or(0, |group| group.levels);
-        let mut out = self.whole.transform.function_to_engine(self.whole.absorbed, levels, l);
-        solve_lower(&self.root, self.p, &mut out);
-        out
-    }
-
-    /// The matrix of the caller's columns that a whitened symmetric matrix is, like C itself: for d with R^-1 (dC) R^-T it is dC.
-    pub fn precision_to_caller(&self, whitened: &[f64]) -> Vec<f64> {
-        let (p, levels) = (self.p, self.whole.structure.fixed_group().map_or(0, |group| group.levels));
-        let mut out = whitened.to_vec();
-        for _ in 0..2 {
-            for column in out.chunks_exact_mut(p.max(1)) {
-                let coloured: Vec<f64> = (0..p).map(|r| (0..=r).map(|c| self.root[c * p + r] * column[c]).sum()).collect();
-                column.copy_from_slice(&self.whole.transform.product_to_caller(self.whole.absorbed, levels, &coloured));
-            }
-            transpose(&mut out, p);
-        }
-        symmetrise(&mut out, p);
-        out
-    }
-
-    /// The covariance of the caller's coefficients that a whitened symmetric matrix is, in units of sigma^2: for the identity (X'V^-1X)^-1.
-    pub fn covariance_to_caller(&self, whitened: &[f64]) -> Vec<f64> {
-        let p = self.p;
-        let mut unit = vec![0.0; p];
-        let rows: Vec<Vec<f64>> = (0..p)
-            .map(|j| {
-                unit.fill(0.0);
-                unit[j] = 1.0;
-                self.whitened(&unit)
-            })
-            .collect();
-        let mut out = vec![0.0; p * p];
-        for (j, row) in rows.iter().enumerate() {
-            let product: Vec<f64> = whitened.chunks_exact(p).map(|column| dot(column, row)).collect();
-            rows.iter().enumerate().for_each(|(i, other)| out[j * p + i] = dot(other, &product));
-        }
-        symmetrise(&mut out, p);
         out
     }
 }

@@ -6,6 +6,7 @@ pub mod fit;
 pub mod fixed_covariance;
 pub mod hat;
 pub mod influence;
+pub mod kenward_roger;
 pub mod marginal;
 pub mod model;
 pub mod predict;

@@ -6,3 +6,4 @@
 
 pub mod fixed;
 pub mod random;
+pub mod whitened;
