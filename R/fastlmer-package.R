@@ -104,6 +104,16 @@
 #' @section Tests:
 #' * `summary()`, `anova()` and `drop1()` of a fit take lmerTest's arguments `ddf` and `type`, and with lmerTest attached `lmer()` returns
 #'   its class of fits: see [fastlmer-lmerTest], also for where the degrees of freedom differ from lmerTest's.
+#' * Kenward and Roger's inference of a fit by the engine is exact and doesn't grow with the rows: [vcov_kr()], [test_kr()], and by way of
+#'   methods that are registered when those packages are loaded pbkrtest's `vcovAdj()`, `KRmodcomp()`, `SATmodcomp()` and `get_Lb_ddf()`,
+#'   what asks them (car's `Anova(test = "F")`, lmerTest, afex), emmeans and parameters. emmeans' limits of rows, and its need of pbkrtest
+#'   and lmerTest, are gone unless the computation would take minutes. `parameters::ci(method = "kenward")` and what is written
+#'   `pbkrtest::vcovAdj.lmerMod()` are as slow as ever.
+#' * With prior weights the residual variance of a row is sigma squared over its weight; pbkrtest takes all rows for alike, and its adjusted
+#'   covariances of weighted fits are some per cent off. Of a fit by maximum likelihood all that Kenward and Roger's tests are made of is
+#'   that of its fit by REML; `pbkrtest::get_Lb_ddf()` takes the unadjusted covariance from the fit that it is given.
+#' * Variances that the data can't tell from others, or from the fixed effects, are left out of the information in units that don't depend
+#'   on those of the predictors.
 #'
 #' @section Influence:
 #' * [influence()][influence.lmerMod()] neither evaluates the call again nor looks its data up: it works for fits made inside functions, and

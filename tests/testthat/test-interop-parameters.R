@@ -23,3 +23,30 @@ test_that("it is registered in whatever order packages are loaded, and gone with
     expect_identical(trimws(out), c("TRUE", "FALSE", "0"))
   }
 })
+
+test_that("Kenward and Roger's tables are those of parameters' own matrices", {
+  skip_if_not_installed("parameters")
+  loadNamespace("parameters")
+  fit <- lmer(angle ~ recipe + temperature + (1 | recipe:replicate), cake)
+  own <- function(expr) {
+    methods <- Filter(function(method) method$package %in% c("parameters", "insight"), cache$methods)
+    lapply(methods, remove_method)
+    on.exit(lapply(methods, add_method, replace = TRUE))
+    force(expr)
+  }
+  answers <- list(
+    function() as.data.frame(parameters::model_parameters(fit, ci_method = "kenward", effects = "fixed")),
+    function() attributes(parameters::model_parameters(fit, ci_method = "kenward", effects = "fixed"))$ci_method,
+    function() as.data.frame(parameters::model_parameters(fit, ci_method = "kr", p_adjust = "holm", effects = "fixed")),
+    function() as.numeric(parameters::degrees_of_freedom(fit, method = "kenward")),
+    function() as.data.frame(parameters::standard_error(fit, method = "kenward")),
+    function() as.data.frame(parameters::p_value(fit, method = "kenward")),
+    function() as.data.frame(parameters::p_value(fit)),
+    function() as.data.frame(parameters::standard_error(fit)),
+    function() parameters::degrees_of_freedom(fit)
+  )
+  for (answer in answers) expect_equal(answer(), own(answer()), tolerance = 1e-6)
+  expect_equal(
+    as.numeric(insight::get_df(fit, type = "kenward")), as.numeric(own(insight::get_df(fit, type = "kenward"))), tolerance = 1e-6
+  )
+})
