@@ -35,8 +35,9 @@
 #'
 #' @section The fit:
 #' It is an object of lme4's class as always, and has fixed and random effects, variances, standard errors, likelihoods and tests:
-#' `summary()`, `fixef()`, `ranef()`, `VarCorr()`, `vcov()`, `anova()`, `AIC()`, `predict(newdata = )` and the packages that use them. It
-#' has no rows, so that `fitted()`, `residuals()`, `simulate()`, `refit()`, `bootMer()` and profiles are errors, and `weights()` is `NULL`.
+#' `summary()`, `fixef()`, `ranef()`, `VarCorr()`, `vcov()`, `anova()`, `AIC()`, `predict(newdata = )`, `profile()`, `confint()` and the
+#' packages that use them. It has no rows, so that `fitted()`, `residuals()`, `simulate()`, `refit()` and `bootMer()` are errors, and
+#' `weights()` is `NULL`.
 #' Predict chunk by chunk instead; residuals are the chunk's response minus these predictions. What other packages compute of the model
 #' matrix (`performance::icc()`, say) is missing, and what needs new data (emmeans) takes a chunk by its argument `data`. Where a saved fit
 #' is opened, fastlmer has to be loaded: lme4 alone would count no observations.

@@ -76,14 +76,6 @@ weights.lmerMod <- function(object, ...) {
   if (is_streamed(object)) NULL else NextMethod()
 }
 
-#' @importFrom stats profile
-#' @export
-#' @noRd
-profile.lmerMod <- function(fitted, ...) {
-  refuse_without_rows(fitted, "profile()")
-  NextMethod()
-}
-
 #' @export
 #' @noRd
 print.summary_without_rows <- function(x, ..., show.resids = FALSE) NextMethod(show.resids = FALSE)

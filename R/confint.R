@@ -1,13 +1,15 @@
 #' Confidence intervals of a linear mixed model
 #'
-#' `confint()` with `method = "boot"` bootstraps on the engine, see [bootMer()]: the same statistics (standard deviations and correlations
-#' of the random effects, sigma, fixed effects), names, order, arguments and interval types as in the lme4 that is installed: from version
-#' 2.0 on a term's standard deviations come before its correlations, as in the profile. The methods `"profile"` and `"Wald"` are lme4's.
+#' `confint()` with `method = "profile"`, the default, has likelihood profiles computed by the engine, see [profile.lmerMod()]: the ends of
+#' the intervals are points of the profile. With `method = "boot"` it bootstraps on the engine, see [bootMer()]. Both have the same
+#' parameters (standard deviations and correlations of the random effects, sigma, fixed effects), names, order and arguments as in the lme4
+#' that is installed: from version 2.0 on a term's standard deviations come before its correlations. The method `"Wald"` is lme4's.
 #'
 #' @param object a fitted linear mixed model.
 #' @param parm which parameters: numbers, names, `"theta_"` or `"beta_"`. With `FUN`, rows of its result.
 #' @param level confidence level.
-#' @param method,zeta,quiet as in [lme4::confint.merMod()].
+#' @param method,quiet as in [lme4::confint.merMod()].
+#' @param zeta with `method = "profile"`, two values of the profile's zeta in place of `level`.
 #' @param nsim number of bootstrap replicates.
 #' @param boot.type percentile, basic or normal bootstrap intervals, as [boot::boot.ci()] computes them, or the shortest that hold
 #'   `level` of the replicates (whose tails aren't equal, whatever the columns' names say). [boot_intervals()] has more.
@@ -15,11 +17,13 @@
 #' @param oldNames,signames `TRUE` for the names `.sig01`, `.sig02`, ..., `.sigma` of the variance parameters, `FALSE` for names that say
 #'   what they are. lme4 2.x calls the argument `signames` and warns about `oldNames`; up to 1.1 it is `oldNames`. Both are taken here.
 #' @param boot.scale with `method = "boot"`: standard deviations and correlations, or variances and covariances (and sigma squared).
-#' @param ... arguments of [bootMer()], as `seed`, `rng` or `threads`; for the other methods those of lme4's.
+#' @param ... arguments of [bootMer()], as `seed`, `rng` or `threads`, or of [profile.lmerMod()].
 #' @return A matrix with a row per parameter and columns of lower and upper limits.
-#' @seealso [bootMer()], [lme4::confint.merMod()]
+#' @seealso [profile.lmerMod()], [bootMer()], [lme4::confint.merMod()]
 #' @examples
 #' fit <- lmer(Reaction ~ Days + (Days | Subject), sleepstudy)
+#' confint(fit)
+#' confint(fit, parm = "theta_", level = 0.9, oldNames = FALSE)
 #' confint(fit, method = "boot", nsim = 200, seed = 1)
 #' confint(fit, parm = "beta_", method = "boot", nsim = 200, seed = 1, boot.type = "basic")
 #' @importFrom stats confint
@@ -30,10 +34,13 @@ confint.lmerMod <- function(object, parm, level = 0.95, method = c("profile", "W
   method <- match.arg(method)
   boot.type <- match.arg(boot.type)
   boot.scale <- match.arg(boot.scale)
-  if (method != "boot" || is.null(engine_of(object))) return(NextMethod())
+  if (method == "Wald" || is.null(engine_of(object))) return(NextMethod())
   if (!missing(oldNames)) {
     if (has_signames()) warning("'oldNames' is deprecated. Please use 'signames' instead.", call. = FALSE)
     signames <- oldNames
+  }
+  if (method == "profile") {
+    return(profile_intervals(object, if (!missing(parm)) parm, level, if (!missing(zeta)) zeta, signames, quiet, ...))
   }
   if (is.null(FUN)) {
     FUN <- variance_and_fixed_parameters(object, signames, boot.scale)

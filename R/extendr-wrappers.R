@@ -153,6 +153,10 @@ engine_products_summary <- function(products, columns) engine_value(.Call(wrap__
 #' @noRd
 engine_products_model <- function(products, columns, terms, levels) engine_value(.Call(wrap__engine_products_model, products, columns, terms, levels))
 
+#' Profiles of the parameters `which` (from 1: elements of theta, sigma, fixed effects) by maximum likelihood.
+#' @noRd
+engine_profile <- function(design, response, which, start, zetas, options) engine_value(.Call(wrap__engine_profile, design, response, which, start, zetas, options))
+
 #' The asymptotic covariance of theta and sigma, and the derivatives of the fixed effects' covariance in theta. `y` is a response or, where
 #' there are no rows, an external pointer to its cross-products.
 #' @noRd

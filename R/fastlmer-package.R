@@ -125,6 +125,18 @@
 #' * `rstandard()` of a fit is what lme4 calls its `rstudent()`. `cooks.distance()` takes the rank of the fixed effects from the fit.
 #' * [convergence()] is a report of ours. `performance::check_convergence()` of a fit by the engine is judged by exact derivatives.
 #'
+#' @section Profiles:
+#' * [profile()][profile.lmerMod()] and [confint()][confint.lmerMod()] have other points than lme4's: among them are the ends of the
+#'   intervals, which aren't interpolated. `delta` is the largest distance of points in zeta. The arguments `optimizer`, `control`, `cl` and
+#'   `devmatchtol` do nothing.
+#' * Prior weights are in all likelihoods. lme4 1.1-31 leaves them out of those of the fixed effects' profiles, which are then wrong:
+#'   with `weights = rep(2, 180)` on sleepstudy that of `Days` is 0.07 wide, not 6.2.
+#' * Singular fits have profiles, and intervals that end at the boundary; lme4 stops on many. A correlation with effects that don't vary is
+#'   given as zero, where lme4 has `NaN`, and its interval is from -1 to 1.
+#' * The unit of a predictor changes nothing but the unit of the interval.
+#' * `confint(level = )` beyond the confidence region of `alphamax` goes on until there; lme4 gives the parameter's bounds.
+#' * Fits of data in chunks have profiles. With an absorbed factor all columns are profiled, or those of `which`.
+#'
 #' @section What lme4 does:
 #' These go to `lme4::lmer()` with your call, and [is_fastlmer()] is `FALSE` for the result: `devFunOnly = TRUE`; a formula without a
 #' response; columns rescaled by `check.scaleX`; observations whose grouping factor is missing (`na.action = na.pass`); a response

@@ -84,7 +84,21 @@ fit_messages <- function(object) lme4_internal(".merMod.msgs")(object)
 warn_of_failed_replicates <- function(boot) lme4_internal("print.bootWarnings")(boot, verbose = FALSE)
 
 # The names of a profile's parameters: of the random effects, then sigma.
-profile_names <- function(object, signames) unname(lme4_internal("profnames")(object, signames, useSc = TRUE))
+profile_names <- function(object, signames, prefix = c("sd", "cor")) {
+  unname(lme4_internal("profnames")(object, signames, useSc = TRUE, prefix = prefix))
+}
+
+# The numbers of the parameters that `which` means, of which the first `covariances` are those of the covariances with sigma. lme4's
+# profile() and confint() have other names for the arguments, which its warning shows.
+selected_parameters <- function(which, covariances, names, verbose) {
+  variables <- list(which = which, nvp = covariances, nptot = length(names), opt = stats::setNames(names, names), verbose = verbose)
+  in_lme4(quote(get.which(which, nvp, nptot, names(opt), verbose)), variables)
+}
+
+selected_intervals <- function(parm, covariances, names) {
+  variables <- list(parm = parm, vn = names[seq_len(covariances)], an = names)
+  in_lme4(quote(get.which(parm, nvp = length(vn), nptot = length(an), parnames = an)), variables)
+}
 
 lme4_predict <- function(object, ...) lme4_internal("predict.merMod")(object, ...)
 

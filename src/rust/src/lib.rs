@@ -22,6 +22,7 @@ mod kenward_roger;
 mod model;
 mod predict;
 mod products;
+mod profile;
 mod resampling;
 mod satterthwaite;
 mod value;
@@ -364,6 +365,7 @@ extendr_module! {
     use kenward_roger;
     use predict;
     use products;
+    use profile;
     use satterthwaite;
     fn engine_design;
     fn engine_is_nil;

@@ -127,6 +127,8 @@ pub use tasks::kenward_roger::KenwardRoger;
 pub use tasks::marginal::Marginal;
 pub use tasks::model::Model;
 pub use tasks::predict::{NewRows, Predictor};
+pub use tasks::profile::parameters::Scale;
+pub use tasks::profile::{profile, Profile, ProfileOptions, ProfilePoint, Profiles};
 pub use tasks::satterthwaite::{satterthwaite, Satterthwaite};
 pub use tasks::simulate::Simulator;
 pub use tasks::structured::fit_structured;

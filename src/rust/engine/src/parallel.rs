@@ -29,6 +29,16 @@ impl Workers {
         Workers { pool: None, ask: None, interrupted: interrupted.clone() }
     }
 
+    /// With no more than so many threads, for work of which each thread takes much memory.
+    pub fn limited(&self, threads: usize) -> Self {
+        Workers { ask: self.ask, interrupted: self.interrupted.clone(), ..Self::new(threads.min(self.threads())) }
+    }
+
+    /// What an item of [`Workers::map`] computes on: its own thread, which hears what this one's caller hears.
+    pub fn alone(&self) -> Self {
+        Workers { pool: None, ask: if self.pool.is_some() { None } else { self.ask }, interrupted: self.interrupted.clone() }
+    }
+
     /// The threads that a model with so many rows is worth: a small one is done before they would have started.
     pub fn for_rows(threads: usize, n: usize) -> Self {
         const WORTH_IT: usize = 20_000;

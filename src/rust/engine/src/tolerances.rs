@@ -67,6 +67,10 @@ pub const PROMISE: f64 = 1e-10;
 /// Decrease that still counts after [`crate::optimise::trust_region::PATIENCE`] evaluations.
 pub const PATIENT_PROMISE: f64 = 1e-8;
 
+/// Decrease that a step must promise to be taken on a profile: its root is what the profile's zeta is off by where it is zero, and at two
+/// it is off by a quarter of this.
+pub const PROFILE_PROMISE: f64 = 1e-8;
+
 /// Relative error of a sum of some logarithms.
 pub const SUM_OF_LOGARITHMS: f64 = 1e-15;
 

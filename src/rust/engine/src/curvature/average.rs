@@ -4,7 +4,6 @@ use crate::curvature::derivatives::Derivatives;
 use crate::curvature::frame::Frame;
 use crate::curvature::traces::Curvature;
 use crate::factor::blocks::Factor;
-use crate::factor::criterion::degrees_of_freedom;
 use crate::factor::solution::Solution;
 use crate::linalg::small::{axpy, dot, long_dot, solve_lower};
 use crate::model::lambda::scale_vector;
@@ -17,16 +16,16 @@ pub fn average_information(
     factor: &mut Factor,
     curvature: &Curvature,
     solution: &Solution,
-    reml: bool,
+    nu: f64,
     frame: &Frame,
     workers: &Workers,
 ) -> Derivatives {
-    let (nu, pwrss) = (degrees_of_freedom(design, reml), solution.pwrss);
+    let pwrss = solution.pwrss;
     let lambda = factor.lambda.clone();
     Derivatives::compute(design, &lambda, curvature, solution, nu, frame, |g| {
         let n = frame.directions.len();
         let (q2, q1) = quadratic_forms(design, factor, curvature, frame, g, workers);
-        (0..n * n).map(|t| nu / pwrss * q2[t] - nu * q1[t % n] * q1[t / n] / (pwrss * pwrss)).collect()
+        ((0..n * n).map(|t| nu / pwrss * q2[t] - nu * q1[t % n] * q1[t / n] / (pwrss * pwrss)).collect(), q1)
     })
 }
 

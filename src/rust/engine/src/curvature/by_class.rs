@@ -135,7 +135,7 @@ impl ClassCurvature {
         symmetrise(&mut covariance, k);
         let covariance = vec![covariance];
         let gradient =
-            if frame.is_theta() { frame.gradient(&design.structure, &covariance) } else { self.gradient(design, lambda, weight) };
+            if frame.is_engine() { self.gradient(design, lambda, weight) } else { frame.gradient(&design.structure, &covariance) };
 
         let directions = &frame.directions;
         let n = directions.len();
@@ -157,7 +157,7 @@ impl ClassCurvature {
             }
         }
         frame.add_second_order(&design.structure, &covariance, &mut hessian);
-        Derivatives { gradient, hessian, covariance }
+        Derivatives { gradient, hessian, covariance, explained: first }
     }
 
     /// 2 [A Lambda M^-1 - (F Cx F' + (nu / pwrss) g g') Lambda] at the free elements.

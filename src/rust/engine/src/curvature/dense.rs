@@ -21,7 +21,6 @@ use faer::{Accum, MatMut, MatRef, Par};
 use crate::curvature::derivatives::Derivatives;
 use crate::curvature::frame::Frame;
 use crate::curvature::traces::Curvature;
-use crate::factor::criterion::degrees_of_freedom;
 use crate::factor::dense::{lead_transpose, FullFactor, Workspace};
 use crate::factor::solution::Solution;
 use crate::linalg::blocks::{add_product, congruence, put_block, scale_blocks, solve_right_lower_wide, symmetric};
@@ -228,15 +227,22 @@ impl FullCurvature {
     }
 
     /// Derivatives for one response at the theta of the factor.
-    pub fn derivatives(&self, design: &System, factor: &FullFactor, solution: &Solution, reml: bool, frame: &Frame) -> Derivatives {
-        let nu = degrees_of_freedom(design, reml);
+    pub fn derivatives(
+        &self,
+        design: &System,
+        factor: &FullFactor,
+        solution: &Solution,
+        nu: f64,
+        reml: bool,
+        frame: &Frame,
+    ) -> Derivatives {
         Derivatives::compute(design, &factor.lambda, &self.curvature, solution, nu, frame, |g| {
             let (second, first) = self.quadratic_forms(design, factor, reml, frame, g);
             let n = first.len();
             let pwrss = solution.pwrss;
-            symmetric(n, |i, j| {
-                nu * (2.0 * second[j * n + i] / pwrss - first[i] * first[j] / (pwrss * pwrss)) - self.trace(design, frame, i, j)
-            })
+            let form =
+                |i, j| nu * (2.0 * second[j * n + i] / pwrss - first[i] * first[j] / (pwrss * pwrss)) - self.trace(design, frame, i, j);
+            (symmetric(n, form), first)
         })
     }
 

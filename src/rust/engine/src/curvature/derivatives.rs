@@ -30,11 +30,13 @@ pub struct Derivatives {
     pub hessian: Vec<f64>,
     /// Per group the derivative D in the covariance, K x K symmetric.
     pub covariance: Vec<Vec<f64>>,
+    /// Per direction y'P V_k P y, which is minus the derivative of pwrss.
+    pub explained: Vec<f64>,
 }
 
 impl Derivatives {
     /// Gradient, second derivatives and D for one response, from what its theta shares. `forms` gives the second
-    /// derivatives but for <D, d2(Lambda Lambda')>, from g.
+    /// derivatives but for <D, d2(Lambda Lambda')>, and y'P V_k P y, from g.
     pub fn compute(
         design: &System,
         lambda: &Lambda,
@@ -42,7 +44,7 @@ impl Derivatives {
         solution: &Solution,
         nu: f64,
         frame: &Frame,
-        forms: impl FnOnce(&[f64]) -> Vec<f64>,
+        forms: impl FnOnce(&[f64]) -> (Vec<f64>, Vec<f64>),
     ) -> Self {
         let weight = nu / solution.pwrss;
         let mut g = solution.u.clone();
@@ -55,14 +57,14 @@ impl Derivatives {
             }
         }
         let covariance = Self::covariance(design, lambda, curvature, &quadratic, weight);
-        let gradient = if frame.theta {
-            frame.gradient(&design.structure, &covariance)
-        } else {
+        let gradient = if frame.is_engine() {
             Self::gradient(design, lambda, curvature, &quadratic, weight)
+        } else {
+            frame.gradient(&design.structure, &covariance)
         };
-        let mut hessian = forms(&g);
+        let (mut hessian, explained) = forms(&g);
         frame.add_second_order(&design.structure, &covariance, &mut hessian);
-        Derivatives { gradient, hessian, covariance }
+        Derivatives { gradient, hessian, covariance, explained }
     }
 
     fn covariance(design: &System, lambda: &Lambda, curvature: &Curvature, quadratic: &[Vec<f64>], weight: f64) -> Vec<Vec<f64>> {

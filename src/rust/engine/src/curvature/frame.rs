@@ -4,20 +4,34 @@ use crate::linalg::small::{dot, transpose};
 use crate::model::lambda::Lambda;
 use crate::model::structure::{Structure, ThetaEntry};
 
-/// The coordinates in which derivatives are wanted: the free elements of the engine's Lambda, or theta.
+/// The coordinates in which derivatives are wanted, as many as theta has elements.
 #[derive(Clone, Debug)]
 pub struct Frame {
     /// Per element d(Lambda Lambda') of the engine's Lambda, K x K.
     pub directions: Vec<Vec<f64>>,
-    /// Whether the coordinates are theta: then D has to be pulled back to the caller's columns.
-    pub(crate) theta: bool,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    /// The free elements of the engine's Lambda.
+    Engine,
+    /// Theta: D has to be pulled back to the caller's columns.
+    Theta,
+    /// Others, whose own second derivatives are somebody else's affair.
+    Directions,
 }
 
 impl Frame {
     /// The free elements of the engine's Lambda.
     pub fn engine(structure: &Structure, lambda: &Lambda) -> Self {
         let directions = structure.entries.iter().map(|e| direction(&lambda[e.group], structure.groups[e.group].k, e.row, e.col)).collect();
-        Frame { directions, theta: false }
+        Frame { directions, kind: Kind::Engine }
+    }
+
+    /// Coordinates in whose directions Lambda Lambda' is taken to be linear: what its second derivatives add is left out.
+    pub fn of_directions(directions: Vec<Vec<f64>>) -> Self {
+        Frame { directions, kind: Kind::Directions }
     }
 
     /// Theta: d(S Lambda Lambda' S') for the caller's Lambda.
@@ -31,7 +45,7 @@ impl Frame {
                 transpose(direction, group.k);
             }
         }
-        out.theta = true;
+        out.kind = Kind::Theta;
         out
     }
 
@@ -44,12 +58,12 @@ impl Frame {
             s[e.row * k + e.col] = 1.0;
             s
         };
-        Frame { directions: structure.entries.iter().map(unit).collect(), theta: false }
+        Self::of_directions(structure.entries.iter().map(unit).collect())
     }
 
-    /// Whether the coordinates are theta.
-    pub fn is_theta(&self) -> bool {
-        self.theta
+    /// Whether the coordinates are the free elements of the engine's Lambda.
+    pub fn is_engine(&self) -> bool {
+        self.kind == Kind::Engine
     }
 
     /// Gradient from D alone.
@@ -59,8 +73,11 @@ impl Frame {
 
     /// What <D, d2(Lambda Lambda')> adds to the second derivatives: 2 D[r, r'] for two elements of one column.
     pub fn add_second_order(&self, structure: &Structure, covariance: &[Vec<f64>], hessian: &mut [f64]) {
+        if self.kind == Kind::Directions {
+            return;
+        }
         let mut d = covariance.to_vec();
-        if self.theta {
+        if self.kind == Kind::Theta {
             d.iter_mut().zip(&structure.groups).for_each(|(d, group)| group.pull_back(d));
         }
         let n = structure.entries.len();

@@ -337,15 +337,28 @@ impl Objective for Criterion<'_> {
 
 /// Keeps diagonals off zero.
 pub(crate) fn with_floor(structure: &Structure, mut x: Vec<f64>) -> Vec<f64> {
-    for (v, e) in x.iter_mut().zip(&structure.entries) {
-        if e.row == e.col && v.abs() < FLOOR {
-            *v = if *v < 0.0 { -FLOOR } else { FLOOR };
-        }
-    }
+    x.iter_mut().zip(&structure.entries).filter(|(_, e)| e.row == e.col).for_each(|(v, _)| *v = off_zero(*v));
     x
 }
 
-fn natural_sizes(design: &Design) -> Vec<f64> {
+/// The same for a Lambda.
+pub(crate) fn keep_off_zero(structure: &Structure, lambda: &mut Lambda) {
+    for e in structure.entries.iter().filter(|e| e.row == e.col) {
+        let v = &mut lambda[e.group][e.col * structure.groups[e.group].k + e.row];
+        *v = off_zero(*v);
+    }
+}
+
+fn off_zero(v: f64) -> f64 {
+    if v.abs() < FLOOR {
+        FLOOR.copysign(v)
+    } else {
+        v
+    }
+}
+
+/// Per element of theta the size of Lambda's row at which a level's data and its prior weigh the same.
+pub(crate) fn natural_sizes(design: &Design) -> Vec<f64> {
     let size = |e: &ThetaEntry| {
         let group = &design.structure.groups[e.group];
         let k = group.k;

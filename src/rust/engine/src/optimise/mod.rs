@@ -4,6 +4,7 @@ pub mod certificate;
 pub mod criterion;
 pub mod descent;
 pub mod fallback;
+pub mod held;
 pub mod ridge;
 pub mod scoring;
 pub mod search;

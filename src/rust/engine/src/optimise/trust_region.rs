@@ -38,6 +38,14 @@ pub trait Objective {
     fn exact_hessian(&self) -> bool;
     /// Whether the user wants to stop.
     fn interrupted(&self) -> bool;
+    /// Decrease that a step must promise to be taken; `patient` says that many have been.
+    fn promise(&self, patient: bool) -> f64 {
+        if patient {
+            PATIENT_PROMISE
+        } else {
+            PROMISE
+        }
+    }
     /// Whether to go on from a point in a convex region, where `promised` is all that its quadratic model has to
     /// offer, leads only to what is known already.
     fn leads_nowhere(&self, _at: &Point, _promised: f64) -> bool {
@@ -93,8 +101,7 @@ pub fn minimise(objective: &mut impl Objective, start: Vec<f64>, limit: usize) -
         fresh = false;
         let hessian: Vec<f64> = best.hessian.iter().zip(&correction).map(|(h, c)| h + c).collect();
         let step = Step::new(&best.gradient, &hessian, &scale, radius);
-        let wanted = if evaluations > PATIENCE { PATIENT_PROMISE } else { PROMISE };
-        let tolerance = wanted.max(objective.noise(best.value));
+        let tolerance = objective.promise(evaluations > PATIENCE).max(objective.noise(best.value));
         if step.decrease <= tolerance && correction.iter().any(|c| *c != 0.0) {
             // The correction is a guess; the end must not hang on it.
             let plain = Step::new(&best.gradient, &best.hessian, &scale, radius);

@@ -12,6 +12,7 @@ use crate::plan::coupling::Coupling;
 use crate::plan::memory::{bytes, check};
 use crate::plan::ordering::ordering;
 use crate::products::accumulate::CrossProducts;
+use crate::products::contrast::HeldContrast;
 use crate::products::cross::Products;
 use crate::products::response::Response;
 use crate::products::stream::{of_chunks, Model};
@@ -155,6 +156,12 @@ impl Design {
             coupling: old.coupling.as_ref().map(|_| Coupling::of_products(&products)),
         };
         Design { whole: System { products, plan }, random: None }
+    }
+
+    /// The design with a combination of the fixed effects held, see [`Products::holding`].
+    pub fn holding(&self, contrast: &[f64]) -> Result<(Self, HeldContrast), Error> {
+        let (products, held) = self.whole.products.holding(contrast)?;
+        Ok((self.with_products(products), held))
     }
 }
 

@@ -86,8 +86,11 @@ impl Pls for ByClass<'_> {
         &self.evaluation.rx
     }
 
-    fn derivatives(&mut self, frame: &Frame) -> Derivatives {
-        let nu = degrees_of_freedom(self.design, self.reml);
+    fn degrees_of_freedom(&self) -> f64 {
+        degrees_of_freedom(self.design, self.reml)
+    }
+
+    fn derivatives_with(&mut self, nu: f64, frame: &Frame) -> Derivatives {
         let lambda = &self.lambda[0];
         self.curvature.derivatives(self.design, self.classes, &self.evaluation, lambda, nu, self.reml, frame, self.workers)
     }

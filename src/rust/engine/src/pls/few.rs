@@ -55,8 +55,8 @@ impl Factorisation for Few {
         self.curvature.compute(setting.design, &self.factor, setting.reml, work);
     }
 
-    fn derivatives(&mut self, setting: Setting, solution: &Solution, frame: &Frame) -> Derivatives {
-        self.curvature.derivatives(setting.design, &self.factor, solution, setting.reml, frame)
+    fn derivatives(&mut self, setting: Setting, solution: &Solution, nu: f64, frame: &Frame) -> Derivatives {
+        self.curvature.derivatives(setting.design, &self.factor, solution, nu, setting.reml, frame)
     }
 
     fn expected_information(&self, setting: Setting) -> Option<Vec<f64>> {

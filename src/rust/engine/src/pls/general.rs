@@ -111,8 +111,8 @@ impl Factorisation for General {
         }
     }
 
-    fn derivatives(&mut self, setting: Setting, solution: &Solution, frame: &Frame) -> Derivatives {
-        average_information(setting.design, &mut self.factor, &self.curvature, solution, setting.reml, frame, setting.workers)
+    fn derivatives(&mut self, setting: Setting, solution: &Solution, nu: f64, frame: &Frame) -> Derivatives {
+        average_information(setting.design, &mut self.factor, &self.curvature, solution, nu, frame, setting.workers)
     }
 
     fn expected_information(&self, _setting: Setting) -> Option<Vec<f64>> {

@@ -47,8 +47,17 @@ pub trait Pls {
     /// RX', the lower Cholesky factor of X'V^-1X, p x p.
     fn rx(&self) -> &[f64];
 
-    /// Derivatives of the criterion of the last solution in a frame. No diagonal of Lambda may be zero.
-    fn derivatives(&mut self, frame: &Frame) -> Derivatives;
+    /// Derivatives of log |M| + [REML: log |X'V^-1X|] + nu log pwrss of the last solution in a frame, for any nu: with the degrees of freedom
+    /// they are those of the criterion. No diagonal of Lambda may be zero.
+    fn derivatives_with(&mut self, nu: f64, frame: &Frame) -> Derivatives;
+
+    /// The degrees of freedom that go with the criterion.
+    fn degrees_of_freedom(&self) -> f64;
+
+    /// Derivatives of the criterion of the last solution in a frame.
+    fn derivatives(&mut self, frame: &Frame) -> Derivatives {
+        self.derivatives_with(self.degrees_of_freedom(), frame)
+    }
 
     /// Whether the second derivatives are exact, not the average information.
     fn has_exact_hessian(&self) -> bool;

@@ -3,6 +3,7 @@
 use crate::curvature::derivatives::Derivatives;
 use crate::curvature::frame::Frame;
 use crate::factor::blocks::NotPositiveDefinite;
+use crate::factor::criterion::degrees_of_freedom;
 use crate::factor::solution::Solution;
 use crate::model::lambda::Lambda;
 use crate::parallel::Workers;
@@ -45,8 +46,8 @@ pub trait Factorisation {
     fn rx(&self) -> &[f64];
     /// Computes what derivatives need of the factorisation alone; the following come after it.
     fn curve(&mut self, setting: Setting, work: &mut Self::Work);
-    /// See [`Pls::derivatives`].
-    fn derivatives(&mut self, setting: Setting, solution: &Solution, frame: &Frame) -> Derivatives;
+    /// See [`Pls::derivatives_with`].
+    fn derivatives(&mut self, setting: Setting, solution: &Solution, nu: f64, frame: &Frame) -> Derivatives;
     /// See [`Pls::expected_information`].
     fn expected_information(&self, setting: Setting) -> Option<Vec<f64>>;
     /// Diagonal blocks of M^-1 per group, handed to `visit`.
@@ -142,9 +143,13 @@ impl<F: Factorisation> Pls for Several<'_, F> {
         self.factors.now().own.rx()
     }
 
-    fn derivatives(&mut self, frame: &Frame) -> Derivatives {
+    fn degrees_of_freedom(&self) -> f64 {
+        degrees_of_freedom(self.setting.design, self.setting.reml)
+    }
+
+    fn derivatives_with(&mut self, nu: f64, frame: &Frame) -> Derivatives {
         self.curved();
-        self.factors.now_mut().own.derivatives(self.setting, &self.solution, frame)
+        self.factors.now_mut().own.derivatives(self.setting, &self.solution, nu, frame)
     }
 
     fn has_exact_hessian(&self) -> bool {

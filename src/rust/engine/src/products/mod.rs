@@ -4,6 +4,7 @@ pub mod accumulate;
 pub mod alone;
 pub mod chunk;
 pub mod components;
+pub mod contrast;
 pub mod cross;
 pub mod cross_blocks;
 pub mod fixed;

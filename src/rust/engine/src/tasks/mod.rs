@@ -10,6 +10,7 @@ pub mod kenward_roger;
 pub mod marginal;
 pub mod model;
 pub mod predict;
+pub mod profile;
 pub mod satterthwaite;
 pub mod simulate;
 pub mod spread;
