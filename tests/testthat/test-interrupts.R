@@ -65,3 +65,15 @@ test_that("the pass over the rows of a large model can be interrupted", {
     expect_stopped(interrupted(setup, quote(fastlmer:::engine_design(x, codes, c(1e5L, 2e3L), 1:2, list(NULL, NULL), NULL, threads))))
   }
 })
+
+test_that("influence by row can be interrupted, on any number of threads", {
+  for (threads in 1:2) {
+    setup <- bquote({
+      set.seed(1)
+      d <- data.frame(g = factor(sample(60, 3000, TRUE)), h = factor(sample(50, 3000, TRUE)), x = rnorm(3000), y = rnorm(3000))
+      fit <- lmer(y ~ x + (x | g) + (x | h), d)
+      options(fastlmer.threads = .(threads))
+    })
+    expect_stopped(interrupted(setup, quote(influence(fit))))
+  }
+})

@@ -1,13 +1,15 @@
 //! What a model's estimates are without some of its rows: exact refits, one for each set of rows that is left out.
 //!
-//! A deletion is a downdate of the cross-products ([`crate::products::without`]), and its search starts at the estimates of all rows, so
-//! that it costs two or three evaluations of the criterion. Where the downdate would lose digits, or X loses its rank, the remaining rows
+//! A deletion is a downdate of the cross-products ([`crate::products::without`]), and its search starts at the estimates of all rows, for a
+//! single row a step ahead ([`first_step`]), so that it costs one to three evaluations of the criterion. Where the downdate would lose digits, or X loses its rank, the remaining rows
 //! are reduced anew ([`own_design`]). The results are those of a fit of the remaining rows; nothing is approximated.
 
+mod first_step;
 mod own_design;
 
 use crate::error::Error;
 use crate::factor::criterion::degrees_of_freedom;
+use crate::linalg::scratch::Scratch;
 use crate::model::order::{rows_by_level, RowOrder};
 use crate::model::rows::Rows;
 use crate::optimise::criterion::Criterion;
@@ -19,6 +21,7 @@ use crate::plan::memory::workers_that_fit;
 use crate::products::response::Response;
 use crate::products::without::{Gone, RowIndex};
 use crate::tasks::fit::coefficients;
+use crate::tasks::influence::first_step::FirstStep;
 use crate::tasks::spread::{spread, Spread};
 
 /// What is asked of all deletions.
@@ -75,14 +78,23 @@ pub fn influence(design: &Design, rows: &Rows, y: &[f64], deletions: &Deletions)
     // Each has a design of its own beside its factorisation.
     let (threads, _) = workers_that_fit(2 * design.factor_bytes(), deletions.threads.clamp(1, deletions.count.max(1)));
     let way = Spread { count: deletions.count, threads, interrupted: deletions.interrupted, ask: deletions.ask };
-    spread(&way, |is_gone: &mut Vec<bool>, index, workers, interrupted| {
+    spread(&way, |memory: &mut Memory, index, workers, interrupted| {
+        let mut is_gone = std::mem::take(&mut memory.is_gone);
         is_gone.resize(rows.n, false);
         let own = whole.order.of_level(index + 1);
         own.iter().for_each(|&i| is_gone[i as usize] = true);
-        let remnant = whole.without(Gone { rows: own, is_gone }, workers, interrupted);
+        let remnant = whole.without(Gone { rows: own, is_gone: &is_gone }, memory, workers, interrupted);
         own.iter().for_each(|&i| is_gone[i as usize] = false);
+        memory.is_gone = is_gone;
         remnant
     })
+}
+
+/// A thread's own.
+#[derive(Default)]
+struct Memory {
+    is_gone: Vec<bool>,
+    scratch: Option<Scratch>,
 }
 
 /// What is asked of each deletion.
@@ -104,7 +116,11 @@ struct Whole<'a> {
     index: RowIndex,
     response: Response,
     residual: Vec<f64>,
+    first_step: Option<FirstStep<'a>>,
 }
+
+/// Deletions of a single row for which what they share of their first steps is worth its evaluation.
+const WORTH: usize = 4;
 
 impl<'a> Whole<'a> {
     fn new(design: &'a Design, rows: &'a Rows<'a>, y: &'a [f64], deletions: &Deletions, request: Request<'a>) -> Result<Self, Error> {
@@ -112,20 +128,27 @@ impl<'a> Whole<'a> {
         response.fill(design, rows, y, &mut residual, Workers::none())?;
         let shifted: Vec<i32> = deletions.codes.iter().map(|code| code + 1).collect();
         let order = rows_by_level(&shifted, deletions.count + 1);
-        Ok(Whole { design, rows, y, request, order, index: RowIndex::new(design, rows), response, residual })
+        let single = (1..=deletions.count).filter(|&code| order.of_level(code).len() == 1).count();
+        let first_step =
+            if single < WORTH { None } else { FirstStep::new(design, rows, &response, &residual, request.reml, request.start) };
+        Ok(Whole { design, rows, y, request, order, index: RowIndex::new(design, rows), response, residual, first_step })
     }
 
-    fn without(&self, gone: Gone, workers: &Workers, interrupted: &dyn Fn() -> bool) -> Option<Remnant> {
-        let found = if self.design.absorbed.is_none() { self.downdated(gone, workers, interrupted) } else { None };
+    fn without(&self, gone: Gone, memory: &mut Memory, workers: &Workers, interrupted: &dyn Fn() -> bool) -> Option<Remnant> {
+        let found = if self.design.absorbed.is_none() { self.downdated(gone, memory, workers, interrupted) } else { None };
         found.or_else(|| own_design::refit(self.rows, self.y, gone, self.request, workers, interrupted))
     }
 
     /// From the cross-products of all rows; `None` where they don't serve.
-    fn downdated(&self, gone: Gone, workers: &Workers, interrupted: &dyn Fn() -> bool) -> Option<Remnant> {
+    fn downdated(&self, gone: Gone, memory: &mut Memory, workers: &Workers, interrupted: &dyn Fn() -> bool) -> Option<Remnant> {
         let remaining = self.design.without(self.rows, &self.index, gone)?;
         let response = self.response.without(self.design, &remaining, self.rows, &self.residual, &self.index, gone)?;
         let design = self.design.with_products(remaining.products);
-        let solved = search(&design, &response, self.request, workers, interrupted)?;
+        let first_step = self.first_step.as_ref().filter(|_| gone.rows.len() == 1);
+        let scratch = memory.scratch.get_or_insert_with(Scratch::for_solving);
+        let start = first_step.and_then(|step| step.without(gone.rows[0] as usize, scratch));
+        let request = Request { start: start.as_deref().unwrap_or(self.request.start), ..self.request };
+        let solved = search(&design, &response, request, workers, interrupted)?;
         Some(Remnant { unscaled_covariance: design.transform.covariance_to_caller(&solved.rx), ..solved.remnant })
     }
 }
