@@ -1,7 +1,7 @@
 //! Exact derivatives of models with one grouping factor, by classes of equal levels.
 //!
-//! With R = Lambda^-T L^-T, H = L^-1 Lambda'Z_j'WX and v_j = L^-1 Lambda'z_j - H beta a class has F = R H, g_j = R v_j and
-//! T = A Lambda L^-T R', and the derivatives (see [`crate::curvature::derivatives`], whose letters are used here) are exact, and so
+//! With Q = L^-1 Lambda^-1, H = L^-1 Lambda'Z_j'WX and v_j = L^-1 Lambda'z_j - H beta a class has F = Q'H, g_j = Q'v_j and
+//! T = A Lambda L^-T Q, and the derivatives (see [`crate::curvature::derivatives`], whose letters are used here) are exact, and so
 //! is the trace of P V_k P V_l.
 
 use std::ops::Range;
@@ -9,9 +9,9 @@ use std::ops::Range;
 use crate::curvature::derivatives::Derivatives;
 use crate::curvature::frame::Frame;
 use crate::factor::by_class::Evaluation;
+use crate::linalg::blocks::times_lower_transpose;
 use crate::linalg::small::{
-    axpy, contract, dot, solve_lower, solve_lower_rows, solve_lower_transpose, solve_lower_transpose_rows, symmetrise, times_lower,
-    with_constant,
+    axpy, contract, dot, inverse_lower, lower_times, lower_transpose_times, symmetrise, times_lower, with_constant,
 };
 use crate::parallel::Workers;
 use crate::plan::classes::{class_ranges, Classes};
@@ -37,23 +37,32 @@ struct Sums {
     gg: Vec<f64>,
     /// T (x) X with X = 2 (nu / pwrss) g g' - T + 2 F (X'V^-1X)^-1 F', (K x K) x (K x K).
     forms: Vec<f64>,
-    /// f_a (x) g_b for whitened rows f_a of F: K x K x p.
+    /// f g' for each whitened column f of F: p matrices K x K.
     fg: Vec<f64>,
-    /// f_a f_b' for a >= b: K (K + 1) / 2 matrices p x p.
+    /// f f' for each pair of these columns, the first not before the second: p (p + 1) / 2 matrices K x K.
     ff: Vec<f64>,
 }
 
+/// Memory for one class.
 #[derive(Clone, Debug)]
 struct ClassWork {
+    /// Lambda^-1, which all classes share.
+    lambda_inverse: Vec<f64>,
+    q: Vec<f64>,
+    /// A Lambda L^-T.
+    half: Vec<f64>,
+    /// A Lambda M^-1.
     block: Vec<f64>,
-    product: Vec<f64>,
-    r: Vec<f64>,
     t: Vec<f64>,
+    /// Sum of v v', then X.
+    product: Vec<f64>,
     gg: Vec<f64>,
+    ff: Vec<f64>,
+    /// Sum of v, then of g.
     g: Vec<f64>,
+    /// H beta.
+    fitted: Vec<f64>,
     f: Vec<f64>,
-    w: Vec<f64>,
-    v: Vec<f64>,
 }
 
 impl Sums {
@@ -66,12 +75,22 @@ impl Sums {
             gg: square(),
             forms: vec![0.0; k.pow(4)],
             fg: vec![0.0; k * k * p],
-            ff: vec![0.0; k * (k + 1) / 2 * p * p],
+            ff: vec![0.0; p * (p + 1) / 2 * k * k],
         }
     }
 
     fn all(&mut self) -> [&mut Vec<f64>; 7] {
         [&mut self.trace, &mut self.t, &mut self.fixed, &mut self.gg, &mut self.forms, &mut self.fg, &mut self.ff]
+    }
+
+    /// Completes T (x) X: T is symmetric.
+    fn mirror_forms(&mut self, k: usize) {
+        let kk = k * k;
+        for j in 0..k {
+            for i in j + 1..k {
+                self.forms.copy_within((j * k + i) * kk..(j * k + i + 1) * kk, (i * k + j) * kk);
+            }
+        }
     }
 
     fn add(&mut self, other: &mut Sums) {
@@ -83,15 +102,17 @@ impl ClassWork {
     fn new(k: usize, p: usize) -> Self {
         let square = || vec![0.0; k * k];
         ClassWork {
+            lambda_inverse: square(),
+            q: square(),
+            half: square(),
             block: square(),
-            product: square(),
-            r: square(),
             t: square(),
+            product: square(),
             gg: square(),
+            ff: square(),
             g: vec![0.0; k],
+            fitted: vec![0.0; k],
             f: vec![0.0; k * p],
-            w: vec![0.0; k],
-            v: vec![0.0; k],
         }
     }
 }
@@ -122,6 +143,7 @@ impl ClassCurvature {
         });
         self.sums.all().into_iter().for_each(|v| v.fill(0.0));
         self.parts.iter_mut().for_each(|(sums, _)| self.sums.add(sums));
+        self.sums.mirror_forms(classes.k);
         self.assemble(design, at, lambda, nu, reml, frame)
     }
 
@@ -140,16 +162,15 @@ impl ClassCurvature {
         let directions = &frame.directions;
         let n = directions.len();
         let first: Vec<f64> = directions.iter().map(|d| dot(d, &s.gg)).collect();
-        let fixed: Vec<Vec<f64>> = directions.iter().map(|d| combine(d, &s.fg, p)).collect();
-        let b: Vec<Vec<f64>> =
-            if reml && p > 0 { directions.iter().map(|d| self.weighted_cross_product(d, k, p)).collect() } else { Vec::new() };
+        let forms: Vec<Vec<f64>> = directions.iter().map(|d| contract(&s.forms, d, k)).collect();
+        let fixed: Vec<Vec<f64>> = directions.iter().map(|d| s.fg.chunks_exact(k * k).map(|fg| dot(d, fg)).collect()).collect();
+        let cross: Vec<Vec<f64>> = if reml { directions.iter().map(|d| self.cross_product(d, k, p)).collect() } else { Vec::new() };
         let mut hessian = vec![0.0; n * n];
         for i in 0..n {
             for j in 0..=i {
-                let mut value = contract(&s.forms, &directions[i], &directions[j], k);
-                value -= 2.0 * weight * dot(&fixed[i], &fixed[j]);
-                if !b.is_empty() {
-                    value -= dot(&b[i], &b[j]);
+                let mut value = dot(&forms[i], &directions[j]) - 2.0 * weight * dot(&fixed[i], &fixed[j]);
+                if reml {
+                    value -= dot(&cross[i], &cross[j]);
                 }
                 value -= nu * first[i] * first[j] / (at.pwrss * at.pwrss);
                 hessian[j * n + i] = value;
@@ -170,30 +191,19 @@ impl ClassCurvature {
         design.structure.entries.iter().map(|e| 2.0 * (s.trace[e.col * k + e.row] - full[e.col * k + e.row])).collect()
     }
 
-    /// Sum over classes of F'S F, whitened.
-    fn weighted_cross_product(&self, s: &[f64], k: usize, p: usize) -> Vec<f64> {
+    /// Sum over classes of F'S F, whitened, p x p.
+    fn cross_product(&self, s: &[f64], k: usize, p: usize) -> Vec<f64> {
         let mut out = vec![0.0; p * p];
-        let mut at = 0;
-        for c in 0..k {
-            for a in c..k {
-                let ff = &self.sums.ff[at..at + p * p];
-                let weight = s[c * k + a];
-                if a == c {
-                    axpy(weight, ff, &mut out);
-                } else {
-                    for j in 0..p {
-                        for i in 0..p {
-                            out[j * p + i] += weight * (ff[j * p + i] + ff[i * p + j]);
-                        }
-                    }
-                }
-                at += p * p;
-            }
+        let mut blocks = self.sums.ff.chunks_exact(k * k);
+        for (i, j) in (0..p).flat_map(|i| (0..=i).map(move |j| (i, j))) {
+            let value = dot(s, blocks.next().expect("one block a pair"));
+            (out[j * p + i], out[i * p + j]) = (value, value);
         }
         out
     }
 }
 
+/// Sums over a range of classes.
 #[allow(clippy::too_many_arguments)]
 #[inline(always)]
 fn sum_classes(
@@ -208,103 +218,67 @@ fn sum_classes(
     w: &mut ClassWork,
 ) {
     let (p, kk) = (classes.p, k * k);
-    let reml = reml && p > 0;
     let weight = 2.0 * nu / at.pwrss;
     s.all().into_iter().for_each(|v| v.fill(0.0));
+    inverse_lower(lambda, k, &mut w.lambda_inverse);
+    let [lambda_inverse, q, half, block] = [&mut w.lambda_inverse, &mut w.q, &mut w.half, &mut w.block].map(|v| &mut v[..kk]);
+    let [t, product, gg, ff] = [&mut w.t, &mut w.product, &mut w.gg, &mut w.ff].map(|v| &mut v[..kk]);
+    let [g, fitted] = [&mut w.g, &mut w.fitted].map(|v| &mut v[..k]);
     for class in range {
         let m = classes.size[class];
-        let l = &at.l[class * kk..(class + 1) * kk];
+        let inverse = &at.inverse[class * kk..(class + 1) * kk];
         let rzx = &at.rzx[class * k * p..(class + 1) * k * p];
-        // R = Lambda^-T L^-T, column by column
-        w.r.fill(0.0);
-        for c in 0..k {
-            let column = &mut w.r[c * k..(c + 1) * k];
-            column[c] = 1.0;
-            solve_lower_transpose(l, k, column);
-            solve_lower_transpose(lambda, k, column);
-        }
-        // A Lambda M^-1 by its transpose M^-1 Lambda'A, and T = A Lambda L^-T R'
-        times_lower(&classes.a[class * kk..(class + 1) * kk], lambda, k, &mut w.block);
-        solve_lower_rows(l, k, &mut w.block, k); // A Lambda L^-T
-        w.t.fill(0.0);
-        for c in 0..k {
-            for a in 0..k {
-                axpy(w.r[a * k + c], &w.block[a * k..(a + 1) * k], &mut w.t[c * k..(c + 1) * k]);
-            }
-        }
-        symmetrise(&mut w.t, k);
-        solve_lower_transpose_rows(l, k, &mut w.block, k); // A Lambda M^-1
-        axpy(m, &w.block, &mut s.trace);
-        axpy(m, &w.t, &mut s.t);
-        // F = R H, then whitened by X'V^-1X
-        for a in 0..k {
-            let row = &mut w.f[a * p..(a + 1) * p];
-            row.fill(0.0);
-            (0..k).for_each(|b| axpy(w.r[b * k + a], &rzx[b * p..(b + 1) * p], row));
-            solve_lower(&at.rx, p, row);
+        q.copy_from_slice(lambda_inverse);
+        q.chunks_exact_mut(k).for_each(|column| lower_times(inverse, k, column));
+        times_lower(&classes.a[class * kk..(class + 1) * kk], lambda, k, half);
+        times_lower_transpose(half, inverse, k);
+        times_lower(half, q, k, t);
+        symmetrise(t, k);
+        times_lower(half, inverse, k, block);
+        axpy(m, block, &mut s.trace);
+        axpy(m, t, &mut s.t);
+        // F, column by column, then whitened by RX
+        w.f.copy_from_slice(rzx);
+        w.f.chunks_exact_mut(k).for_each(|column| lower_transpose_times(q, k, column));
+        for j in 0..p {
+            let (before, column) = w.f.split_at_mut(j * k);
+            let column = &mut column[..k];
+            before.chunks_exact(k).enumerate().for_each(|(i, other)| axpy(-at.rx[i * p + j], other, column));
+            let scale = 1.0 / at.rx[j * p + j];
+            column.iter_mut().for_each(|v| *v *= scale);
         }
         // sums of v and v v', then of g and g g'
-        for a in 0..k {
-            w.w[a] = dot(&rzx[a * p..(a + 1) * p], &at.beta);
-        }
-        let h1 = &at.h1[class * k..(class + 1) * k];
+        fitted.fill(0.0);
+        rzx.chunks_exact(k).zip(&at.beta).for_each(|(column, b)| axpy(*b, column, fitted));
+        let first = &at.first[class * k..(class + 1) * k];
+        product.copy_from_slice(&at.second[class * kk..(class + 1) * kk]);
         for c in 0..k {
-            for a in 0..k {
-                w.product[c * k + a] = at.h2[class * kk + c * k + a] - h1[a] * w.w[c] - w.w[a] * h1[c] + m * w.w[a] * w.w[c];
-            }
-            w.v[c] = h1[c] - m * w.w[c];
+            g[c] = first[c] - m * fitted[c];
+            (0..k).for_each(|a| product[c * k + a] -= first[a] * fitted[c] + fitted[a] * g[c]);
         }
-        w.g.fill(0.0);
-        (0..k).for_each(|b| axpy(w.v[b], &w.r[b * k..(b + 1) * k], &mut w.g));
-        w.gg.fill(0.0);
-        for c in 0..k {
-            w.v.fill(0.0); // column c of R times the sum of v v'
-            for b in 0..k {
-                axpy(w.r[b * k + c], &w.product[b * k..(b + 1) * k], &mut w.v);
-            }
-            for b in 0..k {
-                axpy(w.v[b], &w.r[b * k..(b + 1) * k], &mut w.gg[c * k..(c + 1) * k]);
-            }
-        }
-        axpy(1.0, &w.gg, &mut s.gg);
+        lower_transpose_times(q, k, g);
+        times_lower(product, q, k, gg);
+        gg.chunks_exact_mut(k).for_each(|column| lower_transpose_times(q, k, column));
+        axpy(1.0, gg, &mut s.gg);
         // X = 2 (nu / pwrss) g g' - m T + 2 m F Cx F'
-        for i in 0..kk {
-            w.product[i] = weight * w.gg[i] - m * w.t[i];
+        (0..kk).for_each(|i| product[i] = weight * gg[i] - m * t[i]);
+        for (f, fg) in w.f.chunks_exact(k).zip(s.fg.chunks_exact_mut(kk)) {
+            (0..k).for_each(|c| axpy(g[c], f, &mut fg[c * k..(c + 1) * k]));
         }
         if reml {
-            for c in 0..k {
-                for a in 0..k {
-                    let x = dot(&w.f[a * p..(a + 1) * p], &w.f[c * p..(c + 1) * p]);
-                    w.product[c * k + a] += 2.0 * m * x;
-                    s.fixed[c * k + a] += m * x;
-                }
-            }
-            let mut at = 0;
-            for c in 0..k {
-                for a in c..k {
-                    for j in 0..p {
-                        axpy(m * w.f[c * p + j], &w.f[a * p..(a + 1) * p], &mut s.ff[at + j * p..at + (j + 1) * p]);
-                    }
-                    at += p * p;
+            ff.fill(0.0);
+            w.f.chunks_exact(k).for_each(|f| (0..k).for_each(|c| axpy(f[c], f, &mut ff[c * k..(c + 1) * k])));
+            axpy(m, ff, &mut s.fixed);
+            axpy(2.0 * m, ff, product);
+            let mut sums = s.ff.chunks_exact_mut(kk);
+            for (i, f) in w.f.chunks_exact(k).enumerate() {
+                for (other, sum) in w.f.chunks_exact(k).take(i + 1).zip(&mut sums) {
+                    (0..k).for_each(|c| axpy(m * other[c], f, &mut sum[c * k..(c + 1) * k]));
                 }
             }
         }
-        for c in 0..k {
-            for a in 0..k {
-                axpy(w.g[c], &w.f[a * p..(a + 1) * p], &mut s.fg[(c * k + a) * p..(c * k + a + 1) * p]);
-            }
-        }
-        for i in 0..kk {
-            axpy(w.t[i], &w.product, &mut s.forms[i * kk..(i + 1) * kk]);
+        for (j, columns) in s.forms.chunks_exact_mut(k * kk).enumerate() {
+            columns.chunks_exact_mut(kk).enumerate().skip(j).for_each(|(i, sum)| axpy(t[j * k + i], product, sum));
         }
     }
-}
-
-/// Sum of s[a, b] v[a, b] over blocks v of length p.
-fn combine(s: &[f64], v: &[f64], p: usize) -> Vec<f64> {
-    let mut out = vec![0.0; p];
-    for (i, s) in s.iter().enumerate() {
-        axpy(*s, &v[i * p..(i + 1) * p], &mut out);
-    }
-    out
 }

@@ -1,13 +1,16 @@
 //! Models with one grouping factor: M is block diagonal, and levels with the same blocks need one factorisation.
 //!
 //! Within a class of equal levels the response enters only through m = number of levels, s = sum of z_j and S = sum of z_j z_j'
-//! with z_j = Z_j'Wy, so that one evaluation costs nothing per level of a balanced design.
+//! with z_j = Z_j'Wy, so that one evaluation costs nothing per level of a balanced design. Loops run innermost over the K columns of the
+//! group, whose number the compiler knows.
 
 use std::ops::Range;
 
+use crate::factor::blocks::NotPositiveDefinite;
+use crate::linalg::blocks::times_lower_transpose;
 use crate::linalg::small::{
-    axpy, cholesky, dot, inverse_from_cholesky, log_diagonal, lower_transpose_times, solve_lower, solve_lower_rows, solve_lower_transpose,
-    times_lower, with_constant,
+    axpy, cholesky, dot, inverse_lower, log_diagonal, lower_times, lower_transpose_times, solve_lower, solve_lower_transpose, times_lower,
+    with_constant,
 };
 use crate::parallel::{pieces, Workers};
 use crate::plan::classes::{class_ranges, Classes, Moments};
@@ -25,88 +28,101 @@ pub struct Evaluation {
     pub beta: Vec<f64>,
     /// RX', the lower Cholesky factor of X'V^-1X.
     pub rx: Vec<f64>,
-    pub(crate) l: Vec<f64>,
+    /// L^-1 of each class.
+    pub(crate) inverse: Vec<f64>,
+    /// RZX of each class, p columns of length K.
     pub(crate) rzx: Vec<f64>,
-    pub(crate) h1: Vec<f64>,
-    pub(crate) h2: Vec<f64>,
-    pub(crate) xvy: Vec<f64>,
-    parts: Vec<Part>,
+    /// Sum of v = L^-1 Lambda'z_j over the levels of each class.
+    pub(crate) first: Vec<f64>,
+    /// Sum of v v', K x K.
+    pub(crate) second: Vec<f64>,
+    factored: Vec<Factored>,
+    solved: Vec<Solved>,
 }
 
-/// What a range of classes adds.
+/// What a range of classes adds to log |M| and takes from X'WX.
 #[derive(Clone, Debug)]
-struct Part {
+struct Factored {
     ld_l2: f64,
-    pwrss: f64,
     xvx: Vec<f64>,
-    xvy: Vec<f64>,
     positive: bool,
 }
 
-impl Part {
-    fn new(p: usize) -> Self {
-        Part { ld_l2: 0.0, pwrss: 0.0, xvx: vec![0.0; p * p], xvy: vec![0.0; p], positive: true }
-    }
+/// What it takes from X'Wy and y'Wy.
+#[derive(Clone, Debug)]
+struct Solved {
+    pwrss: f64,
+    xvy: Vec<f64>,
+}
 
-    /// Factors and solves for a range of classes, whose places in the evaluation's vectors are given.
-    #[allow(clippy::too_many_arguments)]
+impl Factored {
+    /// Factors a range of classes, whose places in the evaluation's vectors are given.
     #[inline(always)]
-    fn solve(
-        &mut self,
-        classes: &Classes,
-        k: usize,
-        range: Range<usize>,
-        lambda: &[f64],
-        moments: &Moments,
-        l: &mut [f64],
-        rzx: &mut [f64],
-        h1: &mut [f64],
-        h2: &mut [f64],
-    ) {
+    fn fill(&mut self, classes: &Classes, k: usize, range: Range<usize>, lambda: &[f64], inverse: &mut [f64], rzx: &mut [f64]) {
         let (p, kk) = (classes.p, k * k);
         self.xvx.fill(0.0);
-        self.xvy.fill(0.0);
-        (self.pwrss, self.ld_l2, self.positive) = (0.0, 0.0, true);
+        (self.ld_l2, self.positive) = (0.0, true);
+        let mut block = vec![0.0; kk];
         for (i, class) in range.enumerate() {
             let m = classes.size[class];
-            let l = &mut l[i * kk..(i + 1) * kk];
-            times_lower(&classes.a[class * kk..(class + 1) * kk], lambda, k, l);
-            (0..k).for_each(|c| lower_transpose_times(lambda, k, &mut l[c * k..(c + 1) * k]));
-            (0..k).for_each(|i| l[i * k + i] += 1.0);
-            if !cholesky(l, k) {
+            times_lower(&classes.a[class * kk..(class + 1) * kk], lambda, k, &mut block);
+            (0..k).for_each(|c| lower_transpose_times(lambda, k, &mut block[c * k..(c + 1) * k]));
+            (0..k).for_each(|i| block[i * k + i] += 1.0);
+            if !cholesky(&mut block, k) {
                 self.positive = false;
                 return;
             }
-            self.ld_l2 += 2.0 * m * log_diagonal(l, k);
+            self.ld_l2 += 2.0 * m * log_diagonal(&block, k);
+            let inverse = &mut inverse[i * kk..(i + 1) * kk];
+            inverse_lower(&block, k, inverse);
             let rzx = &mut rzx[i * k * p..(i + 1) * k * p];
-            let zx = &classes.zx[class * k * p..(class + 1) * k * p];
-            for r in 0..k {
-                let row = &mut rzx[r * p..(r + 1) * p];
-                row.fill(0.0);
-                (r..k).for_each(|s| axpy(lambda[r * k + s], &zx[s * p..(s + 1) * p], row));
+            rzx.copy_from_slice(&classes.zx[class * k * p..(class + 1) * k * p]);
+            for column in rzx.chunks_exact_mut(k) {
+                lower_transpose_times(lambda, k, column);
+                lower_times(inverse, k, column);
             }
-            solve_lower_rows(l, k, rzx, p);
-            let h1 = &mut h1[i * k..(i + 1) * k];
-            h1.copy_from_slice(&moments.first[class * k..(class + 1) * k]);
-            lower_transpose_times(lambda, k, h1);
-            solve_lower(l, k, h1);
-            let h2 = &mut h2[i * kk..(i + 1) * kk];
-            times_lower(&moments.second[class * kk..(class + 1) * kk], lambda, k, h2);
-            for c in 0..k {
-                lower_transpose_times(lambda, k, &mut h2[c * k..(c + 1) * k]);
-                solve_lower(l, k, &mut h2[c * k..(c + 1) * k]);
-            }
-            solve_lower_rows(l, k, h2, k); // columns stored as rows: h2 L^-T
-            for r in 0..k {
-                let row = &rzx[r * p..(r + 1) * p];
-                axpy(-h1[r], row, &mut self.xvy);
-                for c in 0..p {
-                    axpy(-m * row[c], &row[c..], &mut self.xvx[c * p + c..(c + 1) * p]);
-                }
-                self.pwrss -= h2[r * k + r];
+            for c in 0..p {
+                let (own, sums) = (&rzx[c * k..(c + 1) * k], &mut self.xvx[c * p + c..(c + 1) * p]);
+                sums.iter_mut().zip(rzx[c * k..].chunks_exact(k)).for_each(|(sum, other)| *sum -= m * dot(own, other));
             }
         }
     }
+}
+
+impl Solved {
+    /// Solves for a range of classes likewise.
+    #[inline(always)]
+    fn fill(&mut self, at: &Given, k: usize, range: Range<usize>, first: &mut [f64], second: &mut [f64]) {
+        let (p, kk) = (at.classes.p, k * k);
+        self.xvy.fill(0.0);
+        self.pwrss = 0.0;
+        for (i, class) in range.enumerate() {
+            let inverse = &at.inverse[class * kk..(class + 1) * kk];
+            let first = &mut first[i * k..(i + 1) * k];
+            first.copy_from_slice(&at.moments.first[class * k..(class + 1) * k]);
+            lower_transpose_times(at.lambda, k, first);
+            lower_times(inverse, k, first);
+            let second = &mut second[i * kk..(i + 1) * kk];
+            times_lower(&at.moments.second[class * kk..(class + 1) * kk], at.lambda, k, second);
+            for column in second.chunks_exact_mut(k) {
+                lower_transpose_times(at.lambda, k, column);
+                lower_times(inverse, k, column);
+            }
+            times_lower_transpose(second, inverse, k);
+            let rzx = &at.rzx[class * k * p..(class + 1) * k * p];
+            self.xvy.iter_mut().zip(rzx.chunks_exact(k)).for_each(|(sum, column)| *sum -= dot(first, column));
+            (0..k).for_each(|r| self.pwrss -= second[r * k + r]);
+        }
+    }
+}
+
+/// What solving starts from.
+struct Given<'a> {
+    classes: &'a Classes,
+    lambda: &'a [f64],
+    moments: &'a Moments,
+    inverse: &'a [f64],
+    rzx: &'a [f64],
 }
 
 impl Evaluation {
@@ -114,73 +130,84 @@ impl Evaluation {
     pub fn new(classes: &Classes) -> Self {
         let (k, p, n) = (classes.k, classes.p, classes.size.len());
         let kk = k * k;
+        let factored = Factored { ld_l2: 0.0, xvx: vec![0.0; p * p], positive: true };
+        let solved = Solved { pwrss: 0.0, xvy: vec![0.0; p] };
         Evaluation {
             ld_l2: 0.0,
             ld_rx2: 0.0,
             pwrss: 0.0,
             beta: vec![0.0; p],
             rx: vec![0.0; p * p],
-            l: vec![0.0; n * kk],
+            inverse: vec![0.0; n * kk],
             rzx: vec![0.0; n * k * p],
-            h1: vec![0.0; n * k],
-            h2: vec![0.0; n * kk],
-            xvy: vec![0.0; p],
-            parts: class_ranges(n).map(|_| Part::new(p)).collect(),
+            first: vec![0.0; n * k],
+            second: vec![0.0; n * kk],
+            factored: class_ranges(n).map(|_| factored.clone()).collect(),
+            solved: class_ranges(n).map(|_| solved.clone()).collect(),
         }
     }
 
-    /// Factors and solves at a Lambda. False when a matrix is not positive definite.
-    #[allow(clippy::too_many_arguments)]
-    pub fn solve(
-        &mut self,
-        classes: &Classes,
-        lambda: &[f64],
-        xx: &[f64],
-        xy: &[f64],
-        yy: f64,
-        moments: &Moments,
-        workers: &Workers,
-    ) -> bool {
+    /// Factors M and X'V^-1X at a Lambda; `xx` is X'WX.
+    pub fn factorize(&mut self, classes: &Classes, lambda: &[f64], xx: &[f64], workers: &Workers) -> Result<(), NotPositiveDefinite> {
         let (k, p, kk, n) = (classes.k, classes.p, classes.k * classes.k, classes.size.len());
-        if let [part] = &mut self.parts[..] {
-            let (l, rzx, h1, h2) = (&mut self.l, &mut self.rzx, &mut self.h1, &mut self.h2);
-            with_constant!(k, K, part.solve(classes, K, 0..n, lambda, moments, l, rzx, h1, h2));
+        if let [part] = &mut self.factored[..] {
+            let (inverse, rzx) = (&mut self.inverse, &mut self.rzx);
+            with_constant!(k, K, part.fill(classes, K, 0..n, lambda, inverse, rzx));
         } else {
             let cuts = || class_ranges(n);
-            let l = pieces(&mut self.l, cuts().map(|r| r.len() * kk));
+            let inverse = pieces(&mut self.inverse, cuts().map(|r| r.len() * kk));
             let rzx = pieces(&mut self.rzx, cuts().map(|r| r.len() * k * p));
-            let h1 = pieces(&mut self.h1, cuts().map(|r| r.len() * k));
-            let h2 = pieces(&mut self.h2, cuts().map(|r| r.len() * kk));
-            let items = cuts().zip(&mut self.parts).zip(l.into_iter().zip(rzx)).zip(h1.into_iter().zip(h2));
-            workers.for_each(items, |(((range, part), (l, rzx)), (h1, h2))| {
-                with_constant!(k, K, part.solve(classes, K, range, lambda, moments, l, rzx, h1, h2));
+            let items = cuts().zip(&mut self.factored).zip(inverse.into_iter().zip(rzx));
+            workers.for_each(items, |((range, part), (inverse, rzx))| {
+                with_constant!(k, K, part.fill(classes, K, range, lambda, inverse, rzx));
             });
         }
         self.rx.copy_from_slice(xx);
-        self.xvy.copy_from_slice(xy);
-        (self.pwrss, self.ld_l2) = (yy, 0.0);
-        for part in &self.parts {
+        self.ld_l2 = 0.0;
+        for part in &self.factored {
             if !part.positive {
-                return false;
+                return Err(NotPositiveDefinite);
             }
             axpy(1.0, &part.xvx, &mut self.rx);
-            axpy(1.0, &part.xvy, &mut self.xvy);
-            self.pwrss += part.pwrss;
             self.ld_l2 += part.ld_l2;
         }
         if !cholesky(&mut self.rx, p) {
-            return false;
+            return Err(NotPositiveDefinite);
         }
         self.ld_rx2 = 2.0 * log_diagonal(&self.rx, p);
-        self.beta.copy_from_slice(&self.xvy);
+        let finite = self.ld_l2.is_finite() && self.ld_rx2.is_finite();
+        finite.then_some(()).ok_or(NotPositiveDefinite)
+    }
+
+    /// Solves at the Lambda that was last factored at for a response with these moments, X'Wy and y'Wy.
+    pub fn solve(&mut self, classes: &Classes, lambda: &[f64], moments: &Moments, xy: &[f64], yy: f64, workers: &Workers) {
+        let (k, p, kk, n) = (classes.k, classes.p, classes.k * classes.k, classes.size.len());
+        let given = &Given { classes, lambda, moments, inverse: &self.inverse, rzx: &self.rzx };
+        if let [part] = &mut self.solved[..] {
+            let (first, second) = (&mut self.first, &mut self.second);
+            with_constant!(k, K, part.fill(given, K, 0..n, first, second));
+        } else {
+            let cuts = || class_ranges(n);
+            let first = pieces(&mut self.first, cuts().map(|r| r.len() * k));
+            let second = pieces(&mut self.second, cuts().map(|r| r.len() * kk));
+            let items = cuts().zip(&mut self.solved).zip(first.into_iter().zip(second));
+            workers.for_each(items, |((range, part), (first, second))| {
+                with_constant!(k, K, part.fill(given, K, range, first, second));
+            });
+        }
+        self.beta.copy_from_slice(xy);
+        self.pwrss = yy;
+        for part in &self.solved {
+            axpy(1.0, &part.xvy, &mut self.beta);
+            self.pwrss += part.pwrss;
+        }
         solve_lower(&self.rx, p, &mut self.beta);
         self.pwrss -= dot(&self.beta, &self.beta);
         solve_lower_transpose(&self.rx, p, &mut self.beta);
         self.pwrss = self.pwrss.max(f64::EPSILON * f64::EPSILON * yy.max(f64::MIN_POSITIVE));
-        self.ld_l2.is_finite() && self.ld_rx2.is_finite()
     }
 
-    /// Spherical random effects u_j = L^-T (L^-1 Lambda'z_j - H beta) at the Lambda that was last solved at.
+    /// Spherical random effects u_j = L^-T (L^-1 Lambda'z_j - RZX beta) at the Lambda that was last solved at.
     pub fn spherical_effects(&self, classes: &Classes, lambda: &[f64], zy: &[f64], workers: &Workers) -> Vec<f64> {
         let (k, p) = (classes.k, classes.p);
         let mut out = zy.to_vec();
@@ -188,11 +215,12 @@ impl Evaluation {
         workers.for_each(cuts().zip(pieces(&mut out, cuts().map(|r| r.len() * k))), |(range, u)| {
             for (u, &class) in u.chunks_exact_mut(k).zip(&classes.class_of[range]) {
                 let class = class as usize;
-                let l = &self.l[class * k * k..(class + 1) * k * k];
+                let inverse = &self.inverse[class * k * k..(class + 1) * k * k];
                 lower_transpose_times(lambda, k, u);
-                solve_lower(l, k, u);
-                (0..k).for_each(|r| u[r] -= dot(&self.rzx[(class * k + r) * p..(class * k + r + 1) * p], &self.beta));
-                solve_lower_transpose(l, k, u);
+                lower_times(inverse, k, u);
+                let columns = self.rzx[class * k * p..(class + 1) * k * p].chunks_exact(k);
+                columns.zip(&self.beta).for_each(|(column, b)| axpy(-b, column, u));
+                lower_transpose_times(inverse, k, u);
             }
         });
         out
@@ -201,8 +229,11 @@ impl Evaluation {
     /// Calls `visit(number of levels, M_j^-1)` for each class.
     pub fn for_each_inverse_block(&self, classes: &Classes, mut visit: impl FnMut(f64, &[f64])) {
         let k = classes.k;
-        for (l, &m) in self.l.chunks_exact(k * k).zip(&classes.size) {
-            visit(m, &inverse_from_cholesky(l, k));
+        let mut block = vec![0.0; k * k];
+        for (inverse, &m) in self.inverse.chunks_exact(k * k).zip(&classes.size) {
+            block.copy_from_slice(inverse);
+            block.chunks_exact_mut(k).for_each(|column| lower_transpose_times(inverse, k, column));
+            visit(m, &block);
         }
     }
 }

@@ -52,6 +52,17 @@ pub(crate) fn solve_right_lower(a: &mut [f64], l: &[f64], k: usize) {
     }
 }
 
+/// A := A L' for k x k matrices, with L lower triangular.
+#[inline(always)]
+pub(crate) fn times_lower_transpose(a: &mut [f64], l: &[f64], k: usize) {
+    for c in (0..k).rev() {
+        let (before, column) = a.split_at_mut(c * k);
+        let column = &mut column[..k];
+        column.iter_mut().for_each(|v| *v *= l[c * k + c]);
+        (0..c).for_each(|s| axpy(l[s * k + c], &before[s * k..(s + 1) * k], column));
+    }
+}
+
 /// out := X L for k columns of length m and a lower triangular L.
 pub(crate) fn times_lower_wide(x: &[f64], l: &[f64], k: usize, m: usize, out: &mut [f64]) {
     for c in 0..k {

@@ -226,22 +226,19 @@ pub fn inverse_from_cholesky(l: &[f64], k: usize) -> Vec<f64> {
     out
 }
 
-/// Sum of tr(X B T C) for symmetric k x k matrices B and C, where `tensor` is the sum of T (x) X: its column (i, j)
-/// holds T[i, j] X.
-pub fn contract(tensor: &[f64], b: &[f64], c: &[f64], k: usize) -> f64 {
-    let mut sum = 0.0;
-    for j in 0..k {
-        for i in 0..k {
-            let x = &tensor[(j * k + i) * k * k..(j * k + i + 1) * k * k];
-            for r in 0..k {
-                let weight = c[r * k + j];
-                if weight != 0.0 {
-                    (0..k).for_each(|s| sum += x[s * k + r] * b[i * k + s] * weight);
-                }
+/// The symmetric Y with <Y, C> = sum of tr(X B T C) for symmetric k x k matrices B and C, where `tensor` is the sum of T (x) X: its
+/// column (i, j) holds T[i, j] X.
+pub fn contract(tensor: &[f64], b: &[f64], k: usize) -> Vec<f64> {
+    let mut out = vec![0.0; k * k];
+    with_constant!(k, K, {
+        for (column, blocks) in out.chunks_exact_mut(K).zip(tensor.chunks_exact(K * K * K)) {
+            for (block, weights) in blocks.chunks_exact(K * K).zip(b.chunks_exact(K)) {
+                block.chunks_exact(K).zip(weights).for_each(|(x, weight)| axpy(*weight, x, column));
             }
         }
-    }
-    sum
+    });
+    symmetrise(&mut out, k);
+    out
 }
 
 /// A := A'.

@@ -24,7 +24,7 @@ pub struct Classes {
     pub(crate) size: Vec<f64>,
     /// A = Z_j'WZ_j of each class, K x K.
     pub(crate) a: Vec<f64>,
-    /// Z_j'WX of each class, K rows of length p.
+    /// Z_j'WX of each class, p columns of length K.
     pub(crate) zx: Vec<f64>,
 }
 
@@ -55,7 +55,7 @@ impl Classes {
             let mut new_class = || {
                 out.size.push(0.0);
                 out.a.extend_from_slice(a);
-                out.zx.extend_from_slice(zx);
+                (0..p).for_each(|c| out.zx.extend(zx.iter().skip(c).step_by(p)));
                 out.size.len() as u32 - 1
             };
             // Looking for equals is given up where the first levels have few.

@@ -13,14 +13,16 @@ use crate::plan::design::System;
 use crate::pls::Pls;
 use crate::products::response::Response;
 
-/// The problem of a design with classes. A class is factored and solved in one go, and so quickly that nothing is kept.
+/// The problem of a design with classes. They are factored so quickly that nothing is kept for searches to come.
 pub struct ByClass<'a> {
     design: &'a System,
     classes: &'a Classes,
     reml: bool,
     workers: &'a Workers,
     lambda: Lambda,
-    /// Whether the evaluation is that at `lambda`.
+    /// Whether the evaluation's factor is that at `lambda`.
+    factored: bool,
+    /// Whether its solution is.
     solved: bool,
     evaluation: Evaluation,
     curvature: ClassCurvature,
@@ -38,6 +40,7 @@ impl<'a> ByClass<'a> {
             reml,
             workers,
             lambda: design.structure.zero_lambda(),
+            factored: false,
             solved: false,
             evaluation: Evaluation::new(classes),
             curvature: ClassCurvature::new(classes),
@@ -57,13 +60,14 @@ impl Pls for ByClass<'_> {
     }
 
     fn factorize(&mut self, lambda: &Lambda) -> Result<(), NotPositiveDefinite> {
-        if self.solved && self.lambda == *lambda {
+        if self.factored && self.lambda == *lambda {
             return Ok(());
         }
         self.lambda.clone_from(lambda);
-        let (xx, xy) = (&self.design.xx, &self.xy);
-        self.solved = self.evaluation.solve(self.classes, &lambda[0], xx, xy, self.yy, &self.moments, self.workers);
-        self.solved.then_some(()).ok_or(NotPositiveDefinite)
+        (self.factored, self.solved) = (false, false);
+        self.evaluation.factorize(self.classes, &lambda[0], &self.design.xx, self.workers)?;
+        self.factored = true;
+        Ok(())
     }
 
     fn log_determinants(&mut self, _each: bool) -> Result<(f64, f64), NotPositiveDefinite> {
@@ -71,6 +75,10 @@ impl Pls for ByClass<'_> {
     }
 
     fn solve(&mut self) -> f64 {
+        if !self.solved {
+            self.evaluation.solve(self.classes, &self.lambda[0], &self.moments, &self.xy, self.yy, self.workers);
+            self.solved = true;
+        }
         self.evaluation.pwrss
     }
 

@@ -42,9 +42,10 @@ pub fn criterion(design: &Design, response: &Response, work: &mut Evaluator, the
     let found = match (&mut work.0, &design.plan.classes) {
         (Way::Classes(evaluation, moments), Some(classes)) => {
             classes.fill_moments(&response.zy, moments);
-            let (xx, xy, yy) = (&design.xx, &response.xy, response.yy);
-            let solved = evaluation.solve(classes, &lambda[0], xx, xy, yy, moments, Workers::none());
-            solved.then(|| (evaluation.ld_l2, evaluation.ld_rx2, evaluation.pwrss))
+            evaluation.factorize(classes, &lambda[0], &design.xx, Workers::none()).ok().map(|()| {
+                evaluation.solve(classes, &lambda[0], moments, &response.xy, response.yy, Workers::none());
+                (evaluation.ld_l2, evaluation.ld_rx2, evaluation.pwrss)
+            })
         }
         (Way::Few(few, solution), _) => evaluated(&mut few.0, &mut few.1, solution, setting, response, &lambda),
         (Way::General(factor, solution), _) => evaluated(&mut **factor, &mut (), solution, setting, response, &lambda),
