@@ -2,7 +2,7 @@
 #'
 #' `more_replicates()` goes on where a bootstrap has stopped. With `rng = "pcg64"` a replicate is given by the seed and its number, and the
 #' new ones have the numbers that follow: 500 replicates and 500 more are, bit for bit, the 1000 of one call. With `rng = "R"` the new ones
-#' are drawn from R's stream as it stands, or from `seed`. `c()` puts bootstraps of one model side by side, say of several seeds or machines.
+#' are drawn from R's stream as it stands, or from `seed`. `c()` puts bootstraps of one model together, say of several seeds or machines.
 #'
 #' Bootstraps belong together when the statistic has the same value for the fit, the estimates are the same, and the responses were drawn in
 #' the same way; and none may hold replicates that another holds, for these would be counted twice.

@@ -37,7 +37,8 @@ is_exactly_lmer <- function(object) {
 #   flist, cnms, lower                         names and bounds, in lme4's order of terms
 #   structure                                  where terms have independent columns, see split_diagonal()
 #   cache                                      an environment for external pointers, see engine_pointer()
-engine_of <- function(fit) {
+# Copies of what is as long as the data take their time: without `response` y and offset are left out.
+engine_of <- function(fit, response = TRUE) {
   if (!is_exactly_lmer(fit)) return(NULL)
   mark <- engine_mark(fit)
   facts <- mark$cache$facts %||% design_facts(fit, mark)
@@ -55,8 +56,8 @@ engine_of <- function(fit) {
   flist <- terms$flist
   list(
     x = mark$absorbed %||% get("X", envir = pp), codes = flist, nlev = facts$nlev, asgn = attr(flist, "assign"), z = terms$z,
-    weights = if (facts$weighted) get("weights", envir = resp) + 0, offset = if (facts$offset) get("offset", envir = resp) + 0,
-    y = get("y", envir = resp) + 0, reml = reml, theta = fit@theta, beta = fit@beta,
+    weights = if (facts$weighted) get("weights", envir = resp) + 0, offset = if (facts$offset && response) get("offset", envir = resp) + 0,
+    y = if (response) get("y", envir = resp) + 0, reml = reml, theta = fit@theta, beta = fit@beta,
     sigma = devcomp$cmp[[if (reml) "sigmaREML" else "sigmaML"]],
     flist = flist, cnms = terms$cnms, structure = terms$structure, lower = fit@lower,
     cache = if (is.null(mark)) new.env(parent = emptyenv()) else mark$cache

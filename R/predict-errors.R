@@ -92,7 +92,7 @@ new_weights <- function(weights, object, kept, newdata) {
 }
 
 normal_errors <- function(object, rows, options, missing) {
-  record <- engine_of(object)
+  record <- engine_of(object, response = FALSE)
   variance <- prediction_variances(record, object, rows$n, rows$x, rows$effects)
   variance[missing] <- NA
   errors <- list(se = record$sigma * sqrt(variance))

@@ -69,8 +69,9 @@ as_in_fit <- function(value, old, n) {
 level_codes <- function(value, levels) {
   if (!is.factor(value)) return(match(value, levels))
   own <- attr(value, "levels")
+  # to compare many levels, or to make a hash table of them, takes long beside a few rows
+  if (length(value) == 1L) return(match(own[as.integer(value)], levels))
   if (identical(own, levels)) return(as.integer(value))
-  # a hash table of many levels takes long beside a few rows
   if (length(value) < length(own)) match(own[as.integer(value)], levels) else match(own, levels)[as.integer(value)]
 }
 
@@ -295,8 +296,8 @@ relative_factors_of <- function(object) {
 predicted_effects <- function(effects, u, first, factor) {
   k <- ncol(factor)
   at <- first + (effects$level - 1L) * k
-  at[is.na(at)] <- length(u)
-  u <- matrix(c(u, numeric(k))[rep(at, times = k) + rep(seq_len(k), each = length(at))], ncol = k)
-  if (k == 1L) return(factor[[1L]] * u[, 1L] * effects$z[, 1L])
-  rowSums(tcrossprod(u, factor) * effects$z)
+  u <- u[if (k == 1L) at + 1 else rep.int(at, k) + rep(seq_len(k), each = length(at))]
+  if (anyNA(u)) u[is.na(u)] <- 0
+  if (k == 1L) return(factor[[1L]] * u * effects$z[, 1L])
+  rowSums(tcrossprod(matrix(u, ncol = k), factor) * effects$z)
 }

@@ -61,7 +61,7 @@ predict.lmerMod <- function(object, newdata = NULL, newparams = NULL, re.form = 
   if (asked) {
     interval <- match.arg(interval)
     se.fit <- isTRUE(as.logical(se.fit))
-    if ((se.fit || interval != "none") && !is.null(engine_of(object))) {
+    if ((se.fit || interval != "none") && !is.null(engine_of(object, response = FALSE))) {
       options <- list(
         re.form = re.form, random.only = isTRUE(random.only), new_levels = isTRUE(allow.new.levels), se.fit = se.fit, interval = interval,
         level = checked_level(level), df = checked_df(df), weights = weights, method = match.arg(method), nsim = nsim, seed = seed
