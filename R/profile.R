@@ -169,7 +169,7 @@ profile_points <- function(record, numbers, rules) {
 profile_splines <- function(name, value, zeta) {
   forward <- NULL
   backward <- tryCatch({
-    forward <- splines::interpSpline(value, zeta)
+    forward <- natural_spline(value, zeta)
     attr(forward, "formula") <- profile_formula(".zeta", name)
     splines::backSpline(forward)
   }, error = identity)
@@ -179,6 +179,15 @@ profile_splines <- function(name, value, zeta) {
     attr(backward, "formula") <- profile_formula(name, ".zeta")
   }
   list(forward = forward, backward = backward)
+}
+
+# splines::interpSpline() solves equations that are singular to it where values are tiny, huge or far from zero: here they are from 0 to 1.
+natural_spline <- function(x, y) {
+  unit <- x[[length(x)]] - x[[1L]]
+  spline <- splines::interpSpline((x - x[[1L]]) / unit, y)
+  spline$knots <- x
+  spline$coefficients <- sweep(spline$coefficients, 2L, unit^(0:3), "/")
+  spline
 }
 
 profile_formula <- function(response, predictor) {

@@ -77,3 +77,16 @@ test_that("influence by row can be interrupted, on any number of threads", {
     expect_stopped(interrupted(setup, quote(influence(fit))))
   }
 })
+
+test_that("a profile can be interrupted, on any number of threads", {
+  for (threads in 1:2) {
+    setup <- bquote({
+      set.seed(1)
+      d <- data.frame(g = factor(sample(700, 9000, TRUE)), h = factor(sample(650, 9000, TRUE)), x = rnorm(9000))
+      d$y <- rnorm(9000) + rnorm(700)[d$g] + rnorm(650)[d$h]
+      fit <- lmer(y ~ x + (1 | g) + (1 | h), d)
+      options(fastlmer.threads = .(threads))
+    })
+    expect_stopped(interrupted(setup, quote(profile(fit))))
+  }
+})
