@@ -84,9 +84,8 @@ test_that("what is not for the engine is pbkrtest's own, with its errors", {
 test_that("packages that ask pbkrtest ask the engine", {
   factors <- fits$factors
   if (requireNamespace("car", quietly = TRUE)) expect_gt(count_calls(car::Anova(factors, test.statistic = "F")), 0L)
-  if (requireNamespace("lmerTest", quietly = TRUE)) {
-    tested <- lmerTest::as_lmerModLmerTest(factors)
-    expect_gt(count_calls(anova(tested, ddf = "Kenward-Roger")), 0L)
-    expect_gt(count_calls(coef(summary(tested, ddf = "Kenward-Roger"))), 0L)
-  }
+  skip_if_no_lmerTest()
+  tested <- lmerTest::as_lmerModLmerTest(factors)
+  expect_gt(count_calls(anova(tested, ddf = "Kenward-Roger")), 0L)
+  expect_gt(count_calls(coef(summary(tested, ddf = "Kenward-Roger"))), 0L)
 })
