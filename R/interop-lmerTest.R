@@ -31,7 +31,7 @@ front_name <- "fastlmer:lmerTest"
 #' `options(fastlmer.lmerTest = )` decides what [lmer()] returns:
 #' * `"attached"`, the default: lme4's class `lmerMod`; where lmerTest is attached, `lmer()` at the prompt returns lmerTest's class.
 #' * `TRUE`: always lmerTest's class, also by `fastlmer::lmer()`.
-#' * `FALSE`: always `lmerMod`; lmerTest's `lmer()`, if it is attached last, is left alone.
+#' * `FALSE`: always `lmerMod` by this package's `lmer()`; the functions that lmerTest and afex have attached are left alone.
 #'
 #' @section Where the two differ:
 #' The derivatives are exact (for large crossed models the second ones are differences of the exact gradient), so that degrees of freedom
@@ -118,16 +118,19 @@ front_lmer <- function(formula, data = NULL, REML = TRUE, control = lmerControl(
   call <- match.call()
   ours <- call
   ours[[1L]] <- quote(fastlmer::lmer)
-  fit <- eval(ours, parent.frame())
-  if (!isS4(fit)) return(fit)
   call$threads <- NULL
+  fit <- if (is_in_front()) eval(ours, parent.frame()) else call_lmer_test("lmer", call, parent.frame())
+  if (!isS4(fit)) return(fit)
   fit <- as_lmer_test(fit)
   fit@call <- call
   fit
 }
 
+# The option may change while lmerTest is attached.
+is_in_front <- function() !isFALSE(lmer_test_option())
+
 front_as_lmerModLmerTest <- function(model, ...) {
-  fit <- if (!...length() && is_exactly_lmer(model)) with_test_slots(as_plain_lmer(model))
+  fit <- if (is_in_front() && !...length() && is_exactly_lmer(model)) with_test_slots(as_plain_lmer(model))
   if (is.null(fit)) call_lmer_test("as_lmerModLmerTest", match.call(), parent.frame()) else fit
 }
 
@@ -135,7 +138,7 @@ front_as_lmerModLmerTest <- function(model, ...) {
 front_ranova <- function(model, reduce.terms = TRUE, ...) {
   call <- match.call()
   caller <- parent.frame()
-  if (is_fastlmer(model)) {
+  if (is_in_front() && is_fastlmer(model)) {
     call$model <- quote(.model)
     caller <- list2env(list(.model = as_plain_lmer(model)), parent = caller)
   }
@@ -146,7 +149,7 @@ front_ranova <- function(model, reduce.terms = TRUE, ...) {
 front_of <- function(name) {
   force(name)
   function(model, ...) {
-    if (is_fastlmer(model)) model <- as_lmer_test(model)
+    if (is_in_front() && is_fastlmer(model)) model <- as_lmer_test(model)
     getExportedValue("lmerTest", name)(model, ...)
   }
 }
