@@ -19,7 +19,7 @@
 #'
 #' A fit can be saved and opened in a session that has lme4 only.
 #'
-#' @seealso [lmer()], [fastlmer-differences]
+#' @seealso [lmer()], [fastlmer-differences], [fastlmer-options]
 #' @aliases show,lmerMod-method
 #' @keywords internal
 #' @importFrom Matrix drop0

@@ -24,8 +24,9 @@ front_name <- "fastlmer:lmerTest"
 #'
 #' @section Without:
 #' `summary(fit, ddf = )` of a fit by [lmer()] adds degrees of freedom and p-values to the table of the fixed effects, and `anova(fit,
-#' type = , ddf = )` and `drop1(fit, ddf = )` test terms. They return what lmerTest returns, which has to be installed for all but
-#' `summary(fit, ddf = "Satterthwaite")`. Without these arguments they are lme4's.
+#' type = , ddf = )` and `drop1(fit, ddf = )` test terms, by the three types of SAS. They are what lmerTest returns; with
+#' `ddf = "Satterthwaite"` lmerTest needn't be installed. Without these arguments they are lme4's. Of data that come in chunks,
+#' `anova()` has the types that don't need the rows: II and III where no term contains another and factors have treatment contrasts.
 #'
 #' @section Options:
 #' `options(fastlmer.lmerTest = )` decides what [lmer()] returns:

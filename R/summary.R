@@ -33,8 +33,7 @@ summary.lmerMod <- function(object, correlation = NULL, use.hessian = NULL, ...,
 # lmerTest's summary; Satterthwaite's degrees of freedom also where lmerTest isn't installed.
 summary_with_df <- function(object, summarise, ddf, ...) {
   if (has_lmer_test()) return(summarise(as_lmer_test(object), ..., ddf = ddf))
-  parts <- if (ddf == "Satterthwaite") satterthwaite_parts(object)
-  if (is.null(parts)) require_lmer_test(sprintf("summary(ddf = \"%s\")", ddf))
+  parts <- own_parts(object, ddf, "summary")
   summary <- summarise(object, ...)
   estimate <- summary$coefficients[, "Estimate"]
   error <- sqrt(diag(parts$vcov_beta))

@@ -106,7 +106,7 @@ test_that("wrong arguments get lmerTest's words", {
   expect_match(words(summary(fit, ddf = "KR2")), "Satterthwaite")
 })
 
-test_that("summary() has Satterthwaite's degrees of freedom without lmerTest too, and the rest says what is missing", {
+test_that("Satterthwaite's tests do without lmerTest, and the rest says what is missing", {
   skip_on_cran()
   skip_if_not_installed("lmerTest")
   out <- in_new_process(
@@ -116,16 +116,21 @@ test_that("summary() has Satterthwaite's degrees of freedom without lmerTest too
     "ours <- summary(fit, ddf = 'Satterthwaite')",
     "cat(all.equal(ours$coefficients, theirs$coefficients, tolerance = 1e-12), identical(ours$methTitle, theirs$methTitle), '\n')",
     "cat(grepl('Pr(>|t|)', paste(capture.output(print(ours)), collapse = ' '), fixed = TRUE), '\n')",
-    "for (asked in expression(summary(fit, ddf = 'Kenward-Roger'), anova(fit, type = 3), drop1(fit, ddf = 'Satterthwaite'))) {",
+    "table <- anova(fit, type = 3)",
+    "cat(class(table), rownames(table), sprintf('%.3f', table$DenDF), '\\n')",
+    "cat(all.equal(anova(fit, ddf = 'lme4'), anova(fit)), all.equal(drop1(fit, ddf = 'Satterthwaite')$DenDF, table$DenDF), '\\n')",
+    "asked <- expression(summary(fit, ddf = 'Kenward-Roger'), anova(fit, ddf = 'Kenward-Roger'), drop1(fit, ddf = 'Kenward-Roger'))",
+    "for (asked in asked) {",
     "  cat(tryCatch(eval(asked), fastlmer_package_error = conditionMessage), '\n')",
     "}",
     "options(fastlmer.lmerTest = TRUE)",
     "cat(tryCatch(lmer(Reaction ~ Days + (Days | Subject), sleepstudy), fastlmer_package_error = conditionMessage), '\n')"
   )
   expect_identical(trimws(out), c(
-    "TRUE TRUE", "TRUE", "summary(ddf = \"Kenward-Roger\") needs the package lmerTest: install.packages(\"lmerTest\")",
-    "anova(type = , ddf = ) needs the package lmerTest: install.packages(\"lmerTest\")",
-    "drop1(ddf = ) needs the package lmerTest: install.packages(\"lmerTest\")",
+    "TRUE TRUE", "TRUE", "anova data.frame Days 17.000", "TRUE TRUE",
+    "summary(ddf = \"Kenward-Roger\") needs the package lmerTest: install.packages(\"lmerTest\")",
+    "anova(ddf = \"Kenward-Roger\") needs the package lmerTest: install.packages(\"lmerTest\")",
+    "drop1(ddf = \"Kenward-Roger\") needs the package lmerTest: install.packages(\"lmerTest\")",
     "the option 'fastlmer.lmerTest = TRUE' needs the package lmerTest: install.packages(\"lmerTest\")"
   ))
 })
