@@ -122,20 +122,17 @@ every_column <- function(frame, terms) {
   all
 }
 
-# A table of the terms' F tests as lmerTest has it.
-term_tests <- function(fit, parts, contrasts) {
-  tests <- lapply(contrasts, function(contrast) {
-    contrast <- independent_rows(contrast, parts$vcov_beta)
-    number <- nrow(contrast)
-    if (!number) return(rep(NA_real_, 6L))
-    test <- satterthwaite_f(contrast, fit@beta, parts)
+# A table of the terms' F tests as lmerTest has it; `tests` are own_tests(). The sums of squares belong to F as it was before it was scaled.
+term_tests <- function(fit, tests, contrasts) {
+  rows <- lapply(contrasts, function(contrast) {
+    if (!nrow(contrast)) return(rep(NA_real_, 6L))
+    test <- tests$hypothesis(contrast)
     square <- test$f * stats::sigma(fit)^2
-    c(square * number, square, number, test$df, test$f, stats::pf(test$f, number, test$df, lower.tail = FALSE))
+    f <- test$f * test$scale
+    c(square * test$rank, square, test$rank, test$df, f, stats::pf(f, test$rank, test$df, lower.tail = FALSE))
   })
-  values <- matrix(unlist(tests), ncol = 6L, byrow = TRUE)
-  names <- c("Sum Sq", "Mean Sq", "NumDF", "DenDF", "F value", "Pr(>F)")
-  table <- as.data.frame(values)
-  dimnames(table) <- list(names(contrasts), names)
+  table <- as.data.frame(matrix(unlist(rows), ncol = 6L, byrow = TRUE))
+  dimnames(table) <- list(names(contrasts), c("Sum Sq", "Mean Sq", "NumDF", "DenDF", "F value", "Pr(>F)"))
   structure(table, hypotheses = contrasts, class = c("anova", "data.frame"))
 }
 

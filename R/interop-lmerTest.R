@@ -24,8 +24,8 @@ front_name <- "fastlmer:lmerTest"
 #'
 #' @section Without:
 #' `summary(fit, ddf = )` of a fit by [lmer()] adds degrees of freedom and p-values to the table of the fixed effects, and `anova(fit,
-#' type = , ddf = )` and `drop1(fit, ddf = )` test terms, by the three types of SAS. They are what lmerTest returns; with
-#' `ddf = "Satterthwaite"` lmerTest needn't be installed. Without these arguments they are lme4's. Of data that come in chunks,
+#' type = , ddf = )` and `drop1(fit, ddf = )` test terms, by the three types of SAS. They are what lmerTest returns, which needn't be
+#' installed for them. Without these arguments they are lme4's. Of data that come in chunks,
 #' `anova()` has the types that don't need the rows: II and III where no term contains another and factors have treatment contrasts.
 #'
 #' @section Options:

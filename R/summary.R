@@ -30,19 +30,17 @@ summary.lmerMod <- function(object, correlation = NULL, use.hessian = NULL, ...,
   summary
 }
 
-# lmerTest's summary; Satterthwaite's degrees of freedom also where lmerTest isn't installed.
+# lmerTest's summary, also where it isn't installed.
 summary_with_df <- function(object, summarise, ddf, ...) {
   if (has_lmer_test()) return(summarise(as_lmer_test(object), ..., ddf = ddf))
-  parts <- own_parts(object, ddf, "summary")
+  tests <- own_tests(object, ddf, "summary")
   summary <- summarise(object, ...)
   estimate <- summary$coefficients[, "Estimate"]
-  error <- sqrt(diag(parts$vcov_beta))
-  df <- satterthwaite_df(parts)
-  t <- estimate / error
-  summary$coefficients <- cbind(
-    Estimate = estimate, `Std. Error` = error, df = df, `t value` = t, `Pr(>|t|)` = 2 * stats::pt(abs(t), df, lower.tail = FALSE)
-  )
-  summary$methTitle <- paste0(summary$methTitle, ". t-tests use Satterthwaite's method")
+  own <- tests$coefficients()
+  t <- estimate / own$error
+  p_value <- 2 * stats::pt(abs(t), own$df, lower.tail = FALSE)
+  summary$coefficients <- cbind(Estimate = estimate, `Std. Error` = own$error, df = own$df, `t value` = t, `Pr(>|t|)` = p_value)
+  summary$methTitle <- paste0(summary$methTitle, ". t-tests use ", tests$name, " method")
   summary
 }
 

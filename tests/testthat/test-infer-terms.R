@@ -1,6 +1,8 @@
 # Tests of terms without lmerTest, beside lmerTest's from the same parts.
 
-own_table <- function(fit, type) suppressMessages(term_tests(fit, satterthwaite_parts(fit), term_contrasts(fit, type)))
+own_table <- function(fit, type, ddf = "Satterthwaite") {
+  suppressMessages(term_tests(fit, own_tests(fit, ddf, "anova"), term_contrasts(fit, type)))
+}
 
 expect_same_tests <- function(fit, label) {
   tested <- as_lmer_test(fit)
@@ -43,10 +45,22 @@ test_that("a contrast of dependent rows has the degrees of freedom of its rank",
   fit <- lmer(angle ~ recipe + temperature + (1 | recipe:replicate), cake)
   contrast <- diag(8)[c(2, 3, 2), ]
   contrast[3, ] <- contrast[1, ] + contrast[2, ]
-  ours <- term_tests(fit, satterthwaite_parts(fit), list(both = contrast))
+  ours <- term_tests(fit, satterthwaite_tests(fit), list(both = contrast))
   theirs <- lmerTest::contestMD(as_lmer_test(fit), contrast)
   expect_equal(as.numeric(ours), as.numeric(theirs), tolerance = 1e-6)
-  expect_true(all(is.na(term_tests(fit, satterthwaite_parts(fit), list(none = contrast[0, ])))))
+  expect_true(all(is.na(term_tests(fit, satterthwaite_tests(fit), list(none = contrast[0, ])))))
+})
+
+test_that("Kenward and Roger's tests of terms are lmerTest's", {
+  skip_if_not_installed("lmerTest")
+  skip_if_not_installed("pbkrtest")
+  fit <- lmer(Reaction ~ three * late + Days + (Days | Subject), sleep_data())
+  theirs <- suppressMessages(anova(as_lmer_test(fit), type = "3", ddf = "Kenward-Roger"))
+  expect_equal(as.matrix(own_table(fit, "3", "Kenward-Roger")), as.matrix(theirs), tolerance = 1e-5)
+  own <- kenward_roger_tests(fit)$coefficients()
+  table <- summary(as_lmer_test(fit), ddf = "Kenward-Roger")$coefficients
+  expect_equal(cbind(own$error, own$df), unname(table[, c("Std. Error", "df")]), tolerance = 1e-5)
+  expect_error(kenward_roger_tests(update(fit, REML = FALSE)), "Kenward-Roger's method is only available for REML model fits", fixed = TRUE)
 })
 
 test_that("drop1() takes the terms that may be dropped", {
@@ -70,7 +84,7 @@ test_that("data in chunks and absorbed factors have the tests of the same model 
   expect_false(is.null(engine_mark(absorbed)$absorbed))
   contrasts(data$f) <- stats::contr.treatment(100L)
   dense <- lmer(y ~ x + f + (1 | g), data)
-  tables <- lapply(list(absorbed, dense), function(fit) term_tests(fit, satterthwaite_parts(fit), term_contrasts(fit, "2")))
+  tables <- lapply(list(absorbed, dense), own_table, "2")
   expect_equal(as.matrix(tables[[1]]), as.matrix(tables[[2]]), tolerance = 1e-6)
   expect_equal(as.matrix(anova(absorbed, type = 2)), as.matrix(tables[[1]]))
   expect_null(engine_mark(absorbed)$formed)
