@@ -1,10 +1,10 @@
 # lmer() for data in chunks: the cross-products are formed in one pass, and the fit has no rows.
 
-lmer_of_stream <- function(formula, data, call, REML, control, named, start, verbose, na.action, contrasts, devFunOnly) {
-  if (devFunOnly) fail("unsupported", "for data in chunks there is no deviance function: 'devFunOnly' needs data in memory")
+lmer_of_stream <- function(formula, data, call, REML, control, named, start, verbose, na.action, contrasts, threads) {
   if (!inherits(formula, "formula")) formula <- stats::as.formula(formula)
   products <- if (is_cross_products(data)) products_for(data, call) else products_of_call(formula, data, call, na.action, contrasts)
   parts <- parts_of_products(products, formula, control, contrasts %||% products$request$contrasts)
+  parts$threads <- threads
   fit_stream(parts, REML, control, named, start, verbose, call)
 }
 

@@ -4,7 +4,8 @@
 new_design <- function(parts) {
   flist <- parts$flist
   engine_design(
-    parts$x, flist, level_numbers(flist), attr(flist, "assign"), parts$z, parts$weights, threads_for(nrow(parts$x))
+    parts$x, flist, level_numbers(flist), attr(flist, "assign"), parts$z, parts$weights,
+    threads_for(nrow(parts$x), parts$threads)
   )
 }
 
@@ -94,7 +95,8 @@ engine_pointer <- function(record) {
     pointer <- if (!is.null(stream)) {
       stream_model(stream)$design
     } else {
-      engine_design(record$x, record$codes, record$nlev, record$asgn, record$z, record$weights, threads_for(nrow(record$x)))
+      threads <- threads_for(nrow(record$x), record$threads)
+      engine_design(record$x, record$codes, record$nlev, record$asgn, record$z, record$weights, threads)
     }
     record$cache$design <- pointer
   }

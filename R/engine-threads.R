@@ -15,5 +15,7 @@ checked_threads <- function(threads) {
   as.integer(min(threads, 1024))
 }
 
-# Threads for one model of n rows: a small one isn't worth asking for more than one.
-threads_for <- function(n) if (n < 20000L) 1L else default_threads()
+# Threads for one model of n rows, of those that the caller has named (NULL where it has not): a small one isn't worth more than one.
+threads_for <- function(n, threads = NULL) {
+  if (n < 20000L) 1L else if (is.null(threads)) default_threads() else checked_threads(threads)
+}

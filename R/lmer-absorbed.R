@@ -149,6 +149,7 @@ fixed_factor_of_mark <- function(mark) {
 
 fixed_factor <- function(record) {
   engine_fixed_factor(
-    engine_pointer(record), record$x, record$codes, record$z, record$weights, record$theta, threads_for(nrow(record$x))
+    engine_pointer(record), record$x, record$codes, record$z, record$weights, record$theta,
+    threads_for(nrow(record$x), record$threads)
   )
 }

@@ -12,7 +12,7 @@ mixed_model_frame <- function(parts, data, once) {
   attr(frame, "terms") <- terms
   attr(frame, "formula") <- parts$formula
   attr(frame, "offset") <- once$offset
-  engine_copy(frame, threads_for(.row_names_info(frame, 2L)))
+  engine_copy(frame, threads_for(.row_names_info(frame, 2L), once$threads))
 }
 
 # Where every variable is a column of the data that model.frame() would neither convert nor shorten, the frame is these columns

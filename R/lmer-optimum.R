@@ -21,7 +21,7 @@ find_optimum <- function(parts, REML, control, named, start, verbose) {
 
 fit_at <- function(problem, theta, options = list()) {
   parts <- problem$parts
-  options$threads <- threads_for(parts$n %||% nrow(parts$x))
+  options$threads <- threads_for(parts$n %||% nrow(parts$x), parts$threads)
   if (!is.null(parts$stream)) return(engine_fit_response(problem$design, parts$response, problem$reml, theta, options))
   engine_fit(problem$design, parts$x, parts$flist, parts$z, parts$weights, problem$y, problem$reml, theta, options)
 }

@@ -2,6 +2,7 @@
 #   frame, formula         the model frame with lme4's attributes, the formula with `||` expanded
 #   x, flist, cnms, z      the columns of the fixed effects (a matrix or `absorbed_columns`) and the random-effects terms
 #                          (see random_terms())
+#   threads                how many the caller has named, if any
 #   y, weights, offset     the response; weights and offset are NULL where there are none
 #   design                 the cross-products, where they were already needed
 #
@@ -24,22 +25,22 @@ fast_parts <- function(formula, data, once, control, contrasts) {
   if (n == 0L) return(NULL)
   response <- response_of(frame, n)
   checks_scale <- !identical(control$checkControl$check.scaleX, "ignore")
-  x <- plain_matrix(formula$fixed, frame, contrasts, if (checks_scale) character())
-  terms <- random_terms(formula$bars, frame, x, formula$diagonal)
+  x <- plain_matrix(formula$fixed, frame, contrasts, if (checks_scale) character(), once$threads)
+  terms <- random_terms(formula$bars, frame, x, formula$diagonal, once$threads)
   if (is.null(response) || is.null(terms) || !passes_checks(terms, n, control$checkControl)) return(NULL)
   x <- x %||% absorbed_columns(formula$fixed, frame, contrasts) %||% stats::model.matrix(formula$fixed, frame, contrasts)
   if (!is.finite(sum(if (is_absorbed(x)) x$dense else x))) return(NULL)
   for (z in terms$z) if (!is.null(z) && !is.finite(sum(z))) return(NULL)
-  c(list(frame = frame, formula = formula$formula, x = x), terms, response)
+  c(list(frame = frame, formula = formula$formula, x = x, threads = once$threads), terms, response)
 }
 
 # model.matrix() of a sum of numeric variables, which needs no more than putting them side by side; NULL for anything else. The
 # message about scales that lme4 attaches is put there at once: to change an attribute later is to copy the matrix.
-plain_matrix <- function(fixed, frame, contrasts, message = NULL) {
+plain_matrix <- function(fixed, frame, contrasts, message = NULL, threads = NULL) {
   if (!is.null(contrasts)) return(NULL)
   names <- if (identical(fixed[[3L]], 1)) "(Intercept)" else numeric_columns(fixed[[3L]], frame)
   if (is.null(names) || any(all.vars(fixed[[2L]]) %in% names)) return(NULL)
-  x <- side_by_side(names, frame)
+  x <- side_by_side(names, frame, threads)
   attributes(x) <- list(
     dim = dim(x), dimnames = list(as.character(attr(frame, "row.names")), names),
     assign = if (names[1L] == "(Intercept)") seq_along(names) - 1L else seq_along(names),
@@ -69,7 +70,7 @@ parts_of_lformula <- function(once, control) {
   if (!all(is.finite(lmod$X))) fail("data", "NA/NaN/Inf in 'X' (fixed-effects model matrix)")
   if (!all(is.finite(unlist(z)))) fail("data", "NA/NaN/Inf in 'Z' (random-effects model matrix)")
   c(
-    list(frame = frame, formula = lmod$formula, x = lmod$X),
+    list(frame = frame, formula = lmod$formula, x = lmod$X, threads = once$threads),
     split_diagonal(list(flist = engine_copy(terms$flist, 1L), cnms = terms$cnms, z = z), diagonal),
     response_of(frame, nrow(frame)) %||% checked_response(frame)
   )

@@ -5,10 +5,10 @@
 #   structure   where terms have independent columns, see split_diagonal()
 # NULL when lme4's own mkReTrms() is to look at them. `x` is the matrix of the fixed effects, if it is plain_matrix()'s: terms
 # with the same columns share it.
-random_terms <- function(bars, frame, x = NULL, diagonal = logical(length(bars))) {
+random_terms <- function(bars, frame, x = NULL, diagonal = logical(length(bars)), threads = NULL) {
   groups <- lapply(bars, function(bar) grouping_factor(bar[[3L]], frame))
   if (any(lengths(groups) == 0L)) return(NULL)
-  columns <- lapply(bars, function(bar) effect_columns(bar, frame, x))
+  columns <- lapply(bars, function(bar) effect_columns(bar, frame, x, threads))
   if (any(lengths(columns) == 0L)) return(NULL)
   names(groups) <- names(columns) <- vapply(bars, function(bar) group_name(bar[[3L]]), "")
   levels <- level_numbers(groups)
@@ -60,11 +60,11 @@ interaction_factor <- function(left, right) {
 }
 
 # Names and values of a term's columns. A sum of numeric variables needs no model.matrix().
-effect_columns <- function(bar, frame, x = NULL) {
+effect_columns <- function(bar, frame, x = NULL, threads = NULL) {
   if (identical(bar[[2L]], 1)) return(list(names = "(Intercept)", z = NULL))
   names <- numeric_columns(bar[[2L]], frame)
   if (!is.null(names)) {
-    z <- if (identical(names, colnames(x))) x else side_by_side(names, frame)
+    z <- if (identical(names, colnames(x))) x else side_by_side(names, frame, threads)
   } else {
     if (any(all.vars(bar[[2L]]) %in% all.vars(bar[[3L]]))) return(NULL)
     z <- stats::model.matrix(eval(call("~", bar[[2L]])), frame)
@@ -94,11 +94,11 @@ numeric_columns <- function(expression, frame) {
 }
 
 # The columns of those names as a matrix of doubles.
-side_by_side <- function(names, frame) {
+side_by_side <- function(names, frame, threads) {
   columns <- unclass(frame)[names]
   columns[names == "(Intercept)"] <- 1
   n <- .row_names_info(frame, 2L)
-  z <- engine_side_by_side(columns, n, threads_for(n))
+  z <- engine_side_by_side(columns, n, threads_for(n, threads))
   dimnames(z) <- list(NULL, names)
   z
 }

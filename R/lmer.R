@@ -47,16 +47,18 @@ lmer <- function(formula, data = NULL, REML = TRUE, control = lmerControl(), sta
   if (!is.null(threads)) {
     # lme4's lmer() doesn't know the argument, and others re-evaluate the call.
     call$threads <- NULL
-    old <- options(fastlmer.threads = checked_threads(threads))
-    on.exit(options(old))
+    threads <- checked_threads(threads)
   }
   named <- !missing(control) && names_optimizer(substitute(control))
   control <- if (missing(control)) default_control() else checked_control(control)
   if (is_stream(data)) {
     na.action <- if (!missing(na.action)) na.action
-    return(of_asked_class(lmer_of_stream(formula, data, call, REML, control, named, start, verbose, na.action, contrasts, devFunOnly)))
+    if (devFunOnly) fail("unsupported", "for data in chunks there is no deviance function: 'devFunOnly' needs data in memory")
+    fit <- lmer_of_stream(formula, data, call, REML, control, named, start, verbose, na.action, contrasts, threads)
+    return(of_asked_class(fit))
   }
   once <- evaluated_once(call, formula, data, caller)
+  once$threads <- threads
   if (devFunOnly || has_other_structure(formula)) return(lmer_of_lme4(once, call))
 
   parts <- model_parts(formula, data, once, control, contrasts)

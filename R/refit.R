@@ -46,7 +46,7 @@ refit.lmerMod <- function(object, newresp = NULL, rename.response = FALSE, maxit
   if (rename.response && !is.null(newresp)) object <- rename_response(object, name)
   if (!is.null(newresp)) newresp <- engine_copy(without_missing_rows(newresp, object@frame, length(record$y)), 1L)
   # A response that the engine can't fit (one that is fitted exactly, say) gets lme4's answer.
-  fit <- tryCatch(refit_one(object, record, newresp, control), fastlmer_engine_error = function(e) if (is_final(e)) stop(e))
+  fit <- tryCatch(refit_one(object, record, newresp, control, threads), fastlmer_engine_error = function(e) if (is_final(e)) stop(e))
   if (is.null(fit)) NextMethod() else fit
 }
 
@@ -83,7 +83,8 @@ rename_response <- function(object, name) {
 }
 
 # The fit of one response (NULL for its own), as an object of the same call.
-refit_one <- function(object, record, newresp, control, derivs = !is.null(object@optinfo$derivs)) {
+refit_one <- function(object, record, newresp, control, threads = NULL, derivs = !is.null(object@optinfo$derivs)) {
+  record$threads <- threads_for(length(record$y), threads)
   frame <- object@frame
   if (!is.null(newresp)) {
     record$y <- checked_y(newresp)
@@ -106,7 +107,7 @@ checked_y <- function(newresp) {
 # What engine_fit() finds for the record's response, from the record's theta; `options` as engine_fit() has them.
 solve_response <- function(record, options = list()) {
   y <- if (is.null(record$offset)) record$y else record$y - record$offset
-  options$threads <- threads_for(nrow(record$x))
+  options$threads <- threads_for(nrow(record$x), record$threads)
   fit <- fit_expanding(record$x, function(x) {
     if (is_absorbed(record$x) && !is_absorbed(x)) {
       record$x <- x

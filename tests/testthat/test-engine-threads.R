@@ -23,3 +23,32 @@ test_that("a small model is for one thread, a large one for as many as there are
   expect_identical(threads_for(19999), 1L)
   expect_identical(threads_for(20000), 5L)
 })
+
+test_that("the threads that a call names are those that the engine is asked for", {
+  n <- 20000
+  data <- data.frame(y = sin(seq_len(n)), x = cos(seq_len(n)), g = factor(seq_len(n) %% 50))
+  asked <- new.env()
+  test <- environment()
+  # the number is the last argument, or among the options that are
+  spy <- function(name) {
+    force(name)
+    original <- get(name, asNamespace("fastlmer"))
+    withr::defer(utils::assignInNamespace(name, original, "fastlmer"), envir = test)
+    counting <- function(...) {
+      last <- ...elt(...length())
+      assign(name, if (is.list(last)) last$threads else last, envir = asked)
+      original(...)
+    }
+    utils::assignInNamespace(name, counting, "fastlmer")
+  }
+  for (name in c("engine_copy", "engine_side_by_side", "engine_design", "engine_fit")) spy(name)
+  withr::local_options(fastlmer.threads = 2)
+  lmer(y ~ x + (1 | g), data)
+  expect_identical(as.list(asked, sorted = TRUE), list(engine_copy = 2L, engine_design = 2L, engine_fit = 2L, engine_side_by_side = 2L))
+  fit <- lmer(y ~ x + (1 | g), data, threads = 3)
+  expect_identical(as.list(asked, sorted = TRUE), list(engine_copy = 3L, engine_design = 3L, engine_fit = 3L, engine_side_by_side = 3L))
+  refit(fit, data$y + 1)
+  expect_identical(asked$engine_fit, 2L)
+  refit(fit, data$y + 1, threads = 4)
+  expect_identical(asked$engine_fit, 4L)
+})
