@@ -31,7 +31,7 @@ impl Products {
     pub fn holding(&self, contrast: &[f64]) -> Result<(Products, HeldContrast), Error> {
         let p = self.p;
         let pivot = (0..p).fold(0, |best, j| if contrast[j].abs() > contrast[best].abs() { j } else { best });
-        if self.absorbed.is_some() || contrast.len() != p || !(contrast[pivot].abs() > 0.0) {
+        if self.absorbed.is_some() || contrast.len() != p || contrast[pivot].is_nan() || contrast[pivot] == 0.0 {
             return Err("a contrast of the fixed effects is needed, of a model without an absorbed factor".into());
         }
         let others: Vec<usize> = (0..p).filter(|&j| j != pivot).collect();
