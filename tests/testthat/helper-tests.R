@@ -16,7 +16,7 @@ tested_models <- function() {
 }
 
 # Our fit, and lmerTest's class of it by lmerTest's own numerical derivatives.
-both <- function(call, reml = TRUE) {
+both_tests <- function(call, reml = TRUE) {
   call$REML <- reml
   fit <- suppressMessages(eval(call, comparison_data()))
   list(ours = suppressWarnings(as_lmer_test(fit)), theirs = suppressMessages(suppressWarnings(eval_theirs(fit))))

@@ -11,7 +11,7 @@ test_that("coefficients, and terms of all types, have lmerTest's tests", {
   models <- tested_models()
   expect_gt(length(models), 25L)
   for (name in names(models)) {
-    fits <- both(models[[name]], reml = !name %in% c("sleepstudy: Days | S", "cake: slope", "Pastes: batch/cask"))
+    fits <- both_tests(models[[name]], reml = !name %in% c("sleepstudy: Days | S", "cake: slope", "Pastes: batch/cask"))
     expect_s4_class(fits$ours, "lmerModLmerTest")
     expect_same_df(summary(fits$ours)$coefficients, summary(fits$theirs)$coefficients, name)
     if (name == "sleepstudy: intercept only" || length(fits$ours@beta) < 2L) next
@@ -25,7 +25,7 @@ test_that("coefficients, and terms of all types, have lmerTest's tests", {
 
 test_that("contrasts of one and of several degrees of freedom have lmerTest's tests", {
   skip_if_not_installed("lmerTest")
-  fits <- both(quote(lmer(angle ~ recipe * temperature + (1 | recipe:replicate), cake)))
+  fits <- both_tests(quote(lmer(angle ~ recipe * temperature + (1 | recipe:replicate), cake)))
   p <- length(fits$ours@beta)
   random <- function(rows) withr::with_seed(rows, matrix(rnorm(rows * p), rows))
   contrasts <- list(random(1), random(3), diag(p)[4:8, ], random(2)[c(1, 2, 1), ])
