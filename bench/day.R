@@ -78,7 +78,7 @@ seconds_of_calls <- function(package, wanted) {
 fastest <- function(call, here) {
   once <- function() {
     gc(FALSE)
-    system.time(capture.output(suppressMessages(suppressWarnings(eval(call, here)))), gcFirst = FALSE)[["elapsed"]]
+    system.time(capture.output(suppressMessages(suppressWarnings(invisible(eval(call, here))))), gcFirst = FALSE)[["elapsed"]]
   }
   tryCatch({
     seconds <- once()
