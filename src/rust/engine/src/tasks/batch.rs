@@ -2,11 +2,6 @@
 //! the factorisation. A replicate's result depends on its response alone, so it is the same for any number of
 //! threads.
 
-use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{mpsc, Arc};
-use std::time::Duration;
-
 use crate::error::Error;
 use crate::factor::criterion::{criterion_value, degrees_of_freedom};
 use crate::linalg::small::dot;
@@ -14,7 +9,7 @@ use crate::model::rows::Rows;
 use crate::optimise::certificate::least_of;
 use crate::optimise::criterion::Criterion;
 use crate::optimise::search::Search;
-use crate::optimise::trust_region::{Objective, Outcome};
+use crate::optimise::trust_region::Outcome;
 use crate::parallel::Workers;
 use crate::plan::design::Design;
 use crate::plan::memory::workers_that_fit;
@@ -22,6 +17,7 @@ use crate::products::response::Response;
 use crate::tasks::fit::coefficients;
 use crate::tasks::satterthwaite::{self, Satterthwaite};
 use crate::tasks::simulate::Simulator;
+use crate::tasks::spread::{spread, Pieces, Spread};
 
 /// Where the responses come from.
 pub enum Responses<'a> {
@@ -161,64 +157,32 @@ pub fn refit(design: &Design, rows: &Rows, responses: &Responses, options: &Batc
         start: options.start,
         pins,
     };
-    if threads == 1 {
-        return refit_here(design, rows, responses, request, options);
-    }
-    let (next, stop) = (AtomicUsize::new(0), Arc::new(AtomicBool::new(false)));
-    let (send, receive) = mpsc::channel();
-    // A few replicates at a time, so that small models don't spend their time on handing out work.
-    let share = (count / (threads * 16)).clamp(1, 64);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            let (next, stop, send) = (&next, &stop, send.clone());
-            scope.spawn(move || {
-                let interrupted = || stop.load(Ordering::Relaxed);
-                let workers = Workers::one_of(stop);
-                let mut worker = Worker::new(design, rows, request, &workers, &interrupted);
-                loop {
-                    let begin = next.fetch_add(share, Ordering::Relaxed);
-                    if begin >= count || stop.load(Ordering::Relaxed) {
-                        break;
-                    }
-                    let done: Vec<_> = (begin..(begin + share).min(count)).map(|index| worker.refit(responses, index)).collect();
-                    if send.send((begin, done)).is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-        drop(send);
-        collect(&receive, count, &stop, options)
-    })
+    let way = Spread { count, threads, interrupted: options.interrupted, ask: options.ask };
+    spread(&way, &Refits { design, rows, responses, request })
 }
 
-/// On the caller's own thread, which is asked within searches too: one of them may take minutes.
-fn refit_here(
-    design: &Design,
-    rows: &Rows,
-    responses: &Responses,
-    request: Request,
-    options: &BatchOptions,
-) -> Result<Vec<Option<Replicate>>, Error> {
-    let done = Cell::new(0);
-    let ask = || (options.interrupted)(done.get());
-    let workers = match options.ask {
-        Some(ask) => Workers::new(1).stopped_by(ask),
-        None => Workers::new(1),
-    };
-    let mut worker = Worker::new(design, rows, request, &workers, &ask);
-    let mut out = Vec::with_capacity(responses.count(design.n));
-    for index in 0..responses.count(design.n) {
-        done.set(index);
-        if worker.search.criterion.interrupted() {
-            return Err(Error::Interrupted);
-        }
-        out.push(worker.refit(responses, index));
-        if worker.search.criterion.was_interrupted() {
-            return Err(Error::Interrupted);
-        }
+/// The refits as pieces of work.
+struct Refits<'a> {
+    design: &'a Design,
+    rows: &'a Rows<'a>,
+    responses: &'a Responses<'a>,
+    request: Request<'a>,
+}
+
+impl<'a> Pieces for Refits<'a> {
+    type Memory<'t>
+        = Worker<'t>
+    where
+        Self: 't;
+    type Value = Option<Replicate>;
+
+    fn memory<'t>(&'t self, workers: &'t Workers, interrupted: &'t dyn Fn() -> bool) -> Worker<'t> {
+        Worker::new(self, workers, interrupted)
     }
-    Ok(out)
+
+    fn piece(worker: &mut Worker, index: usize) -> Option<Replicate> {
+        worker.refit(index)
+    }
 }
 
 /// What is asked of each worker.
@@ -234,41 +198,11 @@ struct Request<'a> {
     pins: bool,
 }
 
-/// Gathers the workers' results on the caller's thread, which alone may ask R for an interrupt.
-fn collect(
-    receive: &mpsc::Receiver<(usize, Vec<Option<Replicate>>)>,
-    count: usize,
-    stop: &AtomicBool,
-    options: &BatchOptions,
-) -> Result<Vec<Option<Replicate>>, Error> {
-    let mut out = vec![None; count];
-    let mut done = 0;
-    loop {
-        match receive.recv_timeout(Duration::from_millis(50)) {
-            Ok((begin, replicates)) => {
-                done += replicates.len();
-                for (offset, replicate) in replicates.into_iter().enumerate() {
-                    out[begin + offset] = replicate;
-                }
-            }
-            Err(mpsc::RecvTimeoutError::Timeout) => {}
-            Err(mpsc::RecvTimeoutError::Disconnected) => break,
-        }
-        if (options.interrupted)(done) {
-            stop.store(true, Ordering::Relaxed);
-            return Err(Error::Interrupted);
-        }
-    }
-    if done < count {
-        return Err("a worker of the engine stopped before its work was done".into());
-    }
-    Ok(out)
-}
-
 /// One thread's memory.
 struct Worker<'a> {
     design: &'a Design,
     rows: &'a Rows<'a>,
+    responses: &'a Responses<'a>,
     search: Search<'a>,
     response: Response,
     y: Vec<f64>,
@@ -279,11 +213,13 @@ struct Worker<'a> {
 }
 
 impl<'a> Worker<'a> {
-    fn new(design: &'a Design, rows: &'a Rows<'a>, request: Request<'a>, workers: &'a Workers, interrupted: &'a dyn Fn() -> bool) -> Self {
+    fn new(refits: &'a Refits<'a>, workers: &'a Workers, interrupted: &'a dyn Fn() -> bool) -> Self {
+        let Refits { design, rows, responses, request } = *refits;
         let criterion = Criterion::new(design, request.reml, workers, interrupted);
         Worker {
             design,
             rows,
+            responses,
             search: Search { criterion, max_evaluations: request.limit },
             response: Response::empty(design),
             y: vec![0.0; design.n],
@@ -294,9 +230,9 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn refit(&mut self, responses: &Responses, index: usize) -> Option<Replicate> {
+    fn refit(&mut self, index: usize) -> Option<Replicate> {
         let design = self.design;
-        responses.fill(index, &mut self.normals, &mut self.y);
+        self.responses.fill(index, &mut self.normals, &mut self.y);
         self.response.fill(design, self.rows, &self.y, &mut self.residual, self.workers).ok()?;
         self.search.criterion.set_response(&self.response);
         let start = self.request.start;

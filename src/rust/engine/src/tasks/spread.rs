@@ -21,14 +21,27 @@ pub struct Spread<'a> {
     pub ask: Option<fn() -> bool>,
 }
 
-/// The results of all pieces in order. `body(memory, index, workers, interrupted)` does one, with memory of its thread's own.
-pub fn spread<S: Default, T: Send>(
-    way: &Spread,
-    body: impl Fn(&mut S, usize, &Workers, &dyn Fn() -> bool) -> T + Sync,
-) -> Result<Vec<T>, Error> {
+/// Work that comes in pieces.
+pub trait Pieces: Sync {
+    /// What a thread allocates once.
+    type Memory<'t>
+    where
+        Self: 't;
+    /// What a piece gives.
+    type Value: Send;
+
+    /// The memory of a thread, which computes with these workers and has to stop when `interrupted` says so.
+    fn memory<'t>(&'t self, workers: &'t Workers, interrupted: &'t dyn Fn() -> bool) -> Self::Memory<'t>;
+
+    /// Does the piece of this number.
+    fn piece(memory: &mut Self::Memory<'_>, index: usize) -> Self::Value;
+}
+
+/// The values of all pieces in order.
+pub fn spread<P: Pieces>(way: &Spread, pieces: &P) -> Result<Vec<P::Value>, Error> {
     let threads = way.threads.clamp(1, way.count.max(1));
     if threads == 1 {
-        return here(way, body);
+        return here(way, pieces);
     }
     let (next, stop) = (AtomicUsize::new(0), Arc::new(AtomicBool::new(false)));
     let (send, receive) = mpsc::channel();
@@ -37,17 +50,17 @@ pub fn spread<S: Default, T: Send>(
     let share = (count / (threads * 16)).clamp(1, 64);
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            let (next, stop, send, body) = (&next, &stop, send.clone(), &body);
+            let (next, stop, send) = (&next, &stop, send.clone());
             scope.spawn(move || {
-                let (mut memory, workers) = (S::default(), Workers::one_of(stop));
+                let workers = Workers::one_of(stop);
                 let interrupted = || stop.load(Ordering::Relaxed);
+                let mut memory = pieces.memory(&workers, &interrupted);
                 loop {
                     let begin = next.fetch_add(share, Ordering::Relaxed);
                     if begin >= count || interrupted() {
                         break;
                     }
-                    let own = begin..(begin + share).min(count);
-                    let done: Vec<T> = own.map(|index| body(&mut memory, index, &workers, &interrupted)).collect();
+                    let done: Vec<_> = (begin..(begin + share).min(count)).map(|index| P::piece(&mut memory, index)).collect();
                     if send.send((begin, done)).is_err() {
                         break;
                     }
@@ -60,7 +73,7 @@ pub fn spread<S: Default, T: Send>(
 }
 
 /// On the caller's own thread, which is asked within pieces too: one of them may take minutes.
-fn here<S: Default, T>(way: &Spread, body: impl Fn(&mut S, usize, &Workers, &dyn Fn() -> bool) -> T) -> Result<Vec<T>, Error> {
+fn here<P: Pieces>(way: &Spread, pieces: &P) -> Result<Vec<P::Value>, Error> {
     let (done, stopped) = (Cell::new(0), Cell::new(false));
     let ask = || {
         stopped.set(stopped.get() || (way.interrupted)(done.get())); // the user says it only once
@@ -70,13 +83,14 @@ fn here<S: Default, T>(way: &Spread, body: impl Fn(&mut S, usize, &Workers, &dyn
         Some(ask) => Workers::new(1).stopped_by(ask),
         None => Workers::new(1),
     };
-    let (mut memory, mut out) = (S::default(), Vec::with_capacity(way.count));
+    let mut memory = pieces.memory(&workers, &ask);
+    let mut out = Vec::with_capacity(way.count);
     for index in 0..way.count {
         done.set(index);
         if ask() {
             return Err(Error::Interrupted);
         }
-        out.push(body(&mut memory, index, &workers, &ask));
+        out.push(P::piece(&mut memory, index));
         if stopped.get() || workers.was_interrupted() {
             return Err(Error::Interrupted);
         }

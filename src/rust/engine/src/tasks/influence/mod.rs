@@ -1,8 +1,9 @@
 //! What a model's estimates are without some of its rows: exact refits, one for each set of rows that is left out.
 //!
 //! A deletion is a downdate of the cross-products ([`crate::products::without`]), and its search starts at the estimates of all rows, for a
-//! single row a step ahead ([`first_step`]), so that it costs one to three evaluations of the criterion. Where the downdate would lose digits, or X loses its rank, the remaining rows
-//! are reduced anew ([`own_design`]). The results are those of a fit of the remaining rows; nothing is approximated.
+//! single row a step ahead ([`first_step`]), so that it costs one to three evaluations of the criterion. Where the downdate would lose
+//! digits, or X loses its rank, the remaining rows are reduced anew ([`own_design`]). The results are those of a fit of the remaining
+//! rows; nothing is approximated.
 
 mod first_step;
 mod own_design;
@@ -22,7 +23,7 @@ use crate::products::response::Response;
 use crate::products::without::{Gone, RowIndex};
 use crate::tasks::fit::coefficients;
 use crate::tasks::influence::first_step::FirstStep;
-use crate::tasks::spread::{spread, Spread};
+use crate::tasks::spread::{spread, Pieces, Spread};
 
 /// What is asked of all deletions.
 pub struct Deletions<'a> {
@@ -78,23 +79,37 @@ pub fn influence(design: &Design, rows: &Rows, y: &[f64], deletions: &Deletions)
     // Each has a design of its own beside its factorisation.
     let (threads, _) = workers_that_fit(2 * design.factor_bytes(), deletions.threads.clamp(1, deletions.count.max(1)));
     let way = Spread { count: deletions.count, threads, interrupted: deletions.interrupted, ask: deletions.ask };
-    spread(&way, |memory: &mut Memory, index, workers, interrupted| {
-        let mut is_gone = std::mem::take(&mut memory.is_gone);
-        is_gone.resize(rows.n, false);
-        let own = whole.order.of_level(index + 1);
-        own.iter().for_each(|&i| is_gone[i as usize] = true);
-        let remnant = whole.without(Gone { rows: own, is_gone: &is_gone }, memory, workers, interrupted);
-        own.iter().for_each(|&i| is_gone[i as usize] = false);
-        memory.is_gone = is_gone;
-        remnant
-    })
+    spread(&way, &whole)
 }
 
 /// A thread's own.
-#[derive(Default)]
-struct Memory {
+struct Memory<'a> {
+    whole: &'a Whole<'a>,
+    workers: &'a Workers,
+    interrupted: &'a dyn Fn() -> bool,
     is_gone: Vec<bool>,
-    scratch: Option<Scratch>,
+    scratch: Scratch,
+}
+
+impl<'a> Pieces for Whole<'a> {
+    type Memory<'t>
+        = Memory<'t>
+    where
+        Self: 't;
+    type Value = Option<Remnant>;
+
+    fn memory<'t>(&'t self, workers: &'t Workers, interrupted: &'t dyn Fn() -> bool) -> Memory<'t> {
+        Memory { whole: self, workers, interrupted, is_gone: vec![false; self.rows.n], scratch: Scratch::for_solving() }
+    }
+
+    fn piece(memory: &mut Memory, index: usize) -> Option<Remnant> {
+        let rows = memory.whole.order.of_level(index + 1);
+        rows.iter().for_each(|&i| memory.is_gone[i as usize] = true);
+        let gone = Gone { rows, is_gone: &memory.is_gone };
+        let remnant = memory.whole.without(gone, &mut memory.scratch, memory.workers, memory.interrupted);
+        rows.iter().for_each(|&i| memory.is_gone[i as usize] = false);
+        remnant
+    }
 }
 
 /// What is asked of each deletion.
@@ -134,18 +149,17 @@ impl<'a> Whole<'a> {
         Ok(Whole { design, rows, y, request, order, index: RowIndex::new(design, rows), response, residual, first_step })
     }
 
-    fn without(&self, gone: Gone, memory: &mut Memory, workers: &Workers, interrupted: &dyn Fn() -> bool) -> Option<Remnant> {
-        let found = if self.design.absorbed.is_none() { self.downdated(gone, memory, workers, interrupted) } else { None };
+    fn without(&self, gone: Gone, scratch: &mut Scratch, workers: &Workers, interrupted: &dyn Fn() -> bool) -> Option<Remnant> {
+        let found = if self.design.absorbed.is_none() { self.downdated(gone, scratch, workers, interrupted) } else { None };
         found.or_else(|| own_design::refit(self.rows, self.y, gone, self.request, workers, interrupted))
     }
 
     /// From the cross-products of all rows; `None` where they don't serve.
-    fn downdated(&self, gone: Gone, memory: &mut Memory, workers: &Workers, interrupted: &dyn Fn() -> bool) -> Option<Remnant> {
+    fn downdated(&self, gone: Gone, scratch: &mut Scratch, workers: &Workers, interrupted: &dyn Fn() -> bool) -> Option<Remnant> {
         let remaining = self.design.without(self.rows, &self.index, gone)?;
         let response = self.response.without(self.design, &remaining, self.rows, &self.residual, &self.index, gone)?;
         let design = self.design.with_products(remaining.products);
         let first_step = self.first_step.as_ref().filter(|_| gone.rows.len() == 1);
-        let scratch = memory.scratch.get_or_insert_with(Scratch::for_solving);
         let start = first_step.and_then(|step| step.without(gone.rows[0] as usize, scratch));
         let request = Request { start: start.as_deref().unwrap_or(self.request.start), ..self.request };
         let solved = search(&design, &response, request, workers, interrupted)?;
