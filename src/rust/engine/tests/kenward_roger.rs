@@ -38,18 +38,11 @@ fn inverse(a: &[f64], n: usize) -> Vec<f64> {
 /// The derivatives of V in the elements of Psi and in sigma^2 = 1, and V.
 fn covariances(model: &Model, theta: &[f64]) -> (Vec<Vec<f64>>, Vec<f64>) {
     let n = model.n;
-    let (mut all, mut v, mut at) = (Vec::new(), vec![0.0; n * n], 0);
+    let (mut all, mut v) = (Vec::new(), vec![0.0; n * n]);
     (0..n).for_each(|i| v[i * n + i] = 1.0 / model.weights.as_ref().map_or(1.0, |w| w[i]));
     let residual = v.clone();
-    for (f, z) in &model.terms {
+    for ((f, z), lambda) in model.terms.iter().zip(model.lambdas(theta)) {
         let k = z.len() / n;
-        let mut lambda = vec![0.0; k * k];
-        for c in 0..k {
-            for r in c..k {
-                lambda[c * k + r] = theta[at];
-                at += 1;
-            }
-        }
         for c in 0..k {
             for r in c..k {
                 let mut g = vec![0.0; n * n];

@@ -56,7 +56,7 @@ fn quadratic_forms(
                 axpy(h[i][at + r], &curvature.f[(at + r) * p..(at + r + 1) * p], &mut fixed[i * p..(i + 1) * p]);
             }
         }
-        multiply(design, &h[i], &mut ah[i]);
+        design.multiply(&h[i], &mut ah[i]);
     }
     for i in 0..n_theta {
         for j in 0..=i {
@@ -75,40 +75,4 @@ fn quadratic_forms(
         }
     }
     (second, first)
-}
-
-/// out := Z'WZ h.
-fn multiply(design: &System, h: &[f64], out: &mut [f64]) {
-    let groups = &design.structure.groups;
-    let begin = groups[0].effects();
-    out.fill(0.0);
-    for (g, group) in groups.iter().enumerate() {
-        let k = group.k;
-        for level in 0..group.levels {
-            let at = group.offset + level * k;
-            for c in 0..k {
-                axpy(h[at + c], &design.diagonal[g][(level * k + c) * k..(level * k + c + 1) * k], &mut out[at..at + k]);
-            }
-        }
-    }
-    let k = groups[0].k;
-    for level in 0..groups[0].levels {
-        for b in design.neighbour_ptr[level]..design.neighbour_ptr[level + 1] {
-            let (neighbour, block) = (design.neighbours[b], design.neighbour_block(b));
-            for c in 0..groups[neighbour.group as usize].k {
-                let e = begin + neighbour.start as usize + c;
-                axpy(h[e], &block[c * k..(c + 1) * k], &mut out[level * k..(level + 1) * k]);
-                out[e] += dot(&block[c * k..(c + 1) * k], &h[level * k..(level + 1) * k]);
-            }
-        }
-    }
-    for pair in &design.rest_pairs {
-        let (kr, kc) = (groups[pair.row_group as usize].k, groups[pair.col_group as usize].k);
-        let (row, col) = (begin + pair.row as usize, begin + pair.col as usize);
-        for c in 0..kc {
-            let values = &design.rest_pair_values[pair.values + c * kr..pair.values + (c + 1) * kr];
-            axpy(h[col + c], values, &mut out[row..row + kr]);
-            out[col + c] += dot(values, &h[row..row + kr]);
-        }
-    }
 }

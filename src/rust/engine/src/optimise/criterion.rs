@@ -5,7 +5,6 @@ use std::cell::Cell;
 use crate::curvature::derivatives::Derivatives;
 use crate::curvature::frame::Frame;
 use crate::factor::criterion::criterion_value;
-use crate::linalg::small::symmetrise;
 use crate::model::lambda::{free_elements, lambda_of, scale_effects, term_covariance, Lambda};
 use crate::model::structure::{Structure, ThetaEntry};
 use crate::optimise::trust_region::{Objective, Point};
@@ -13,7 +12,7 @@ use crate::parallel::Workers;
 use crate::plan::design::Design;
 use crate::pls::{self, Pls};
 use crate::products::response::Response;
-use crate::tolerances::{CHANGE, DIFFERENCE, FLOOR, NEAR, SUM_OF_LOGARITHMS};
+use crate::tolerances::{CHANGE, FLOOR, NEAR, SUM_OF_LOGARITHMS};
 
 /// The criterion with all the memory that its evaluation needs; it serves one response after the other.
 pub struct Criterion<'a> {
@@ -166,40 +165,6 @@ impl<'a> Criterion<'a> {
         self.value(&with_floor(structure, free_elements(structure, lambda)))?;
         let d = self.pls.derivatives(&Frame::theta(structure, theta));
         Some((d.gradient, d.hessian))
-    }
-
-    /// The natural size of an element of theta.
-    fn natural_in_theta(&self, index: usize, entry: &ThetaEntry) -> f64 {
-        self.natural[index] / self.design.structure.groups[entry.group].columns[entry.row].scale.abs()
-    }
-
-    /// Per element of theta the size of Lambda's row there, or the natural one where that is larger.
-    pub fn units_of_theta(&self, theta: &[f64]) -> Vec<f64> {
-        let entries = &self.design.structure.entries;
-        let unit = |(index, e): (usize, &ThetaEntry)| {
-            let row = entries.iter().zip(theta).filter(|(o, _)| o.group == e.group && o.row == e.row);
-            row.map(|(_, t)| t * t).sum::<f64>().sqrt().max(self.natural_in_theta(index, e))
-        };
-        entries.iter().enumerate().map(unit).collect()
-    }
-
-    /// Second derivatives in theta by central differences of the gradient; `None` where one can't be computed.
-    pub fn difference_hessian(&mut self, theta: &[f64]) -> Option<Vec<f64>> {
-        let structure = &self.design.structure;
-        let n = theta.len();
-        let mut out = vec![0.0; n * n];
-        for (j, e) in structure.entries.iter().enumerate() {
-            let h = DIFFERENCE * theta[j].abs().max(self.natural_in_theta(j, e));
-            let mut gradient_at = |step: f64| {
-                let mut there = theta.to_vec();
-                there[j] += step;
-                self.derivatives_in_theta(&structure.lambda(&there), &there).map(|(gradient, _)| gradient)
-            };
-            let (above, below) = (gradient_at(h)?, gradient_at(-h)?);
-            (0..n).for_each(|i| out[j * n + i] = (above[i] - below[i]) / (2.0 * h));
-        }
-        symmetrise(&mut out, n);
-        Some(out)
     }
 
     /// Whether the fixed effects fit the response exactly.

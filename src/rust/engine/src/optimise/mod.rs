@@ -9,4 +9,5 @@ pub mod ridge;
 pub mod scoring;
 pub mod search;
 pub mod structured;
+pub mod theta;
 pub mod trust_region;

@@ -1,6 +1,6 @@
 //! Z'WZ as its blocks, and the fixed effects' columns beside it, an absorbed factor's among them.
 
-use crate::linalg::small::axpy;
+use crate::linalg::small::{axpy, dot};
 use crate::products::cross::Products;
 
 impl Products {
@@ -19,6 +19,24 @@ impl Products {
             let values = &self.rest_pair_values[pair.values..pair.values + kr * kc];
             visit(begin + pair.row as usize, begin + pair.col as usize, kr, values);
         }
+    }
+
+    /// out := Z'WZ h.
+    pub fn multiply(&self, h: &[f64], out: &mut [f64]) {
+        out.fill(0.0);
+        for (g, group) in self.structure.groups.iter().enumerate() {
+            let k = group.k;
+            for (effect, column) in self.diagonal[g].chunks_exact(k).enumerate() {
+                let at = group.offset + effect / k * k;
+                axpy(h[group.offset + effect], column, &mut out[at..at + k]);
+            }
+        }
+        self.for_each_cross_block(|row, col, rows, block| {
+            for (c, column) in block.chunks_exact(rows).enumerate() {
+                axpy(h[col + c], column, &mut out[row..row + rows]);
+                out[col + c] += dot(column, &h[row..row + rows]);
+            }
+        });
     }
 
     /// out := Z'WZ V for rows of length m, one per effect.

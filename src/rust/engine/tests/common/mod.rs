@@ -39,14 +39,11 @@ impl Model {
         log_determinants + nu * (1.0 + (2.0 * std::f64::consts::PI * pwrss / nu).ln())
     }
 
-    /// What it is made of.
-    pub fn parts(&self, theta: &[f64], reml: bool) -> Parts {
-        let (n, p) = (self.n, self.p);
-        let mut v = vec![0.0; n * n];
-        (0..n).for_each(|i| v[i * n + i] = 1.0 / self.weights.as_ref().map_or(1.0, |w| w[i]));
+    /// Lambda's lower triangle of each term, k x k.
+    pub fn lambdas(&self, theta: &[f64]) -> Vec<Vec<f64>> {
         let mut at = 0;
-        for (f, z) in &self.terms {
-            let k = z.len() / n;
+        let triangle = |(_, z): &(usize, Vec<f64>)| {
+            let k = z.len() / self.n;
             let mut lambda = vec![0.0; k * k];
             for c in 0..k {
                 for r in c..k {
@@ -54,6 +51,18 @@ impl Model {
                     at += 1;
                 }
             }
+            lambda
+        };
+        self.terms.iter().map(triangle).collect()
+    }
+
+    /// What it is made of.
+    pub fn parts(&self, theta: &[f64], reml: bool) -> Parts {
+        let (n, p) = (self.n, self.p);
+        let mut v = vec![0.0; n * n];
+        (0..n).for_each(|i| v[i * n + i] = 1.0 / self.weights.as_ref().map_or(1.0, |w| w[i]));
+        for ((f, z), lambda) in self.terms.iter().zip(self.lambdas(theta)) {
+            let k = z.len() / n;
             let scores: Vec<Vec<f64>> =
                 (0..n).map(|i| (0..k).map(|c| (c..k).map(|r| z[r * n + i] * lambda[c * k + r]).sum()).collect()).collect();
             for j in 0..n {

@@ -7,6 +7,7 @@
 pub mod covariance;
 pub mod fixed;
 pub mod parameters;
+pub mod targets;
 pub mod walk;
 
 use crate::error::Error;
@@ -19,7 +20,8 @@ use crate::tasks::fit::{fit_response, Options};
 use crate::tasks::profile::covariance::CovariancePath;
 use crate::tasks::profile::fixed::{contrast_of, FixedPath};
 use crate::tasks::profile::parameters::{Parameters, Scale};
-use crate::tasks::profile::walk::{targets, Stop, Target, Walk};
+use crate::tasks::profile::targets::{targets, Target};
+use crate::tasks::profile::walk::{Stop, Walk};
 
 /// What is asked of profiles.
 pub struct ProfileOptions<'a> {
