@@ -90,7 +90,7 @@ fit_by_optimizer <- function(plan, control) {
   if (is_streamed(object)) return(fit_stream(stream_parts(object), record$reml, control, TRUE, plan$start, 0L, call))
   parts <- parts_of_record(record, object@frame, object)
   problem <- list(
-    parts = parts, reml = record$reml, y = if (is.null(record$offset)) record$y else record$y - record$offset,
+    parts = parts, reml = record$reml, y = response_of_record(record),
     design = engine_pointer(record), lower = theta_lower(lengths(record$cnms))
   )
   fit <- optimise_by_user(problem, control, plan$start, 0L)

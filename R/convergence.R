@@ -45,8 +45,8 @@
 convergence <- function(object, ...) {
   record <- engine_of(object)
   if (is.null(record)) fail("argument", "'object' must be a linear mixed model, fitted by lmer()")
-  here <- derivatives_of_fit(object, record)
-  best <- search_from_fit(object, record)
+  here <- derivatives_of_fit(record)
+  best <- search_from_fit(record)
   names <- names(lme4::getME(object, "theta"))
   decrease <- max(0, here$criterion - best$criterion)
   scaled <- scaled_hessian(here$hessian, record)
@@ -62,26 +62,16 @@ convergence <- function(object, ...) {
 }
 
 # Derivatives and criterion at the fit's theta.
-derivatives_of_fit <- function(object, record) {
-  fit <- evaluate_from(object, record, list(fixed = TRUE, exact_hessian = TRUE))
-  analytic <- isTRUE(evaluate_from(object, record, list(fixed = TRUE))$exact_hessian)
+derivatives_of_fit <- function(record) {
+  fit <- fit_of_record(record, list(fixed = TRUE))
+  analytic <- isTRUE(fit$exact_hessian)
+  if (!analytic) fit <- fit_of_record(record, list(fixed = TRUE, exact_hessian = TRUE))
   list(criterion = fit$criterion, gradient = fit$gradient, hessian = fit$hessian, theta = fit$theta,
     exact = if (analytic) "analytic" else if (isTRUE(fit$exact_hessian)) "differences" else "none")
 }
 
-search_from_fit <- function(object, record) {
-  tryCatch(evaluate_from(object, record, list()), fastlmer_engine_error = function(e) if (is_final(e)) stop(e) else list(criterion = Inf))
-}
-
-evaluate_from <- function(object, record, options) {
-  stream <- record$cache$stream
-  options$threads <- threads_for(stats::nobs(object))
-  if (!is.null(stream)) {
-    model <- stream_model(stream)
-    return(engine_fit_response(model$design, model$response, record$reml, record$theta, options))
-  }
-  y <- if (is.null(record$offset)) record$y else record$y - record$offset
-  engine_fit(engine_pointer(record), record$x, record$codes, record$z, record$weights, y, record$reml, record$theta, options)
+search_from_fit <- function(record) {
+  tryCatch(fit_of_record(record), fastlmer_engine_error = function(e) if (is_final(e)) stop(e) else list(criterion = Inf))
 }
 
 # The largest element of H^-1 g, in the directions that H knows of.

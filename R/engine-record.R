@@ -103,6 +103,31 @@ engine_pointer <- function(record) {
   pointer
 }
 
+# The response less its offset, as the engine takes it.
+response_of_record <- function(record) if (is.null(record$offset)) record$y else record$y - record$offset
+
+# External pointers to the cross-products of a record's model and of its response, also where there are no rows.
+products_of_record <- function(record) {
+  stream <- record$cache$stream
+  if (!is.null(stream)) return(stream_model(stream)[c("design", "response")])
+  design <- engine_pointer(record)
+  y <- response_of_record(record)
+  threads <- threads_for(nrow(record$x), record$threads)
+  list(design = design, response = engine_response(design, record$x, record$codes, record$z, record$weights, y, threads))
+}
+
+# What the engine finds for a record from its theta, also where there are no rows; `options` as engine_fit() has them.
+fit_of_record <- function(record, options = list(), reml = record$reml) {
+  options$threads <- options$threads %||% threads_for(nrow(record$x), record$threads)
+  stream <- record$cache$stream
+  if (!is.null(stream)) {
+    model <- stream_model(stream)
+    return(engine_fit_response(model$design, model$response, reml, record$theta, options))
+  }
+  pointer <- engine_pointer(record)
+  engine_fit(pointer, record$x, record$codes, record$z, record$weights, response_of_record(record), reml, record$theta, options)
+}
+
 # The record of some of the rows, or of several copies of them, with new labels of its grouping factors' levels.
 record_of_rows <- function(record, rows, labels) {
   record$flist <- record$codes <- structure(stats::setNames(lapply(labels, factor), names(record$flist)), assign = record$asgn)

@@ -31,7 +31,7 @@ engine_fixed_factor <- function(design, x, codes, z, weights, theta, threads) en
 
 #' Cross-products of a response, as an external pointer.
 #' @noRd
-engine_response <- function(design, x, codes, z, weights, y) engine_value(.Call(wrap__engine_response, design, x, codes, z, weights, y))
+engine_response <- function(design, x, codes, z, weights, y, threads) engine_value(.Call(wrap__engine_response, design, x, codes, z, weights, y, threads))
 
 #' Deviance or REML criterion at theta.
 #' @noRd
@@ -157,8 +157,7 @@ engine_products_model <- function(products, columns, terms, levels) engine_value
 #' @noRd
 engine_profile <- function(design, response, which, start, zetas, options) engine_value(.Call(wrap__engine_profile, design, response, which, start, zetas, options))
 
-#' The asymptotic covariance of theta and sigma, and the derivatives of the fixed effects' covariance in theta. `y` is a response or, where
-#' there are no rows, an external pointer to its cross-products.
+#' The asymptotic covariance of theta and sigma, and the derivatives of the fixed effects' covariance in theta.
 #' @noRd
-engine_satterthwaite <- function(design, x, codes, z, weights, y, reml, theta, threads) engine_value(.Call(wrap__engine_satterthwaite, design, x, codes, z, weights, y, reml, theta, threads))
+engine_satterthwaite <- function(design, response, reml, theta, threads) engine_value(.Call(wrap__engine_satterthwaite, design, response, reml, theta, threads))
 # nolint end

@@ -2,8 +2,8 @@
 #' @importFrom stats hatvalues
 #' @export
 hatvalues.lmerMod <- function(model, fullHatMatrix = FALSE, ...) {
-  record <- if (!is_streamed(model)) engine_of(model)
-  if (is_streamed(model)) refuse_without_rows(model, "hatvalues()")
+  refuse_without_rows(model, "hatvalues()")
+  record <- engine_of(model, response = FALSE)
   if (is.null(record) || !isFALSE(fullHatMatrix)) return(NextMethod())
   stats::napredict(attr(model@frame, "na.action"), hat_of_rows(model, record))
 }

@@ -77,7 +77,7 @@ checked_limit <- function(maxfun) {
 
 # The refits in one call of the engine, or in several where there is a bar to move.
 refit_without <- function(record, deletions, max_eval, threads) {
-  y <- if (is.null(record$offset)) record$y else record$y - record$offset
+  y <- response_of_record(record)
   pointer <- engine_pointer(record)
   refit <- function(first, last) {
     codes <- deletions$codes - (first - 1L)
@@ -167,29 +167,16 @@ variance_names <- function(varcor) {
 variance_parameters <- function(record, theta, sigma) {
   columns <- lengths(record$cnms)
   sizes <- columns * (columns + 1L) / 2L
-  scale <- matrix(sigma^2, nrow(theta), ncol(theta), byrow = TRUE)
   pieces <- Map(function(last, size, k) {
-    lambda_products(theta[last - size + seq_len(size), , drop = FALSE], k)
+    covariance <- term_covariance(theta[last - size + seq_len(size), , drop = FALSE], k, sigma)$covariance
+    covariance[lower_triangle(matrix(seq_len(k^2), k)), , drop = FALSE]
   }, cumsum(sizes), sizes, columns)
   if (!is.null(record$structure)) {
     pieces <- Map(function(at, diagonal) {
       if (diagonal) diagonal_products(do.call(rbind, pieces[at])) else pieces[[at]]
     }, split(seq_along(columns), record$structure$block), record$structure$diagonal)
   }
-  products <- do.call(rbind, unname(pieces))
-  rbind(sigma^2, products * scale[rep.int(1L, nrow(products)), , drop = FALSE], deparse.level = 0L)
-}
-
-# The lower triangle of L L' for k x k lower triangles L, one in each column of `theta`.
-lambda_products <- function(theta, k) {
-  place <- matrix(0L, k, k)
-  place[lower.tri(place, diag = TRUE)] <- seq_len(nrow(theta))
-  at <- which(lower.tri(place, diag = TRUE), arr.ind = TRUE)
-  rows <- lapply(seq_len(nrow(at)), function(i) {
-    shared <- seq_len(at[i, 2L])
-    colSums(theta[place[at[i, 1L], shared], , drop = FALSE] * theta[place[at[i, 2L], shared], , drop = FALSE])
-  })
-  do.call(rbind, rows)
+  do.call(rbind, c(list(sigma^2), unname(pieces)))
 }
 
 # The lower triangle of a diagonal matrix.

@@ -109,16 +109,7 @@ kenward_roger <- function(fit) {
 # Of a fit by maximum likelihood those by REML.
 reml_estimates <- function(record) {
   if (record$reml) return(record[c("theta", "sigma", "beta")])
-  pointer <- engine_pointer(record)
-  stream <- record$cache$stream
-  options <- list(threads = threads_for(nrow(record$x)))
-  fit <- if (is.null(stream)) {
-    y <- if (is.null(record$offset)) record$y else record$y - record$offset
-    engine_fit(pointer, record$x, record$codes, record$z, record$weights, y, TRUE, record$theta, options)
-  } else {
-    engine_fit_response(pointer, stream_model(stream)$response, TRUE, record$theta, options)
-  }
-  fit[c("theta", "sigma", "beta")]
+  fit_of_record(record, reml = TRUE)[c("theta", "sigma", "beta")]
 }
 
 # The tests of the rows of L, all together or each on its own.

@@ -26,14 +26,10 @@ satterthwaite_parts <- function(fit) {
 
 # NULL where the engine finds nothing there: lmerTest may.
 compute_satterthwaite <- function(record) {
-  stream <- record$cache$stream
-  y <- if (is.null(stream)) record$y - (record$offset %||% 0) else stream_model(stream)$response
-  tryCatch(
-    engine_satterthwaite(
-      engine_pointer(record), record$x, record$codes, record$z, record$weights, y, record$reml, record$theta, threads_for(nrow(record$x))
-    ),
-    fastlmer_engine_error = function(e) if (is_final(e)) stop(e)
-  )
+  tryCatch({
+    products <- products_of_record(record)
+    engine_satterthwaite(products$design, products$response, record$reml, record$theta, threads_for(nrow(record$x)))
+  }, fastlmer_engine_error = function(e) if (is_final(e)) stop(e))
 }
 
 # The covariance of the fixed effects as a plain matrix with names.
@@ -74,19 +70,23 @@ satterthwaite_df <- function(parts) {
 # F statistic of L beta = 0 and its denominator's degrees of freedom, of a contrast matrix with independent rows: those of the uncorrelated
 # combinations of its rows, and together what gives F its mean (Fai and Cornelius 1996, doi:10.1080/00949659608811740).
 satterthwaite_f <- function(contrast, beta, parts) {
-  covariance <- contrast %*% parts$vcov_beta %*% t(contrast)
-  axes <- eigen(covariance, symmetric = TRUE)
-  rows <- crossprod(axes$vectors, contrast)
-  gradient <- vapply(parts$Jac_list, function(derivative) rowSums((rows %*% derivative) * rows), axes$values)
-  dim(gradient) <- c(nrow(rows), length(parts$Jac_list))
-  df <- 2 * axes$values^2 / rowSums((gradient %*% parts$vcov_varpar) * gradient)
-  list(f = mean(drop(rows %*% beta)^2 / axes$values), df = pooled_df(df))
+  axes <- eigen(contrast %*% parts$vcov_beta %*% t(contrast), symmetric = TRUE)
+  list(f = mean(crossprod(axes$vectors, contrast %*% beta)^2 / axes$values), df = satterthwaite_df_of(contrast, parts, tolerance = 0))
 }
 
-# The mean of each squared t statistic is df / (df - 2); the mean of F, their mean, has the same form.
-pooled_df <- function(df) {
-  if (max(df) - min(df) < 1e-8) return(mean(df))
-  if (any(df <= 2)) return(2)
-  mean_f <- mean(df / (df - 2))
-  2 * mean_f / (mean_f - 1)
+# The degrees of freedom of the hypothesis in the rows of `k`, without combinations that have less than `tolerance` of the largest variance.
+# The mean of each squared t statistic is df / (df - 2); the mean of F, their mean, has the same form. emmeans evaluates this where only R's
+# own functions are known, also in another session.
+satterthwaite_df_of <- function(k, dfargs, tolerance = 1e-8) {
+  if (!is.matrix(k)) k <- matrix(k, nrow = 1L)
+  spectrum <- eigen(k %*% dfargs$vcov_beta %*% t(k), symmetric = TRUE)
+  kept <- spectrum$values > tolerance * spectrum$values[[1L]]
+  if (!any(kept)) return(NA_real_)
+  d <- spectrum$values[kept]
+  rows <- crossprod(spectrum$vectors[, kept, drop = FALSE], k)
+  df <- vapply(seq_along(d), function(m) {
+    gradient <- vapply(dfargs$Jac_list, function(jacobian) sum(rows[m, ] * (jacobian %*% rows[m, ])), 0)
+    2 * d[[m]]^2 / sum(gradient * (dfargs$vcov_varpar %*% gradient))
+  }, 0)
+  if (max(df) - min(df) < 1e-8) mean(df) else if (any(df <= 2)) 2 else 2 / (1 - length(df) / sum(df / (df - 2)))
 }

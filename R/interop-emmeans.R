@@ -79,18 +79,3 @@ satterthwaite_basis <- function(fit) {
   if (is.null(parts)) return(NULL)
   list(dfargs = parts, dffun = structure(satterthwaite_df_of, mesg = "satterthwaite"))
 }
-
-# The same by Satterthwaite's method, with Fai and Cornelius' degrees of freedom for several rows.
-satterthwaite_df_of <- function(k, dfargs) {
-  if (!is.matrix(k)) k <- matrix(k, nrow = 1L)
-  spectrum <- eigen(k %*% dfargs$vcov_beta %*% t(k), symmetric = TRUE)
-  kept <- spectrum$values > 1e-8 * spectrum$values[[1L]]
-  if (!any(kept)) return(NA_real_)
-  d <- spectrum$values[kept]
-  rows <- crossprod(spectrum$vectors[, kept, drop = FALSE], k)
-  df <- vapply(seq_along(d), function(m) {
-    gradient <- vapply(dfargs$Jac_list, function(jacobian) sum(rows[m, ] * (jacobian %*% rows[m, ])), 0)
-    2 * d[[m]]^2 / sum(gradient * (dfargs$vcov_varpar %*% gradient))
-  }, 0)
-  if (max(df) - min(df) < 1e-8) mean(df) else if (any(df <= 2)) 2 else 2 / (1 - length(df) / sum(df / (df - 2)))
-}

@@ -4,7 +4,9 @@
 hook_into_performance <- function() register_when_loaded("performance", "check_convergence", "lmerMod", convergence_for_performance)
 
 convergence_for_performance <- function(x, tolerance = 0.001, ...) {
-  if (!is_fastlmer(x)) return(NextMethod())
-  gradient <- convergence(x)$relative_gradient
+  record <- if (is_fastlmer(x)) engine_of(x)
+  if (is.null(record)) return(NextMethod())
+  here <- derivatives_of_fit(record)
+  gradient <- newton_step(here$gradient, here$hessian)
   structure(gradient < tolerance, gradient = gradient)
 }

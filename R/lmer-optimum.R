@@ -135,7 +135,7 @@ deviance_function <- function(problem) {
   parts <- problem$parts
   design <- problem$design
   reml <- problem$reml
-  response <- parts$response %||% engine_response(design, parts$x, parts$flist, parts$z, parts$weights, problem$y)
+  response <- parts$response %||% engine_response(design, parts$x, parts$flist, parts$z, parts$weights, problem$y, parts$threads)
   lower <- problem$lower
   pp <- list2env(list(theta = as.numeric(lower == 0)), parent = emptyenv())
   # lme4 2.x has theta made from the parameters that it optimises; for unstructured covariances they are the same

@@ -65,12 +65,6 @@ simulate_power <- function(fit, test, along = NULL, sizes = NULL, effects = NULL
   new_power_table(unlist(counts, recursive = FALSE), design, effects$values[cells$effect, , drop = FALSE], plan, fit, conf.level)
 }
 
-check_share <- function(value, name) {
-  if (!is.numeric(value) || length(value) != 1L || is.na(value) || value <= 0 || value >= 1) {
-    fail("argument", sprintf("'%s' must be a number between 0 and 1", name))
-  }
-}
-
 checked_nsim <- function(nsim) {
   if (!is.numeric(nsim) || length(nsim) != 1L || is.na(nsim) || nsim < 1) fail("argument", "'nsim' must be a positive number")
   as.integer(nsim)

@@ -1,9 +1,7 @@
 # Standard errors and intervals of predictions.
 
 checked_level <- function(level) {
-  if (!is.numeric(level) || length(level) != 1L || is.na(level) || level <= 0 || level >= 1) {
-    fail("argument", "'level' must be a number between 0 and 1")
-  }
+  check_share(level, "level")
   level
 }
 

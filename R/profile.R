@@ -152,17 +152,8 @@ profiled <- function(record, parameters, wanted, rules, devtol, verbose) {
 named_list <- function(names, values) stats::setNames(unname(values), names)
 
 profile_points <- function(record, numbers, rules) {
-  stream <- record$cache$stream
-  if (is.null(stream)) {
-    design <- engine_pointer(record)
-    y <- if (is.null(record$offset)) record$y else record$y - record$offset
-    response <- engine_response(design, record$x, record$codes, record$z, record$weights, y)
-  } else {
-    model <- stream_model(stream)
-    design <- model$design
-    response <- model$response
-  }
-  engine_profile(design, response, as.numeric(numbers), record$theta, rules$zetas, rules)
+  products <- products_of_record(record)
+  engine_profile(products$design, products$response, as.numeric(numbers), record$theta, rules$zetas, rules)
 }
 
 # zeta as a spline of the parameter, and back; where that isn't monotone, the error that says so and a warning, as lme4 has them.

@@ -106,7 +106,7 @@ checked_y <- function(newresp) {
 
 # What engine_fit() finds for the record's response, from the record's theta; `options` as engine_fit() has them.
 solve_response <- function(record, options = list()) {
-  y <- if (is.null(record$offset)) record$y else record$y - record$offset
+  y <- response_of_record(record)
   options$threads <- threads_for(nrow(record$x), record$threads)
   fit <- fit_expanding(record$x, function(x) {
     if (is_absorbed(record$x) && !is_absorbed(x)) {

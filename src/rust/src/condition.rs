@@ -7,7 +7,7 @@
 use crate::record;
 use crate::value::{jump, to_r, Value};
 use extendr_api::prelude::Robj;
-use fastlmer_engine::Error as EngineError;
+use fastlmer_engine::{Error as EngineError, Workers};
 use std::any::Any;
 use std::cell::Cell;
 use std::fmt::Display;
@@ -41,6 +41,14 @@ pub fn fitted<T>(result: Result<T, EngineError>) -> Answer<T> {
         EngineError::TooLarge(text) => Failure::TooLarge(text),
         other => Failure::Unfit(other.to_string()),
     })
+}
+
+/// The same of work on threads, which the user may have stopped.
+pub fn finished<T>(result: Result<T, EngineError>, workers: &Workers) -> Answer<T> {
+    if workers.was_interrupted() {
+        return Err(Failure::Interrupt);
+    }
+    fitted(result)
 }
 
 pub type Answer<T> = Result<T, Failure>;

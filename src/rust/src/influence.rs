@@ -1,5 +1,5 @@
 //! Hat values, and refits without some of the rows.
-use crate::condition::{self, answer, fitted, Failure};
+use crate::condition::{self, answer, finished, fitted};
 use crate::model::{integer, model_of, number, real, thread_count, threads_of, Columns};
 use crate::record;
 use crate::value::{na_real, Value, NA};
@@ -15,11 +15,7 @@ fn engine_hat_values(design: Robj, x: Robj, codes: List, z: List, weights: Robj,
         let model = model_of(&design)?;
         let columns = Columns::new(x, codes, z, weights)?;
         let workers = Workers::for_rows(thread_count(&threads), model.design.n).stopped_by(condition::interrupted);
-        let made = hat_values(&model.design, &model.rows(&columns)?, model.theta(&theta)?, &workers);
-        if workers.was_interrupted() {
-            return Err(Failure::Interrupt);
-        }
-        fitted(made)
+        finished(hat_values(&model.design, &model.rows(&columns)?, model.theta(&theta)?, &workers), &workers)
     })
 }
 

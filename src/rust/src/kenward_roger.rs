@@ -1,8 +1,8 @@
 //! Kenward and Roger's inference for the fixed effects.
-use crate::condition::{answer, fitted, interrupted, Answer, Failure};
+use crate::condition::{answer, finished, fitted, interrupted, Answer};
 use crate::model::{model_of, real, thread_count};
-use crate::record;
 use crate::value::{owned, pointer, Value};
+use crate::{record, square};
 use extendr_api::prelude::*;
 use fastlmer_engine::{KenwardRoger, Workers};
 use std::borrow::Cow;
@@ -10,11 +10,6 @@ use std::borrow::Cow;
 /// What stands behind an external pointer.
 fn state_of(pointer: &Robj) -> Answer<&KenwardRoger> {
     Ok(owned(pointer).ok_or("the pointer to the adjustment is empty")?)
-}
-
-fn square(values: Vec<f64>) -> Value<'static> {
-    let n = values.len().isqrt() as i32;
-    Value::Array(Cow::Owned(values), vec![n, n])
 }
 
 /// The adjustment at theta: `state`, an external pointer, and the fixed effects' covariance matrix in units of the residual variance,
@@ -25,11 +20,7 @@ fn engine_kr(design: Robj, theta: Robj, threads: Robj) -> Robj {
     answer(|| {
         let model = model_of(&design)?;
         let workers = Workers::for_rows(thread_count(&threads), model.design.n).stopped_by(interrupted);
-        let state = KenwardRoger::new(&model.design, model.theta(&theta)?, &workers);
-        if workers.was_interrupted() {
-            return Err(Failure::Interrupt);
-        }
-        let state = fitted(state)?;
+        let state = finished(KenwardRoger::new(&model.design, model.theta(&theta)?, &workers), &workers)?;
         let (covariance, adjusted) = (square(state.covariance()), square(state.adjusted_covariance()));
         Ok(record!(state = pointer(state), covariance = covariance, adjusted = adjusted))
     })

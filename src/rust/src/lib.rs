@@ -27,12 +27,12 @@ mod resampling;
 mod satterthwaite;
 mod value;
 
-use condition::{answer, fitted, Answer, Failure};
+use condition::{answer, finished, fitted, Answer, Failure};
 use extendr_api::prelude::*;
 use fastlmer_engine::{
     chi_squared_tail, conditional_variances, criterion, fit, fit_response, fixed_factor, is_curved, largest_element, least_diagonal,
-    normal_cdf, normal_quantile, number_levels, refit, BatchOptions, Design, Evaluator, Fit, Options, Response, Source, Structure,
-    Undetermined, Workers,
+    normal_cdf, normal_quantile, number_levels, refit, BatchOptions, Evaluator, Fit, Options, Response, Source, Structure, Undetermined,
+    Workers,
 };
 use model::{flag, integer, model_of, number, real, thread_count, threads_of, Columns, Model};
 use resampling::{batch_record, with_responses};
@@ -43,7 +43,7 @@ use value::{new_matrix, owned, pointer, Value};
 /// A response's cross-products with the memory that its criterion is evaluated in.
 struct ResponseState {
     response: Response,
-    work: RefCell<Evaluator>,
+    work: RefCell<Option<Evaluator>>,
 }
 
 /// The response behind an external pointer.
@@ -52,8 +52,8 @@ fn response_of(pointer: &Robj) -> Answer<&ResponseState> {
 }
 
 impl ResponseState {
-    fn new(response: Response, design: &Design) -> Self {
-        ResponseState { response, work: RefCell::new(Evaluator::new(design)) }
+    fn new(response: Response) -> Self {
+        ResponseState { response, work: RefCell::default() }
     }
 }
 
@@ -198,11 +198,7 @@ fn engine_fixed_factor(design: Robj, x: Robj, codes: List, z: List, weights: Rob
         let model = model_of(&design)?;
         let columns = Columns::new(x, codes, z, weights)?;
         let workers = Workers::for_rows(thread_count(&threads), model.design.n).stopped_by(condition::interrupted);
-        let made = fixed_factor(&model.design, &model.rows(&columns)?, model.theta(&theta)?, &workers);
-        if workers.was_interrupted() {
-            return Err(Failure::Interrupt);
-        }
-        let (rx, unsc) = fitted(made)?;
+        let (rx, unsc) = finished(fixed_factor(&model.design, &model.rows(&columns)?, model.theta(&theta)?, &workers), &workers)?;
         Ok(record!(rx = square(rx), unsc = square(unsc)))
     })
 }
@@ -210,12 +206,13 @@ fn engine_fixed_factor(design: Robj, x: Robj, codes: List, z: List, weights: Rob
 /// Cross-products of a response, as an external pointer.
 /// @noRd
 #[extendr]
-fn engine_response(design: Robj, x: Robj, codes: List, z: List, weights: Robj, y: Robj) -> Robj {
+fn engine_response(design: Robj, x: Robj, codes: List, z: List, weights: Robj, y: Robj, threads: Robj) -> Robj {
     answer(|| {
         let model = model_of(&design)?;
         let columns = Columns::new(x, codes, z, weights)?;
-        let response = fitted(Response::new(&model.design, &model.rows(&columns)?, real(&y, "y")?, Workers::none()))?;
-        Ok(pointer(ResponseState::new(response, &model.design)))
+        let workers = Workers::for_rows(thread_count(&threads), model.design.n);
+        let response = fitted(Response::new(&model.design, &model.rows(&columns)?, real(&y, "y")?, &workers))?;
+        Ok(pointer(ResponseState::new(response)))
     })
 }
 
@@ -227,7 +224,9 @@ fn engine_criterion(design: Robj, response: Robj, theta: Robj, reml: bool) -> Ro
         let (model, state) = (model_of(&design)?, response_of(&response)?);
         let theta = model.theta(&theta)?;
         let check = condition::interrupt_check(); // R itself asks only once in a thousand calls
-        let value = criterion(&model.design, &state.response, &mut state.work.borrow_mut(), theta, reml);
+        let mut work = state.work.borrow_mut();
+        let work = work.get_or_insert_with(|| Evaluator::new(&model.design));
+        let value = criterion(&model.design, &state.response, work, theta, reml);
         if check() {
             return Err(Failure::Interrupt);
         }

@@ -94,7 +94,7 @@ fn engine_products_model(products: Robj, columns: Robj, terms: Robj, levels: Lis
         let levels = levels.values().map(|l| integer(&l, "levels").map(places)).collect::<Answer<Vec<_>>>()?;
         let model = stream::Model { columns: c, p: c.len() / products.d(), terms: terms.clone(), levels };
         let (design, response) = fitted(stream::finish(products, &model, &Workers::new(1).stopped_by(interrupted)))?;
-        let response = ResponseState::new(response, &design);
+        let response = ResponseState::new(response);
         let groups = &design.structure.groups;
         let factors: Vec<usize> = (0..terms.len()).map(|t| groups[Structure::locate(groups, t).0].factor).collect();
         let mut levels = vec![0; groups.len()];

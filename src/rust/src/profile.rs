@@ -1,5 +1,5 @@
 //! Profiles of the deviance.
-use crate::condition::{answer, fitted, interrupted, Failure};
+use crate::condition::{answer, finished, interrupted};
 use crate::model::{flag, model_of, number, real, threads_of};
 use crate::record;
 use crate::response_of;
@@ -29,11 +29,7 @@ fn engine_profile(design: Robj, response: Robj, which: Robj, start: Robj, zetas:
             start: Some(model.theta(&start)?),
             workers: &workers,
         };
-        let made = profile(&model.design, &state.response, &request);
-        if workers.was_interrupted() {
-            return Err(Failure::Interrupt);
-        }
-        let made = fitted(made)?;
+        let made = finished(profile(&model.design, &state.response, &request), &workers)?;
         let count: usize = made.profiles.iter().map(|p| p.points.len()).sum();
         let width = made.optimum.len() + 1;
         let mut points = vec![0.0; count * width];
