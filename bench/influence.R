@@ -5,19 +5,8 @@
 # refits, times fifty, and the table says so. The last column compares the estimates: the largest difference between the fixed effects that the
 # two find without the same rows, in standard errors. lme4's optimiser stops early, so that this is its distance from the optimum.
 
-crossed <- function(subjects = 60, items = 50) {
-  set.seed(1)
-  data <- expand.grid(item = factor(seq_len(items)), subj = factor(seq_len(subjects)))
-  subject <- as.integer(data$subj)
-  item <- as.integer(data$item)
-  data$A <- factor(ifelse((subject + item) %% 2 == 0, "a1", "a2"))
-  data$B <- factor(ifelse(item <= items / 2, "b1", "b2"))
-  a <- as.numeric(data$A == "a2")
-  b <- as.numeric(data$B == "b2")
-  data$y <- 10 + a + 0.5 * b + 0.3 * a * b + rnorm(subjects, sd = 2)[subject] + rnorm(subjects, sd = 0.8)[subject] * a +
-    rnorm(items)[item] + rnorm(items, sd = 0.5)[item] * a + rnorm(nrow(data), sd = 3)
-  data
-}
+folder <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)))
+source(file.path(folder, "crossed.R"))
 
 million_rows <- function(rows = 1e6, groups = 1e4) {
   set.seed(1)
@@ -85,7 +74,7 @@ if (length(arguments) > 2L) {
   quit(save = "no")
 }
 
-script <- sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE))
+script <- file.path(folder, "influence.R")
 side <- function(package) {
   file <- tempfile(fileext = ".rds")
   system2(file.path(R.home("bin"), "Rscript"), shQuote(c(script, "side", wanted, package, file)))
