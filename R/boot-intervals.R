@@ -65,9 +65,14 @@ boot_intervals <- function(boot, type = c("perc", "basic", "norm"), level = 0.95
 }
 
 statistic_numbers <- function(index, boot) {
-  if (is.character(index)) index <- match(index, names(boot$t0))
-  if (anyNA(index) || !all(index %in% seq_along(boot$t0))) fail("argument", "no such statistic")
-  as.integer(index)
+  names <- names(boot$t0)
+  number <- if (is.character(index)) match(index, names) else index
+  unknown <- index[!number %in% seq_along(boot$t0)]
+  if (length(unknown)) {
+    fail("argument", "no statistic is called or numbered ", paste(sQuote(unknown), collapse = ", "), "; there are ", length(boot$t0),
+      if (!is.null(names)) paste0(": ", paste(sQuote(names), collapse = ", ")))
+  }
+  as.integer(number)
 }
 
 tail_levels <- function(level) c((1 - level) / 2, (1 + level) / 2)
@@ -110,7 +115,7 @@ accelerations <- function(boot, fit, group) {
   record <- if (!is.null(fit)) engine_of(fit)
   if (is.null(record)) fail("argument", "type = \"bca\" needs 'fit', the linear mixed model that was bootstrapped")
   factor <- if (is.null(group)) which.min(record$nlev) else match(group, names(record$flist))
-  if (is.na(factor)) fail("argument", "'group' must be a grouping factor of 'fit'")
+  if (is.na(factor)) fail("argument", "'group' must be a grouping factor of 'fit': ", paste(sQuote(names(record$flist)), collapse = ", "))
   plan <- list(x = as_engine_fit(fit, record), record = record, control = default_control())
   values <- vapply(seq_len(record$nlev[factor]), function(level) {
     rows <- which(as.integer(record$codes[[factor]]) != level)

@@ -83,7 +83,7 @@ boot_resample <- function(fit, FUN, nsim, type = c("parametric", "residual", "ca
     boot$resampling <- type
     return(boot)
   }
-  if (...length()) fail("argument", "unused arguments")
+  if (...length()) fail("argument", "only type = \"parametric\" has other arguments, those of bootMer()")
   if (!is.null(seed)) set.seed(seed)
   state <- generator_state()
   t0 <- FUN(fit)

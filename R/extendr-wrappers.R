@@ -69,6 +69,10 @@ engine_fail <- function(text, panic) engine_value(.Call(wrap__engine_fail, text,
 #' @noRd
 engine_fail_allocation <- function(count) engine_value(.Call(wrap__engine_fail_allocation, count))
 
+#' The engine's version, and the machine as it sees it: processor, its vector instructions, and memory in bytes (NULL where unknown).
+#' @noRd
+engine_about <- function() engine_value(.Call(wrap__engine_about))
+
 #' A copy of a vector with its attributes, or of a list's elements with theirs (the list's own are shared), in memory of its own.
 #' @noRd
 engine_copy <- function(object, threads) engine_value(.Call(wrap__engine_copy, object, threads))

@@ -27,7 +27,7 @@ test_that("BCa: bias and acceleration by hand", {
   expect_equal(unlist(ours[2, c("conf.low", "conf.high")]), expected, tolerance = 1e-3, ignore_attr = TRUE)
   expect_error(boot_intervals(boot, "bca"), "needs 'fit'")
   expect_error(boot_intervals(boot, "stud"), "needs 'se'")
-  expect_error(boot_intervals(boot, index = "x"), "no such statistic")
+  expect_error(boot_intervals(boot, index = "x"), "no statistic is called or numbered .x.; there are ")
 })
 
 test_that("the engine's normal quantiles and probabilities are R's to twelve digits, in the tails too", {

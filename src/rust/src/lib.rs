@@ -15,6 +15,7 @@
 //! ```
 //!
 //! and named in `extendr_module!` below; `sh tools/document.sh` then writes its R wrapper. See [`condition`] for errors.
+mod about;
 mod columns;
 mod condition;
 mod influence;
@@ -359,6 +360,7 @@ fn engine_fail_allocation(count: f64) -> Robj {
 
 extendr_module! {
     mod fastlmer;
+    use about;
     use columns;
     use influence;
     use kenward_roger;

@@ -111,6 +111,7 @@ pub use model::structure::Structure;
 pub use optimise::certificate::{is_curved, largest_element, least_diagonal};
 pub use parallel::Workers;
 pub use plan::design::{Design, System};
+pub use plan::memory::available as available_memory;
 pub use products::accumulate::{CrossProducts, TermShape};
 pub use products::chunk::Chunk;
 pub use products::response::Response;
@@ -132,6 +133,9 @@ pub use tasks::profile::{profile, Profile, ProfileOptions, ProfilePoint, Profile
 pub use tasks::satterthwaite::{satterthwaite, Satterthwaite};
 pub use tasks::simulate::Simulator;
 pub use tasks::structured::fit_structured;
+
+/// This crate's version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Models of data that come a chunk at a time.
 pub mod stream {

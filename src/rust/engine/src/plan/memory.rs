@@ -88,7 +88,7 @@ pub fn bytes(layout: &RestLayout) -> u64 {
 }
 
 /// Memory that the system can still give this process, in bytes; unknown where there is no /proc.
-fn available() -> Option<u64> {
+pub fn available() -> Option<u64> {
     available_under(Path::new("/"))
 }
 
