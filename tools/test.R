@@ -2,7 +2,7 @@
 # tools/check.sh runs it, without the files that take longer than a few seconds.
 slow <- paste0(
   "^(allFit|attach|boot.*|engine-value|chunk-(columns|lmer|source|unused)|comparison|confint|ecosystem.*|interrupts|lecture|",
-  "lmer-(absorbed|frame|optimum)|refit|rng|simulate)$"
+  "lmer-(absorbed|frame|optimum)|refit|rng|simulate|vignettes)$"
 )
 fast <- "fast" %in% commandArgs(TRUE)
 

@@ -1,0 +1,57 @@
+# Every vignette is knitted by rmarkdown in an R process of its own. What its prose claims of its numbers it checks itself, in chunks that
+# aren't shown; here is tested that it knits, that no chunk was skipped or failed, and that its pictures and numbers are there.
+
+vignette_file <- function(name) {
+  places <- c(test_path("../../vignettes", name), system.file("doc", name, package = "fastlmer"))
+  c(places[file.exists(places)], NA)[1L]
+}
+
+vignettes <- c("lecture", "resampling")
+
+knit <- function(name) {
+  source <- vignette_file(paste0(name, ".Rmd"))
+  skip_if(is.na(source), "the vignette isn't here")
+  skip_if_not_installed("rmarkdown")
+  skip_if_not(rmarkdown::pandoc_available(), "pandoc isn't here")
+  folder <- withr::local_tempdir(.local_envir = parent.frame())
+  file.copy(source, folder)
+  said <- in_new_process(
+    sprintf("setwd(%s)", deparse(folder)),
+    sprintf("rmarkdown::render(%s, quiet = TRUE)", deparse(basename(source))),
+    "cat('knitted')"
+  )
+  expect_identical(said[length(said)], "knitted", info = paste(said, collapse = "\n"))
+  html <- file.path(folder, paste0(name, ".html"))
+  list(source = readLines(source, encoding = "UTF-8"), html = paste(readLines(html, encoding = "UTF-8"), collapse = "\n"))
+}
+
+count <- function(pattern, text) sum(vapply(gregexpr(pattern, text, perl = TRUE), function(at) sum(at > 0), 0))
+
+# What is neither a chunk nor inline code nor the header.
+prose_of <- function(lines) {
+  fences <- grepl("^\\s*```", lines)
+  inside <- cumsum(fences) %% 2 == 1 | fences
+  header <- seq_along(lines) <= which(lines == "---")[2L]
+  gsub("`[^`]*`", "", paste(lines[!inside & !header], collapse = "\n"))
+}
+
+for (name in vignettes) {
+  test_that(paste("a vignette knits:", name), {
+    skip_on_cran()
+    page <- knit(name)
+    expect_identical(count("Error in |Error:", page$html), count("error = TRUE", page$source))
+    expect_identical(count("<img[^>]* src=\"data:image/png", page$html), count("^```\\{r.*fig\\.cap", page$source))
+    expect_false(grepl("(src|href)=\"http[^\"]*\\.(css|js)\"", page$html)) # one file, without network
+    expect_lt(nchar(page$html), 2e6)
+  })
+}
+
+# Only what is computed can't be out of date. (The lecture quotes slides.)
+for (name in setdiff(vignettes, "lecture")) {
+  test_that(paste("numbers in prose are computed:", name), {
+    source <- vignette_file(paste0(name, ".Rmd"))
+    skip_if(is.na(source), "the vignette isn't here")
+    prose <- prose_of(readLines(source, encoding = "UTF-8"))
+    expect_identical(regmatches(prose, gregexpr("[0-9]+\\.[0-9]+", prose))[[1L]], character())
+  })
+}
