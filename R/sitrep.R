@@ -32,13 +32,15 @@ fastlmer_sitrep <- function(fit = NULL) {
 }
 
 versions_in_use <- function(engine) {
-  version <- function(package) as.character(utils::packageVersion(package))
   blas <- utils::sessionInfo()$BLAS
   c(
-    fastlmer = version("fastlmer"), engine = engine, R = as.character(getRversion()), platform = R.version$platform, lme4 = version("lme4"),
-    Matrix = version("Matrix"), BLAS = if (length(blas) && nzchar(blas)) basename(blas) else "R's own"
+    fastlmer = version_of("fastlmer"), engine = engine, R = as.character(getRversion()), platform = R.version$platform, lme4 = version_of("lme4"),
+    Matrix = version_of("Matrix"), BLAS = if (length(blas) && nzchar(blas)) basename(blas) else "R's own"
   )
 }
+
+# As its authors write it; NA where it isn't installed.
+version_of <- function(package) suppressWarnings(utils::packageDescription(package, fields = "Version"))
 
 machine_in_use <- function(about) {
   list(
@@ -82,9 +84,7 @@ known_partners <- c(
 )
 
 partner_packages <- function() {
-  version <- vapply(known_partners, function(package) {
-    if (nzchar(system.file(package = package))) as.character(utils::packageVersion(package)) else NA_character_
-  }, "")
+  version <- vapply(known_partners, version_of, "")
   registered <- vapply(cache$methods, function(method) method$package, "")
   data.frame(
     package = known_partners, version = unname(version), loaded = known_partners %in% loadedNamespaces(),
