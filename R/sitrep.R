@@ -34,8 +34,8 @@ fastlmer_sitrep <- function(fit = NULL) {
 versions_in_use <- function(engine) {
   blas <- utils::sessionInfo()$BLAS
   c(
-    fastlmer = version_of("fastlmer"), engine = engine, R = as.character(getRversion()), platform = R.version$platform, lme4 = version_of("lme4"),
-    Matrix = version_of("Matrix"), BLAS = if (length(blas) && nzchar(blas)) basename(blas) else "R's own"
+    fastlmer = version_of("fastlmer"), engine = engine, R = as.character(getRversion()), platform = R.version$platform,
+    lme4 = version_of("lme4"), Matrix = version_of("Matrix"), BLAS = if (length(blas) && nzchar(blas)) basename(blas) else "R's own"
   )
 }
 

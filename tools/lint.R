@@ -1,4 +1,26 @@
-# Run by tools/check.sh: lintr on the R code of the package, its tests and its tools, by the rules in .lintr.
+# Run by tools/check.sh: lintr on the R code of the package, its tests and its tools, by the rules in .lintr; then what lintr doesn't see:
+# a name that two files of the package define, or two helpers of the tests, of which R would keep the last.
 lints <- lintr::lint_dir(".", pattern = "[.]R$")
 print(lints)
-quit(status = if (length(lints) > 0) 1 else 0)
+
+defined_in <- function(file) {
+  expressions <- as.list(parse(file, keep.source = FALSE))
+  assigned <- Filter(function(x) is.call(x) && identical(x[[1L]], as.name("<-")) && is.name(x[[2L]]), expressions)
+  vapply(assigned, function(x) as.character(x[[2L]]), "")
+}
+
+defined_twice <- function(files) {
+  names <- lapply(stats::setNames(files, files), defined_in)
+  owners <- data.frame(name = unlist(names, use.names = FALSE), file = rep(files, lengths(names)))
+  owners[owners$name %in% owners$name[duplicated(owners$name)], ]
+}
+
+twice <- rbind(
+  defined_twice(list.files("R", "[.]R$", full.names = TRUE)),
+  defined_twice(list.files("tests/testthat", "^helper.*[.]R$", full.names = TRUE))
+)
+if (nrow(twice)) {
+  cat("defined more than once:\n")
+  print(twice[order(twice$name), ], row.names = FALSE)
+}
+quit(status = if (length(lints) > 0 || nrow(twice)) 1 else 0)
