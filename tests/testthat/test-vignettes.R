@@ -1,16 +1,17 @@
 # Every vignette is knitted by rmarkdown in an R process of its own. What its prose claims of its numbers it checks itself, in chunks that
 # aren't shown; here is tested that it knits, that no chunk was skipped or failed, and that its pictures and numbers are there.
 
-vignette_file <- function(name) {
-  places <- c(test_path("../../vignettes", name), system.file("doc", name, package = "fastlmer"))
-  c(places[file.exists(places)], NA)[1L]
-}
+# In the clone, or as they were installed.
+vignettes <- Filter(length, lapply(c(test_path("../../vignettes"), system.file("doc", package = "fastlmer")), list.files,
+  pattern = "[.]Rmd$", full.names = TRUE))
+vignettes <- if (length(vignettes)) vignettes[[1L]] else character()
 
-vignettes <- c("lecture", "resampling")
+test_that("there are vignettes", {
+  skip_if(!length(vignettes), "they were not installed")
+  expect_true(all(c("lecture.Rmd", "resampling.Rmd", "inference.Rmd") %in% basename(vignettes)))
+})
 
-knit <- function(name) {
-  source <- vignette_file(paste0(name, ".Rmd"))
-  skip_if(is.na(source), "the vignette isn't here")
+knit <- function(source) {
   skip_if_not_installed("rmarkdown")
   skip_if_not(rmarkdown::pandoc_available(), "pandoc isn't here")
   folder <- withr::local_tempdir(.local_envir = parent.frame())
@@ -21,7 +22,7 @@ knit <- function(name) {
     "cat('knitted')"
   )
   expect_identical(said[length(said)], "knitted", info = paste(said, collapse = "\n"))
-  html <- file.path(folder, paste0(name, ".html"))
+  html <- file.path(folder, sub("[.]Rmd$", ".html", basename(source)))
   list(source = readLines(source, encoding = "UTF-8"), html = paste(readLines(html, encoding = "UTF-8"), collapse = "\n"))
 }
 
@@ -35,10 +36,10 @@ prose_of <- function(lines) {
   gsub("`[^`]*`", "", paste(lines[!inside & !header], collapse = "\n"))
 }
 
-for (name in vignettes) {
-  test_that(paste("a vignette knits:", name), {
+for (source in vignettes) {
+  test_that(paste("a vignette knits:", basename(source)), {
     skip_on_cran()
-    page <- knit(name)
+    page <- knit(source)
     expect_identical(count("Error in |Error:", page$html), count("error = TRUE", page$source))
     expect_identical(count("<img[^>]* src=\"data:image/png", page$html), count("^```\\{r.*fig\\.cap", page$source))
     expect_false(grepl("(src|href)=\"http[^\"]*\\.(css|js)\"", page$html)) # one file, without network
@@ -47,10 +48,8 @@ for (name in vignettes) {
 }
 
 # Only what is computed can't be out of date. (The lecture quotes slides.)
-for (name in setdiff(vignettes, "lecture")) {
-  test_that(paste("numbers in prose are computed:", name), {
-    source <- vignette_file(paste0(name, ".Rmd"))
-    skip_if(is.na(source), "the vignette isn't here")
+for (source in vignettes[basename(vignettes) != "lecture.Rmd"]) {
+  test_that(paste("numbers in prose are computed:", basename(source)), {
     prose <- prose_of(readLines(source, encoding = "UTF-8"))
     expect_identical(regmatches(prose, gregexpr("[0-9]+\\.[0-9]+", prose))[[1L]], character())
   })
