@@ -77,8 +77,17 @@ c.bootMer <- function(...) {
   attr(first, "boot.all.msgs") <- lapply(stats::setNames(kinds, kinds), function(kind) {
     add_tables(lapply(boots, function(boot) attr(boot, "boot.all.msgs")[[kind]]))
   })
+  attr(first, "singular") <- joined_numbers(boots)
   if (length(streams)) attr(first, "draws") <- list(keep = draws[[1L]]$keep, streams = joined_streams(streams))
   first
+}
+
+# The numbers of the singular replicates among all; NULL where a bootstrap doesn't know them.
+joined_numbers <- function(boots) {
+  singular <- lapply(boots, attr, "singular")
+  if (any(vapply(singular, is.null, NA))) return(NULL)
+  before <- cumsum(c(0L, vapply(boots, function(boot) as.integer(boot$R), 0L)))[seq_along(boots)]
+  as.integer(unlist(Map(`+`, singular, before)))
 }
 
 refuse_others <- function(first, other) {

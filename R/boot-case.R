@@ -75,13 +75,19 @@ case_frame <- function(frame, rows, flist) {
 run_cases <- function(plan, draws, progress) {
   on.exit(progress$close())
   collected <- new.env(parent = emptyenv())
-  values <- lapply(seq_len(plan$nsim), function(i) {
+  lower <- plan$record$lower
+  failed <- list(value = rep(NA_real_, length(plan$t0)), singular = NA)
+  replicates <- lapply(seq_len(plan$nsim), function(i) {
     cases <- drawn_cases(plan$record, draws)
-    value <- value_with_conditions(collected, rep(NA_real_, length(plan$t0)), plan$FUN(case_fit(plan, cases)))
+    replicate <- value_with_conditions(collected, failed, {
+      fit <- case_fit(plan, cases)
+      list(value = plan$FUN(fit), singular = singular_columns(cbind(fit@theta), lower))
+    })
     progress$set(i)
-    value
+    replicate
   })
   gathered(list(list(
-    values = do.call(cbind, values), conditions = mget(c("message", "warning", "error"), envir = collected, ifnotfound = list(NULL))
+    values = do.call(cbind, lapply(replicates, `[[`, "value")), singular = vapply(replicates, `[[`, NA, "singular"),
+    conditions = mget(c("message", "warning", "error"), envir = collected, ifnotfound = list(NULL))
   )))
 }

@@ -1,6 +1,7 @@
 # The replicates of a bootstrap: all chunks of a source, refitted, with the statistic of each refit. A list of
 #   t            a row per replicate
 #   conditions   the texts of messages, warnings and errors, in a list of these three
+#   singular     the numbers of the replicates whose fit is singular
 run_replicates <- function(plan, source, workers, progress) {
   numbers <- seq_along(source$chunks)
   on.exit(progress$close())
@@ -22,11 +23,13 @@ gathered <- function(results) {
     t = t(do.call(cbind, lapply(results, `[[`, "values"))),
     conditions = lapply(stats::setNames(kinds, kinds), function(kind) {
       as.character(unlist(lapply(results, function(result) result$conditions[[kind]])))
-    })
+    }),
+    singular = which(unlist(lapply(results, `[[`, "singular")))
   )
 }
 
-# One chunk: a list of `values`, a column per replicate, and `conditions`. `first` is the number of its first replicate.
+# One chunk: a list of `values`, a column per replicate, `singular`, whether its fit is that, and `conditions`. `first` is the number of its
+# first replicate.
 run_chunk <- function(plan, responses, first, progress = NULL) {
   if (is.null(plan$statistic)) return(run_each(plan, responses, first, progress))
   batch <- refit_batch(plan$record, responses, plan$threads, modes = plan$statistic$modes)
@@ -37,7 +40,7 @@ run_chunk <- function(plan, responses, first, progress = NULL) {
   if (plan$verbose) {
     for (i in seq_len(ncol(values))) print_replicate(first + i - 1L, stats::setNames(values[, i], names(plan$t0)))
   }
-  list(values = values, conditions = list(
+  list(values = values, singular = batch$singular, conditions = list(
     message = rep(singular_text, sum(batch$boundary, na.rm = TRUE) * tells_singular(plan$control, "message")),
     warning = c(
       rep(singular_text, sum(batch$boundary, na.rm = TRUE) * tells_singular(plan$control, "warning")),
@@ -72,7 +75,8 @@ run_each <- function(plan, responses, first, progress = NULL) {
     value
   })
   values <- do.call(cbind, values)
-  list(values = values, conditions = mget(c("message", "warning", "error"), envir = collected, ifnotfound = list(NULL)))
+  conditions <- mget(c("message", "warning", "error"), envir = collected, ifnotfound = list(NULL))
+  list(values = values, singular = batch$singular, conditions = conditions)
 }
 
 # The value of `expr`; `failed` after an error. The texts of its conditions go to `collected`.

@@ -44,7 +44,8 @@
 #'   on it.
 #' @return An object of class `c("bootMer", "boot")`, as lme4's: `t0` is `FUN(x)`, `t` has a row per replicate; the functions of package
 #'   boot, `print()`, `plot()`, `confint()`, `as.data.frame()` take it. How many replicates failed, and what they said, is in its attributes
-#'   `bootFail`, `boot.fail.msgs` and `boot.all.msgs`.
+#'   `bootFail`, `boot.fail.msgs` and `boot.all.msgs`. An attribute that lme4's doesn't have, `singular`, has the numbers of the replicates
+#'   whose fit is singular, see [isSingular()]. [autoplot()][autoplot.boot] draws it all.
 #' @references Davison, A. C. and Hinkley, D. V. (1997) *Bootstrap Methods and Their Application*. Cambridge University Press.
 #' @seealso [boot_resample()] for other kinds of bootstrap, [confint.lmerMod()], [boot_lrt()], [lme4::bootMer()]
 #' @examples
@@ -154,6 +155,6 @@ new_bootmer <- function(x, plan, result, call, seed, sim = "parametric", ran.gen
       ran.gen = ran.gen, mle = list(beta = lme4::getME(x, "beta"), theta = lme4::getME(x, "theta"), sigma = stats::sigma(x))
     ),
     class = c("bootMer", "boot"), bootFail = failed, boot.fail.msgs = if (failed > 0L) messages[["factory-error"]],
-    boot.all.msgs = messages, boot_type = "boot"
+    boot.all.msgs = messages, boot_type = "boot", singular = result$singular
   )
 }

@@ -27,3 +27,54 @@ levels_axis <- function(levels, axis = c("y", "x"), at_most = readable_names) {
 label_layer <- function(data, mapping, ...) {
   ggplot2::geom_text(mapping, data = data, ..., check_overlap = TRUE, show.legend = FALSE)
 }
+
+# One of the pictures or pieces that an argument may name; `what` is the argument.
+one_choice <- function(value, choices, what) {
+  if (is.character(value) && length(value) == 1L && value %in% choices) return(value)
+  fail("argument", "'", what, "' must be one of ", paste0("\"", choices, "\"", collapse = ", "))
+}
+
+# The numbers of those of `names` that are asked for by number or by name; all by default.
+chosen_numbers <- function(chosen, names, what) {
+  if (is.null(chosen)) return(seq_along(names))
+  numbers <- if (is.character(chosen)) match(chosen, names) else match(chosen, seq_along(names))
+  if (!length(chosen) || anyNA(numbers)) {
+    shown <- if (length(names) <= 20L) names else c(names[1:20], "...")
+    fail("argument", "'", what, "' must be numbers up to ", length(names), " or names among ", paste(sQuote(shown, FALSE), collapse = ", "))
+  }
+  numbers
+}
+
+# What a parameter of a mixed model is, in words: lme4's `sd_Days|Subject` and `cor_Days.(Intercept)|Subject`. Other names stay.
+parameter_words <- function(names) {
+  names <- sub("^sd_(.*)\\|([^|]*)$", "SD of \\1 by \\2", names)
+  names <- sub("^var_(.*)\\|([^|]*)$", "variance of \\1 by \\2", names)
+  names <- sub("^(cor|cov)_(.*)\\.(\\(Intercept\\)|[^.]*)\\|([^|]*)$", "\\1. of \\2 and \\3 by \\4", names)
+  names <- sub("^(.sigma|sigma)$", "residual SD (sigma)", names)
+  sub("^.sigmasq$", "residual variance", names)
+}
+
+# Names above facets, in words and in lines of up to `width` letters; a word that is too long is cut after a mark in it.
+facet_words <- function(width = 22L) {
+  ggplot2::as_labeller(function(names) vapply(parameter_words(names), in_lines, "", width = width, USE.NAMES = FALSE))
+}
+
+in_lines <- function(text, width) {
+  words <- strsplit(text, " ", fixed = TRUE)[[1L]]
+  pieces <- lapply(words, function(word) {
+    if (nchar(word) <= width) return(word)
+    marks <- strsplit(gsub("([:._|,/])", "\\1 ", word), " ", fixed = TRUE)[[1L]]
+    Reduce(function(lines, mark) {
+      last <- length(lines)
+      if (last && nchar(lines[last]) + nchar(mark) <= width) replace(lines, last, paste0(lines[last], mark)) else c(lines, mark)
+    }, marks, character())
+  })
+  paste(strwrap(paste(unlist(pieces), collapse = " "), width + 1L), collapse = "\n")
+}
+
+# "1,000 replicates".
+counted <- function(number, one, several = paste0(one, "s")) {
+  paste(format(number, big.mark = ",", scientific = FALSE, trim = TRUE), if (number == 1) one else several)
+}
+
+percent_of <- function(share, digits = 2L) paste(format(100 * share, digits = digits, scientific = FALSE, trim = TRUE), "%")

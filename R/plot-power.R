@@ -21,7 +21,6 @@ autoplot.power_table <- function(object, ...) {
     ggplot2::labs(x = if (along %in% effects) along else paste("levels of", along), y = "power", colour = colour)
 }
 
-#' @importFrom graphics plot
 #' @export
 #' @noRd
 plot.power_table <- function(x, ...) autoplot.power_table(x, ...)
