@@ -277,7 +277,7 @@ picture_of_intervals <- function(boot, data, intervals, shown) {
     ) +
     ranges_of_intervals(intervals, names, ordered, many) +
     ggplot2::geom_point(aes(.data$estimate, .data$term), rows, size = if (many) 0.3 else 1.5) +
-    levels_axis(ordered) +
+    levels_axis() +
     ggplot2::labs(
       x = "value of the statistic", title = "Bootstrap intervals",
       y = if (many) paste0(counted(length(names), "statistic"), ", ordered by estimate"),

@@ -16,11 +16,15 @@ needs_ggplot2 <- function(what) {
   }
 }
 
-# The axis of discrete levels: their names where there is room, and none else.
-levels_axis <- function(levels, axis = c("y", "x"), at_most = readable_names) {
-  axis <- match.arg(axis)
-  scale <- if (axis == "y") ggplot2::scale_y_discrete else ggplot2::scale_x_discrete
-  if (length(levels) <= at_most) scale() else scale(breaks = NULL)
+# The axis of discrete levels: their names where there is room, of more than half as many every second, and none else. Each panel with
+# levels of its own has its own room.
+levels_axis <- function(axis = c("y", "x"), ..., at_most = readable_names) {
+  scale <- if (match.arg(axis) == "y") ggplot2::scale_y_discrete else ggplot2::scale_x_discrete
+  named <- function(levels) {
+    count <- length(levels)
+    if (count <= at_most) rev(rev(levels)[seq.int(1L, count, by = if (2L * count > at_most) 2L else 1L)]) else character()
+  }
+  scale(..., breaks = named)
 }
 
 # Names beside the points that stand out, and nowhere else.
@@ -78,3 +82,19 @@ counted <- function(number, one, several = paste0(one, "s")) {
 }
 
 percent_of <- function(share, digits = 2L) paste(format(100 * share, digits = digits, scientific = FALSE, trim = TRUE), "%")
+
+# A variable's name, or its attribute `label`, with its attribute `units`, for a slope those of the response per those of the variable.
+name_with_unit <- function(name, values = NULL, per = NULL) {
+  text <- function(attribute, values) {
+    value <- attr(values, attribute, exact = TRUE)
+    if (!is.null(value)) paste(as.character(value), collapse = " ")
+  }
+  unit <- paste(c(text("units", values), text("units", per)), collapse = " per ")
+  paste0(text("label", values) %||% name, if (nzchar(unit)) paste0(" (", unit, ")"))
+}
+
+# Sentences below a picture, in lines that a picture of usual width has room for; NULL for none.
+caption_of <- function(..., width = 80L) {
+  text <- paste(c(...), collapse = " ")
+  if (nzchar(text)) paste(strwrap(text, width), collapse = "\n")
+}
