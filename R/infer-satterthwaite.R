@@ -62,7 +62,18 @@ warn_of_left_out <- function(values) {
 # Of each fixed effect.
 satterthwaite_df <- function(parts) {
   variance <- diag(parts$vcov_beta)
-  gradient <- vapply(parts$Jac_list, diag, variance)
+  satterthwaite_ratio(variance, vapply(parts$Jac_list, diag, variance), parts)
+}
+
+# Of each row of a matrix of contrasts by itself.
+satterthwaite_df_of_rows <- function(rows, parts) {
+  quadratic <- function(matrix) rowSums((rows %*% matrix) * rows)
+  variance <- quadratic(unname(parts$vcov_beta))
+  satterthwaite_ratio(variance, vapply(parts$Jac_list, quadratic, variance), parts)
+}
+
+# From variances and their derivatives in theta and sigma.
+satterthwaite_ratio <- function(variance, gradient, parts) {
   dim(gradient) <- c(length(variance), length(parts$Jac_list))
   2 * variance^2 / rowSums((gradient %*% parts$vcov_varpar) * gradient)
 }

@@ -155,6 +155,15 @@ front_of <- function(name) {
   }
 }
 
+# The method for lmerMod of lmerTest's generic for contrasts.
+contest_method <- function(name) {
+  force(name)
+  function(model, ...) {
+    tested <- if (is_fastlmer(model) && is_exactly_lmer(model)) with_test_slots(model)
+    if (is.null(tested)) their_method("lmerTest", name)(model, ...) else getExportedValue("lmerTest", name)(tested, ...)
+  }
+}
+
 call_lmer_test <- function(name, call, caller) {
   call[[1L]] <- call("::", quote(lmerTest), as.name(name))
   eval(call, caller)
@@ -221,8 +230,12 @@ after_detach <- function(package) {
   update_front(package)
 }
 
-# Nothing is loaded for it: the events are asked for by the packages' names.
+# Nothing is loaded for it: the events are asked for by names of packages. Others call lmerTest's contestMD() for each row that they
+# predict; of a fit that isn't of its class lmerTest computes derivatives each time.
 watch_lmer_test <- function() {
+  for (name in c("contest", "contest1D", "contestMD")) {
+    register_when_loaded("lmerTest", name, "lmerMod", contest_method(name), replace = TRUE)
+  }
   for (package in test_packages) {
     at_event(package, "attach", function(...) update_front())
     at_event(package, "detach", function(package, ...) after_detach(package))

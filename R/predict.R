@@ -73,7 +73,9 @@ predict.lmerMod <- function(object, newdata = NULL, newparams = NULL, re.form = 
     }
     if (interval != "none") fail("unsupported", "'interval' is for linear mixed models that lmer() fits")
   }
-  plain <- !is.null(newdata) && is.null(newparams) && is.null(terms) && missing(type) && !...length() && !isTRUE(se.fit)
+  # of a linear model both types are the same
+  known <- missing(type) || identical(type, "response") || identical(type, "link")
+  plain <- !is.null(newdata) && is.null(newparams) && is.null(terms) && known && !...length() && !isTRUE(se.fit)
   prediction <- if (plain && is_fastlmer(object)) {
     own_prediction(object, newdata, re.form, isTRUE(random.only), isTRUE(allow.new.levels), na.action)
   }

@@ -5,7 +5,11 @@
 summary.lmerMod <- function(object, correlation = NULL, use.hessian = NULL, ..., ddf = c("Satterthwaite", "Kenward-Roger", "lme4")) {
   if (!missing(ddf) && is_tested_here(object)) {
     ddf <- match.arg(ddf)
-    without <- function(object, ...) summary(object, correlation = correlation, use.hessian = use.hessian, ...)
+    # lme4 doesn't take NULL for the correlation's default
+    without <- function(object, ...) {
+      if (is.null(correlation)) return(summary(object, use.hessian = use.hessian, ...))
+      summary(object, correlation = correlation, use.hessian = use.hessian, ...)
+    }
     return(if (ddf == "lme4") without(object, ...) else summary_with_df(object, without, ddf, ...))
   }
   streamed <- is_streamed(object)

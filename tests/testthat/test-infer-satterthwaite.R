@@ -7,7 +7,7 @@ expect_same_df <- function(ours, theirs, label, tolerance = 1e-5) {
 }
 
 test_that("coefficients, and terms of all types, have lmerTest's tests", {
-  skip_if_not_installed("lmerTest")
+  skip_if_no_lmerTest()
   models <- tested_models()
   expect_gt(length(models), 25L)
   for (name in names(models)) {
@@ -24,7 +24,7 @@ test_that("coefficients, and terms of all types, have lmerTest's tests", {
 })
 
 test_that("contrasts of one and of several degrees of freedom have lmerTest's tests", {
-  skip_if_not_installed("lmerTest")
+  skip_if_no_lmerTest()
   fits <- both_tests(quote(lmer(angle ~ recipe * temperature + (1 | recipe:replicate), cake)))
   p <- length(fits$ours@beta)
   random <- function(rows) withr::with_seed(rows, matrix(rnorm(rows * p), rows))

@@ -76,7 +76,7 @@ test_that("the option leaves lmerTest's lmer() alone, or makes its class always"
 printed <- function(object) suppressMessages(capture.output(print(object)))
 
 test_that("summary(), anova() and drop1() take lmerTest's arguments, and print what it prints", {
-  skip_if_not_installed("lmerTest")
+  skip_if_no_lmerTest()
   fit <- lmer(angle ~ recipe * temperature + (1 | recipe:replicate), cake)
   theirs <- lmerTest::as_lmerModLmerTest(fit)
   expect_identical(printed(summary(fit, ddf = "Satterthwaite")), printed(summary(theirs)))
@@ -95,7 +95,7 @@ test_that("summary(), anova() and drop1() take lmerTest's arguments, and print w
 })
 
 test_that("wrong arguments get lmerTest's words", {
-  skip_if_not_installed("lmerTest")
+  skip_if_no_lmerTest()
   fit <- lmer(Reaction ~ Days + (Days | Subject), sleepstudy)
   theirs <- lmerTest::as_lmerModLmerTest(fit)
   words <- function(expr) tryCatch(expr, error = conditionMessage)
@@ -183,4 +183,22 @@ test_that("fits of lmerTest's class go on through refits, updates, simulation an
   file <- withr::local_tempfile()
   saveRDS(fit, file)
   expect_equal(summary(readRDS(file))$coefficients, summary(fit)$coefficients)
+})
+
+test_that("contrasts of a fit of lme4's class have its degrees of freedom without computing derivatives again", {
+  skip_if_no_lmerTest()
+  fit <- lmer(angle ~ recipe + temp + (1 | recipe:replicate), cake)
+  theirs <- lme4::lmer(angle ~ recipe + temp + (1 | recipe:replicate), cake)
+  contrast <- rbind(c(0, 1, -1, 0), c(0, 0, 0, 1))
+  for (ddf in c("Satterthwaite", "Kenward-Roger")) {
+    tests <- function(fit) {
+      list(
+        lmerTest::contestMD(fit, contrast, ddf = ddf), lmerTest::contest1D(fit, contrast[1L, ], ddf = ddf),
+        lmerTest::contest(fit, contrast, ddf = ddf)
+      )
+    }
+    expect_equal(tests(fit), tests(theirs), tolerance = 1e-4)
+  }
+  table <- get(".__S3MethodsTable__.", envir = asNamespace("lmerTest"))
+  expect_identical(table[["contestMD.lmerMod"]], cache$methods[["lmerTest contestMD lmerMod"]]$method)
 })

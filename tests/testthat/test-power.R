@@ -33,7 +33,7 @@ test_that("Wald tests are those of each refit", {
 })
 
 test_that("t and F tests are lmerTest's of each refit", {
-  skip_if_not_installed("lmerTest")
+  skip_if_no_lmerTest()
   data <- transform(sleepstudy, f = factor(Days %% 3))
   model <- lmer(Reaction ~ f + Days + (Days | Subject), data)
   record <- engine_of(model)
