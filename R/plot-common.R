@@ -16,15 +16,17 @@ needs_ggplot2 <- function(what) {
   }
 }
 
-# The axis of discrete levels: their names where there is room, of more than half as many every second, and none else. Each panel with
-# levels of its own has its own room.
+# The axis of discrete levels, with names where there is room. Each panel with levels of its own has its own room.
 levels_axis <- function(axis = c("y", "x"), ..., at_most = readable_names) {
   scale <- if (match.arg(axis) == "y") ggplot2::scale_y_discrete else ggplot2::scale_x_discrete
-  named <- function(levels) {
-    count <- length(levels)
-    if (count <= at_most) rev(rev(levels)[seq.int(1L, count, by = if (2L * count > at_most) 2L else 1L)]) else character()
-  }
-  scale(..., breaks = named)
+  scale(..., breaks = function(levels) named_levels(levels, at_most))
+}
+
+# Those of an axis's levels that are named: all, of more than half of what is readable every second from the last on, and of more none.
+named_levels <- function(levels, at_most = readable_names) {
+  count <- length(levels)
+  if (count > at_most || !count) return(character())
+  rev(rev(levels)[seq.int(1L, count, by = if (2L * count > at_most) 2L else 1L)])
 }
 
 # Names beside the points that stand out, and nowhere else.

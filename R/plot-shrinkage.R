@@ -21,7 +21,7 @@ shrinkage_data <- function(object, group = NULL, effects = NULL) {
   ), covariance = estimates$covariance[effects, effects, drop = FALSE])
 }
 
-draw_shrinkage <- function(object, group = NULL, effects = NULL) {
+shrinkage_picture <- function(object, group = NULL, effects = NULL) {
   data <- shrinkage_data(object, group, effects)
   if (nlevels(data$effect) == 1L) shrinkage_of_one(data, object) else shrinkage_of_pairs(data, object)
 }
