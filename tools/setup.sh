@@ -11,7 +11,7 @@ have() { command -v "$1" > /dev/null 2>&1; }
 
 description() { # the packages in a field of DESCRIPTION, without versions and without R and its own packages
   awk -v field="$1" '
-    /^[A-Za-z@]+:/ { inside = index($0, field ":") == 1; sub(/^[^:]*:/, "") }
+    /^[A-Za-z@\/]+:/ { inside = index($0, field ":") == 1; sub(/^[^:]*:/, "") }
     inside { gsub(/\([^)]*\)/, ""); gsub(/,/, " "); print }' DESCRIPTION |
     tr -s ' ' '\n' | grep -v -x -E 'R|graphics|grDevices|methods|parallel|stats|tools|utils|'
 }

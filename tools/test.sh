@@ -3,7 +3,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . tools/setup.sh
-setup $(description Suggests)
+setup $(description Config/Needs/website) $(description Suggests)
 
 # The lecture's data frames lie beside the clone, or they don't: then the tests that compare with them are skipped.
 if [ -z "${FASTLMER_SHARED:-}" ] && [ -d ../shared ]; then
@@ -30,4 +30,5 @@ export R_HOME
 
 R CMD INSTALL --library="$library" . || exit 1
 NOT_CRAN=true R_LIBS="$library${R_LIBS:+:$R_LIBS}" Rscript --vanilla tools/test.R || status=1
+sh tools/site.sh check "$library" || status=1
 exit $status
