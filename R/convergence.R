@@ -5,6 +5,7 @@
 #'
 #' @param object a fitted linear mixed model: by the engine, lme4 or lmerTest; one of data in chunks as well.
 #' @param ... ignored.
+#' @param threads number of threads for a large model; see [fastlmer-options] for the default.
 #' @param x a report.
 #' @param row.names,optional as in [as.data.frame()].
 #' @return An object of class `convergence`, a list of
@@ -42,9 +43,10 @@
 #' report$singular
 #' as.data.frame(report)
 #' @export
-convergence <- function(object, ...) {
+convergence <- function(object, ..., threads = NULL) {
   record <- engine_of(object)
   if (is.null(record)) fail("argument", "'object' must be a linear mixed model, fitted by lmer()")
+  record <- on_threads(record, threads)
   here <- derivatives_of_fit(record)
   best <- search_from_fit(record)
   names <- names(lme4::getME(object, "theta"))

@@ -15,6 +15,12 @@ checked_threads <- function(threads) {
   as.integer(min(threads, 1024))
 }
 
+# An engine record with the threads that its user has named for what is computed from it, or none (NULL).
+on_threads <- function(record, threads) {
+  record$threads <- if (!is.null(threads)) checked_threads(threads)
+  record
+}
+
 # Threads for one model of n rows, of those that the caller has named (NULL where it has not): a small one isn't worth more than one.
 threads_for <- function(n, threads = NULL) {
   if (n < 20000L) 1L else if (is.null(threads)) default_threads() else checked_threads(threads)

@@ -1,11 +1,11 @@
 #' @rdname influence.lmerMod
 #' @importFrom stats hatvalues
 #' @export
-hatvalues.lmerMod <- function(model, fullHatMatrix = FALSE, ...) {
+hatvalues.lmerMod <- function(model, fullHatMatrix = FALSE, ..., threads = NULL) {
   refuse_without_rows(model, "hatvalues()")
   record <- engine_of(model, response = FALSE)
   if (is.null(record) || !isFALSE(fullHatMatrix)) return(NextMethod())
-  stats::napredict(attr(model@frame, "na.action"), hat_of_rows(model, record))
+  stats::napredict(attr(model@frame, "na.action"), hat_of_rows(model, on_threads(record, threads)))
 }
 
 # For the rows of the fit, with their names. They are kept, since residuals and distances ask for them one after the other.
@@ -13,7 +13,8 @@ hat_of_rows <- function(model, record, most = 1e6) {
   kept <- record$cache$hat
   if (identical(kept$theta, record$theta)) return(kept$values)
   values <- engine_hat_values(
-    engine_pointer(record), record$x, record$codes, record$z, record$weights, record$theta, threads_for(nrow(record$x))
+    engine_pointer(record), record$x, record$codes, record$z, record$weights, record$theta,
+    threads_for(nrow(record$x), record$threads)
   )
   values <- stats::setNames(values, row.names(model@frame))
   if (length(values) <= most) record$cache$hat <- list(theta = record$theta, values = values)

@@ -46,7 +46,7 @@ prediction_with_errors <- function(object, newdata, newparams, na.action, defaul
 error_rows <- function(object, newdata, na.action, options) {
   attempt <- function() {
     kept <- kept_rows(object, newdata, na.action, options$random.only)
-    rows <- new_rows(object, kept$data, options$re.form, options$random.only, options$new_levels)
+    rows <- new_rows(object, kept$data, options$re.form, options$random.only, options$new_levels, options$threads)
     if (options$interval == "prediction") rows$others <- effects_left_out(rows, object, options)
     if (options$interval == "prediction") rows$weights <- new_weights(options$weights, object, kept, newdata)
     list(rows = rows, omitted = kept$omitted)
@@ -90,7 +90,7 @@ new_weights <- function(weights, object, kept, newdata) {
 }
 
 normal_errors <- function(object, rows, options, missing) {
-  record <- engine_of(object, response = FALSE)
+  record <- on_threads(engine_of(object, response = FALSE), options$threads)
   variance <- prediction_variances(record, object, rows$n, rows$x, rows$effects)
   variance[missing] <- NA
   errors <- list(se = record$sigma * sqrt(variance))
@@ -121,7 +121,8 @@ prediction_variances <- function(record, object, n, x, effects) {
   z <- lapply(effects, `[[`, "z")
   if (!is.null(record$structure)) z <- split_columns(z, record$structure)
   engine_prediction_variances(
-    engine_pointer(record), predictor_pointer(record), n, x, if (!is.null(absorbed)) as.integer(absorbed), codes, z, threads_for(n)
+    engine_pointer(record), predictor_pointer(record), n, x, if (!is.null(absorbed)) as.integer(absorbed), codes, z,
+    threads_for(n, record$threads)
   )
 }
 
@@ -136,7 +137,7 @@ split_columns <- function(z, structure) {
 predictor_pointer <- function(record, most = 1e6) {
   kept <- record$cache$predictor
   if (identical(kept$theta, record$theta) && !engine_predictor_is_nil(kept$pointer)) return(kept$pointer)
-  pointer <- engine_predictor(engine_pointer(record), record$theta, threads_for(nrow(record$x)))
+  pointer <- engine_predictor(engine_pointer(record), record$theta, threads_for(nrow(record$x), record$threads))
   if (sum(record$nlev[record$asgn] * lengths(record$cnms)) * ncol(record$x) <= most) {
     record$cache$predictor <- list(theta = record$theta, pointer = pointer)
   }

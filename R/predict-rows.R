@@ -27,10 +27,10 @@ prediction_recipe <- function(object) {
 }
 
 # New data as a source of variables, each of which is evaluated once. `newdata` is NULL for the fit's own rows.
-new_variables <- function(object, newdata) {
+new_variables <- function(object, newdata, threads = NULL) {
   source <- list2env(list(
     recipe = prediction_recipe(object), frame = object@frame, newdata = newdata, known = list(),
-    n = .row_names_info(newdata %||% object@frame, 2L), environment = environment(attr(object@frame, "formula"))
+    n = .row_names_info(newdata %||% object@frame, 2L), environment = environment(attr(object@frame, "formula")), threads = threads
   ), parent = emptyenv())
   if (source$n == 0L) not_ours()
   source
@@ -120,7 +120,7 @@ numeric_matrix <- function(source, names) {
   frame <- if (is.null(source$newdata)) source$frame else source$known
   columns <- unclass(frame)[names]
   columns[names == "(Intercept)"] <- 1
-  x <- engine_side_by_side(columns, source$n, threads_for(source$n))
+  x <- engine_side_by_side(columns, source$n, threads_for(source$n, source$threads))
   dimnames(x) <- list(NULL, names)
   x
 }
@@ -257,8 +257,8 @@ kept_bars <- function(recipe, re.form) {
 #   n, names   their number and names
 #   x, offset  of the fixed part; NULL where it is left out
 #   effects    see new_effects()
-new_rows <- function(object, newdata, re.form, random.only, allow_new) {
-  source <- new_variables(object, newdata)
+new_rows <- function(object, newdata, re.form, random.only, allow_new, threads = NULL) {
+  source <- new_variables(object, newdata, threads)
   bars <- kept_bars(source$recipe, re.form)
   list(
     n = source$n, names = as.character(attr(newdata %||% object@frame, "row.names")), source = source,

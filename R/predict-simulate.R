@@ -11,7 +11,7 @@ simulated_errors <- function(object, rows, options) {
   recipe <- simulation_recipe(record, object, keep = FALSE)
   progress <- progress_bar("none", list(), nsim)
   on.exit(progress$close())
-  threads <- default_threads()
+  threads <- options$threads %||% default_threads()
   chunks <- chunk_bounds(as.integer(nsim), recipe$n + 2L * (recipe$effects + rows$n), threads, if (progress$shown) 25L else 1L)
   errors <- lapply(chunks, function(chunk) {
     missed <- missed_by_refits(object, record, recipe, rows, chunk[[2L]], options$interval == "prediction", threads)

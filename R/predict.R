@@ -33,6 +33,7 @@
 #' @param weights prior weights of the new responses, one or one per row; by default 1, or for the data of the fit its own.
 #' @param method `"normal"` for standard errors at the fit's covariance parameters, `"simulate"` to have their uncertainty too.
 #' @param nsim,seed for `method = "simulate"`: the number of refits, and a seed for [set.seed()] (or `NULL`).
+#' @param threads number of threads for large data; see [fastlmer-options] for the default. The result is the same for any number.
 #' @param ... what lme4's method takes.
 #' @return A vector of predictions. With `interval` a matrix with the columns `fit`, `lwr` and `upr`, as of [predict.lm()]. With
 #'   `se.fit = TRUE` a list of `fit`, the one or the other, and `se.fit`.
@@ -55,7 +56,8 @@
 predict.lmerMod <- function(object, newdata = NULL, newparams = NULL, re.form = NULL, random.only = FALSE, terms = NULL,
                             type = c("link", "response"), allow.new.levels = FALSE, na.action = stats::na.pass, se.fit = FALSE,
                             interval = c("none", "confidence", "prediction"), level = 0.95, df = Inf, weights = NULL,
-                            method = c("normal", "simulate"), nsim = 500, seed = NULL, ...) {
+                            method = c("normal", "simulate"), nsim = 500, seed = NULL, ..., threads = NULL) {
+  if (!is.null(threads)) threads <- checked_threads(threads)
   if (is.null(newdata)) refuse_without_rows(object, "predict() without 'newdata'")
   asked <- !missing(se.fit) || !missing(interval)
   if (asked) {
@@ -64,7 +66,8 @@ predict.lmerMod <- function(object, newdata = NULL, newparams = NULL, re.form = 
     if ((se.fit || interval != "none") && !is.null(engine_of(object, response = FALSE))) {
       options <- list(
         re.form = re.form, random.only = isTRUE(random.only), new_levels = isTRUE(allow.new.levels), se.fit = se.fit, interval = interval,
-        level = checked_level(level), df = checked_df(df), weights = weights, method = match.arg(method), nsim = nsim, seed = seed
+        level = checked_level(level), df = checked_df(df), weights = weights, method = match.arg(method), nsim = nsim, seed = seed,
+        threads = threads
       )
       match.arg(type)
       if (!is.null(terms)) stop("terms functionality for predict not yet implemented")
@@ -77,7 +80,7 @@ predict.lmerMod <- function(object, newdata = NULL, newparams = NULL, re.form = 
   known <- missing(type) || identical(type, "response") || identical(type, "link")
   plain <- !is.null(newdata) && is.null(newparams) && is.null(terms) && known && !...length() && !isTRUE(se.fit)
   prediction <- if (plain && is_fastlmer(object)) {
-    own_prediction(object, newdata, re.form, isTRUE(random.only), isTRUE(allow.new.levels), na.action)
+    own_prediction(object, newdata, re.form, isTRUE(random.only), isTRUE(allow.new.levels), na.action, threads)
   }
   if (!is.null(prediction)) return(prediction)
   # of X lme4 wants to know which columns were dropped
@@ -97,7 +100,7 @@ has_inner_bars <- function(object) is_exactly_lmer(object) && has_inner_bar(attr
 
 # The user's call by lme4's method, without the arguments that it doesn't know.
 predict_by_lme4 <- function(call, caller, ...) {
-  own <- c("se.fit", "interval", "level", "df", "weights", "method", "nsim", "seed")
+  own <- c("se.fit", "interval", "level", "df", "weights", "method", "nsim", "seed", "threads")
   call <- call[!names(call) %in% c(own, ...names())]
   call[[1L]] <- lme4_predict
   eval(as.call(c(as.list(call), list(...))), caller)
@@ -109,10 +112,10 @@ refuse_inner_groups <- function(object) {
 }
 
 # The prediction for new data our way; NULL where lme4 is to be asked.
-own_prediction <- function(object, newdata, re.form, random.only, allow_new, na.action) {
+own_prediction <- function(object, newdata, re.form, random.only, allow_new, na.action, threads = NULL) {
   found <- tryCatch({
     kept <- kept_rows(object, newdata, na.action, random.only)
-    rows <- new_rows(object, kept$data, re.form, random.only, allow_new)
+    rows <- new_rows(object, kept$data, re.form, random.only, allow_new, threads)
     stats::napredict(kept$omitted, named_prediction(linear_predictor(rows, object), rows))
   }, error = identity, warning = identity)
   if (!inherits(found, "condition")) return(found)

@@ -1,9 +1,9 @@
 # Conditional modes of a fit that the engine made, without lme4's C++ object; others are lme4's. The arguments are lme4's too.
 #' @export
 #' @noRd
-ranef.lmerMod <- function(object, condVar = TRUE, drop = FALSE, whichel = names(ans), postVar = FALSE, ...) {
+ranef.lmerMod <- function(object, condVar = TRUE, drop = FALSE, whichel = names(ans), postVar = FALSE, ..., threads = NULL) {
   if (!is_fastlmer(object) || !missing(postVar) || ...length()) return(NextMethod())
-  record <- engine_of(object)
+  record <- on_threads(engine_of(object), threads)
   ans <- conditional_modes(record, object@u)
   keep <- names(ans) %in% whichel
   variances <- if (condVar) conditional_variances(record)
@@ -81,7 +81,7 @@ conditional_variances <- function(record) {
 unscaled_variances <- function(record, most = 1e6) {
   kept <- record$cache$variances
   if (identical(kept$theta, record$theta)) return(kept$values)
-  values <- engine_condvar(engine_pointer(record), record$theta, threads_for(nrow(record$x)))
+  values <- engine_condvar(engine_pointer(record), record$theta, threads_for(nrow(record$x), record$threads))
   if (sum(lengths(values)) <= most) record$cache$variances <- list(theta = record$theta, values = values)
   values
 }

@@ -51,4 +51,20 @@ test_that("the threads that a call names are those that the engine is asked for"
   expect_identical(asked$engine_fit, 2L)
   refit(fit, data$y + 1, threads = 4)
   expect_identical(asked$engine_fit, 4L)
+  after <- list(
+    engine_hat_values = function(...) hatvalues(fit, ...),
+    engine_condvar = function(...) ranef(fit, ...),
+    engine_fit = function(...) convergence(fit, ...),
+    engine_side_by_side = function(...) predict(fit, data, ...),
+    engine_predictor = function(...) predict(fit, data, se.fit = TRUE, ...),
+    engine_prediction_variances = function(...) predict(fit, data, se.fit = TRUE, ...)
+  )
+  for (name in setdiff(names(after), ls(asked))) spy(name)
+  for (name in names(after)) {
+    kept <- engine_mark(fit)$cache
+    rm(list = setdiff(ls(kept), c("facts", "design")), envir = kept)
+    after[[name]](threads = 3)
+    expect_identical(asked[[name]], 3L, label = name)
+  }
+  for (call in after) expect_error(call(threads = 0), "'threads' must be a number of threads")
 })
