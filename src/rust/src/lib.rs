@@ -31,9 +31,8 @@ mod value;
 use condition::{answer, finished, fitted, Answer, Failure};
 use extendr_api::prelude::*;
 use fastlmer_engine::{
-    chi_squared_tail, conditional_variances, criterion, fit, fit_response, fixed_factor, is_curved, largest_element, least_diagonal,
-    normal_cdf, normal_quantile, number_levels, refit, BatchOptions, Evaluator, Fit, Options, Response, Source, Structure, Undetermined,
-    Workers,
+    chi_squared_tail, conditional_variances, fit, fit_response, fixed_factor, is_curved, largest_element, least_diagonal, normal_cdf,
+    normal_quantile, number_levels, refit, BatchOptions, Evaluator, Fit, Options, Response, Source, Structure, Undetermined, Workers,
 };
 use model::{flag, integer, model_of, number, real, thread_count, threads_of, Columns, Model};
 use resampling::{batch_record, with_responses};
@@ -41,10 +40,10 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use value::{new_matrix, owned, pointer, Value};
 
-/// A response's cross-products with the memory that its criterion is evaluated in.
+/// A response's cross-products, and its criterion where that has been asked for.
 struct ResponseState {
     response: Response,
-    work: RefCell<Option<Evaluator>>,
+    evaluator: RefCell<Option<Evaluator<'static>>>,
 }
 
 /// The response behind an external pointer.
@@ -54,7 +53,7 @@ fn response_of(pointer: &Robj) -> Answer<&ResponseState> {
 
 impl ResponseState {
     fn new(response: Response) -> Self {
-        ResponseState { response, work: RefCell::default() }
+        ResponseState { response, evaluator: RefCell::default() }
     }
 }
 
@@ -225,9 +224,9 @@ fn engine_criterion(design: Robj, response: Robj, theta: Robj, reml: bool) -> Ro
         let (model, state) = (model_of(&design)?, response_of(&response)?);
         let theta = model.theta(&theta)?;
         let check = condition::interrupt_check(); // R itself asks only once in a thousand calls
-        let mut work = state.work.borrow_mut();
-        let work = work.get_or_insert_with(|| Evaluator::new(&model.design));
-        let value = criterion(&model.design, &state.response, work, theta, reml);
+        let mut evaluator = state.evaluator.borrow_mut();
+        let evaluator = evaluator.get_or_insert_with(|| Evaluator::new(model.design.clone(), &state.response));
+        let value = evaluator.criterion(theta, reml);
         if check() {
             return Err(Failure::Interrupt);
         }

@@ -4,6 +4,7 @@ use crate::value::{elements, owned};
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
 use fastlmer_engine::{Absorbed, Design, Rows, Term, Workers};
+use std::sync::Arc;
 
 /// The R objects that hold a model's columns, kept alive while the engine reads them.
 pub struct Columns {
@@ -16,7 +17,7 @@ pub struct Columns {
 
 /// What an external pointer to a design holds.
 pub struct Model {
-    pub design: Design,
+    pub design: Arc<Design>,
     pub levels: Vec<usize>,
     /// Grouping factor of each term.
     pub factors: Vec<usize>,
@@ -62,7 +63,7 @@ impl Model {
         let factors: Vec<usize> = integer(asgn, "asgn")?.iter().map(|&a| (a.max(1) - 1) as usize).collect();
         let rows = columns.rows(&levels, &factors)?;
         let design = fitted(Design::on_threads(&rows, &Workers::for_rows(threads, rows.n).stopped_by(interrupted)))?;
-        Ok(Model { design, levels, factors })
+        Ok(Model { design: Arc::new(design), levels, factors })
     }
 
     /// The rows of the columns that the design was made from.

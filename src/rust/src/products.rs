@@ -8,6 +8,7 @@ use extendr_api::prelude::*;
 use fastlmer_engine::{stream, Chunk, CrossProducts, FactorProducts, Names, PairProducts, Structure, TermShape, Workers};
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::sync::Arc;
 
 /// Of the layout of the list; a list of another version is refused.
 const VERSION: f64 = 1.0;
@@ -99,7 +100,7 @@ fn engine_products_model(products: Robj, columns: Robj, terms: Robj, levels: Lis
         let factors: Vec<usize> = (0..terms.len()).map(|t| groups[Structure::locate(groups, t).0].factor).collect();
         let mut levels = vec![0; groups.len()];
         groups.iter().for_each(|group| levels[group.factor] = group.levels);
-        let model = Model { design, levels, factors };
+        let model = Model { design: Arc::new(design), levels, factors };
         Ok(record!(design = pointer(model), response = pointer(response)))
     })
 }

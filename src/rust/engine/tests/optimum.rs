@@ -3,7 +3,7 @@
 mod common;
 
 use common::{designs, simulate, Uniform};
-use fastlmer_engine::{criterion, fit, Design, Error, Evaluator, Options, Response, Rows, Term, Workers};
+use fastlmer_engine::{fit, Design, Error, Evaluator, Options, Response, Rows, Term, Workers};
 
 /// Davies and Goldsmith (1972), table 6.3: yield of dyestuff in grams, six batches of five preparations.
 const DYESTUFF: [f64; 30] = [
@@ -102,17 +102,17 @@ fn no_neighbour_of_the_optimum_is_better() {
         let rows = model.rows();
         let design = Design::new(&rows).unwrap();
         let response = Response::new(&design, &rows, &model.y, Workers::none()).unwrap();
-        let mut work = Evaluator::new(&design);
+        let mut evaluator = Evaluator::new(&design, &response);
         for reml in [true, false] {
             let f = fit(&design, &rows, &model.y, &Options { reml, ..Options::default() }).unwrap();
             assert!(f.converged, "{name}: {}", f.message);
-            let at_optimum = criterion(&design, &response, &mut work, &f.theta, reml);
+            let at_optimum = evaluator.criterion(&f.theta, reml);
             assert!((at_optimum - f.criterion).abs() < 1e-8 * f.criterion.abs(), "{name}: {at_optimum} and {}", f.criterion);
             for i in 0..f.theta.len() {
                 for h in [-0.1, -1e-3, 1e-3, 0.1] {
                     let mut t = f.theta.clone();
                     t[i] += h;
-                    let there = criterion(&design, &response, &mut work, &t, reml);
+                    let there = evaluator.criterion(&t, reml);
                     assert!(there > f.criterion - 1e-9, "{name}, theta {i} + {h}: {there} < {}", f.criterion);
                 }
             }

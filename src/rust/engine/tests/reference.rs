@@ -4,7 +4,7 @@
 mod common;
 
 use common::{designs, some_theta, Model};
-use fastlmer_engine::{conditional_variances, criterion, derivatives, fit, Design, Evaluator, Options, Response, Rows, Workers};
+use fastlmer_engine::{conditional_variances, derivatives, fit, Design, Evaluator, Options, Response, Rows, Workers};
 
 #[test]
 fn criterion_equals_the_dense_reference() {
@@ -12,11 +12,11 @@ fn criterion_equals_the_dense_reference() {
         let rows = model.rows();
         let design = Design::new(&rows).unwrap();
         let response = Response::new(&design, &rows, &model.y, Workers::none()).unwrap();
-        let mut work = Evaluator::new(&design);
+        let mut evaluator = Evaluator::new(&design, &response);
         let theta = some_theta(&model);
         let zero = vec![0.0; theta.len()];
         for (theta, reml) in [(&theta, true), (&theta, false), (&zero, true), (&zero, false)] {
-            let ours = criterion(&design, &response, &mut work, theta, reml);
+            let ours = evaluator.criterion(theta, reml);
             let reference = model.reference(theta, reml);
             assert!((ours - reference).abs() < 1e-8 * reference.abs(), "{name}, REML {reml}: {ours} and {reference}");
         }
@@ -47,18 +47,20 @@ fn gradient_equals_finite_differences() {
 fn gradient_is_exact(name: &str, model: &Model, design: &Design) {
     let rows = model.rows();
     let response = Response::new(design, &rows, &model.y, Workers::none()).unwrap();
-    let mut work = Evaluator::new(design);
+    let mut evaluator = Evaluator::new(design, &response);
     let theta = some_theta(model);
     for reml in [true, false] {
         let exact = derivatives(design, &response, &theta, reml).unwrap().0;
         for (i, g) in exact.iter().enumerate() {
-            let at = |h: f64, work: &mut Evaluator| {
+            let at = |h: f64, evaluator: &mut Evaluator| {
                 let mut t = theta.clone();
                 t[i] += h;
-                criterion(design, &response, work, &t, reml)
+                evaluator.criterion(&t, reml)
             };
             let h = 1e-4;
-            let numeric = (8.0 * (at(h, &mut work) - at(-h, &mut work)) - at(2.0 * h, &mut work) + at(-2.0 * h, &mut work)) / (12.0 * h);
+            let numeric = (8.0 * (at(h, &mut evaluator) - at(-h, &mut evaluator)) - at(2.0 * h, &mut evaluator)
+                + at(-2.0 * h, &mut evaluator))
+                / (12.0 * h);
             assert!((g - numeric).abs() < 1e-6 * (1.0 + g.abs()), "{name}, theta {i}, REML {reml}: {g} and {numeric}");
         }
     }

@@ -2,72 +2,10 @@
 
 mod common;
 
+use common::chunks::{finished, finished_on, merged, products_of};
 use common::{designs, some_theta, Model, Uniform};
 use fastlmer_engine::stream::{self, finish};
-use fastlmer_engine::{fit, fit_response, Chunk, CrossProducts, Design, Fit, Options, Response, TermShape, Workers};
-
-fn shapes(model: &Model) -> Vec<TermShape> {
-    let shape = |(factor, z): &(usize, Vec<f64>)| {
-        let constant = z.chunks_exact(model.n).position(|column| column.iter().all(|v| *v == 1.0));
-        TermShape { factor: *factor, k: z.len() / model.n, constant }
-    };
-    model.terms.iter().map(shape).collect()
-}
-
-/// The cross-products of some rows, as one chunk whose levels are in order of appearance.
-fn products_of(model: &Model, rows: &[usize]) -> CrossProducts {
-    let column = |values: &[f64]| -> Vec<f64> { rows.iter().map(|&i| values[i]).collect() };
-    let v: Vec<f64> = model.x.chunks_exact(model.n).skip(1).flat_map(column).collect();
-    let y = column(&model.y);
-    let weights = model.weights.as_ref().map(|w| column(w));
-    let z: Vec<Vec<f64>> = model.terms.iter().map(|(_, z)| z.chunks_exact(model.n).flat_map(column).collect()).collect();
-    let (mut codes, mut levels) = (Vec::new(), Vec::new());
-    for all in &model.codes {
-        let mut met: Vec<i32> = Vec::new();
-        let code = |&i: &usize| {
-            met.iter().position(|c| *c == all[i]).unwrap_or_else(|| {
-                met.push(all[i]);
-                met.len() - 1
-            }) as i32
-                + 1
-        };
-        codes.push(rows.iter().map(code).collect::<Vec<i32>>());
-        levels.push(met.iter().map(|c| format!("level {c}")).collect());
-    }
-    let mut out = CrossProducts::new(shapes(model)).unwrap();
-    out.add(&Chunk {
-        columns: (1..model.p).map(|j| format!("x{j}")).collect(),
-        v: &v,
-        y: &y,
-        weights: weights.as_deref(),
-        codes: codes.iter().map(|c| c.as_slice()).collect(),
-        levels,
-        z: z.iter().map(|z| Some(z.as_slice())).collect(),
-    })
-    .unwrap();
-    out
-}
-
-fn merged(parts: Vec<CrossProducts>) -> CrossProducts {
-    let mut parts = parts.into_iter();
-    let mut out = parts.next().unwrap();
-    parts.for_each(|part| out.merge(part).unwrap());
-    out
-}
-
-/// Design and response with the levels in the order of their codes.
-fn finished(model: &Model, products: CrossProducts) -> (Design, Response) {
-    let levels = products.factors.iter().map(|f| {
-        let mut order: Vec<usize> = (0..f.levels.len()).collect();
-        let codes: Vec<usize> = f.levels.iter().map(|name| name[6..].parse().unwrap()).collect();
-        order.sort_by_key(|&i| codes[i]);
-        order
-    });
-    let levels = levels.collect();
-    let p = model.p;
-    let columns: Vec<f64> = (0..p * p).map(|i| f64::from(i % p == i / p)).collect();
-    finish(products, &stream::Model { columns: &columns, p, terms: (0..model.terms.len()).collect(), levels }, Workers::none()).unwrap()
-}
+use fastlmer_engine::{fit, fit_response, Chunk, CrossProducts, Design, Error, Fit, Options, TermShape, Workers};
 
 fn fitted(model: &Model, products: CrossProducts, theta: Option<&[f64]>) -> Fit {
     let (design, response) = finished(model, products);
@@ -311,4 +249,32 @@ fn wrong_chunks_are_refused() {
     assert!(products.add(&chunk(&[1.0, 2.0], &[1, 1])).is_ok());
     let other = CrossProducts::new(vec![TermShape { factor: 0, k: 2, constant: Some(0) }]).unwrap();
     assert!(products.merge(other).is_err());
+}
+
+thread_local! {
+    static LEFT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// Yes to the question that `LEFT` counts down to.
+fn countdown() -> bool {
+    LEFT.set(LEFT.get().wrapping_sub(1));
+    LEFT.get() == 0
+}
+
+#[test]
+fn the_end_of_a_stream_can_be_interrupted_in_every_phase() {
+    let mut model = common::simulate(25, 3000, 2, &[400, 300, 200], &[(0, 2), (1, 1), (2, 1)]);
+    model.codes[1] = model.codes[0].iter().map(|c| (c - 1) % 300 + 1).collect();
+    model.codes[2] = model.codes[1].iter().map(|c| (c - 1) % 200 + 1).collect();
+    let products = products_of(&model, &(0..model.n).collect::<Vec<_>>());
+    let finished_by = |question: usize| {
+        LEFT.set(question);
+        finished_on(&model, products.clone(), &Workers::new(1).stopped_by(countdown)).map(|(design, _)| design.n)
+    };
+    assert_eq!(finished_by(0), Ok(model.n)); // nobody says yes
+    let questions = usize::MAX - LEFT.get() + 1;
+    assert!(questions >= 4, "{questions}"); // levels, neighbours, other pairs, and the plan
+    for question in 1..=questions {
+        assert_eq!(finished_by(question), Err(Error::Interrupted), "question {question} of {questions}");
+    }
 }

@@ -3,9 +3,7 @@
 mod common;
 
 use common::{simulate, Model};
-use fastlmer_engine::{
-    criterion, fit, refit, Absorbed, BatchOptions, Design, Evaluator, Fit, Options, Response, Responses, Rows, Source, Workers,
-};
+use fastlmer_engine::{fit, refit, Absorbed, BatchOptions, Design, Evaluator, Fit, Options, Response, Responses, Rows, Source, Workers};
 
 /// The columns of a factor's levels but the first.
 fn dummies(model: &Model, factor: usize) -> Vec<f64> {
@@ -42,11 +40,11 @@ fn a_factor_both_fixed_and_random_has_no_variance() {
         assert_eq!(dummies, (2..model.p).collect::<Vec<_>>());
         // no worse anywhere else, and the same from another start
         let response = Response::new(&design, &model.rows(), &model.y, Workers::none()).unwrap();
-        let mut work = Evaluator::new(&design);
+        let mut evaluator = Evaluator::new(&design, &response);
         for other in [0.1, 1.0, 5.0] {
             let mut theta = found.theta.clone();
             theta[own] = other;
-            let value = criterion(&design, &response, &mut work, &theta, true);
+            let value = evaluator.criterion(&theta, true);
             assert!((value - found.criterion).abs() < 1e-8, "{value} {}", found.criterion);
         }
         let (_, again) = fitted(&model, Some(vec![0.7; found.theta.len()]), true);

@@ -1,6 +1,7 @@
 //! A design: its cross-products, and the plan of how they are factored.
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use crate::error::Error;
 use crate::linalg::symmetric::RestLayout;
@@ -165,8 +166,84 @@ impl Design {
     }
 }
 
+/// A design that is borrowed, or kept together with others who use it.
+#[derive(Clone)]
+pub enum DesignRef<'a> {
+    /// Somebody else's.
+    Borrowed(&'a Design),
+    /// Everybody's.
+    Shared(Arc<Design>),
+}
+
+impl Deref for DesignRef<'_> {
+    type Target = Design;
+
+    fn deref(&self) -> &Design {
+        match self {
+            DesignRef::Borrowed(design) => design,
+            DesignRef::Shared(design) => design,
+        }
+    }
+}
+
+impl<'a> From<&'a Design> for DesignRef<'a> {
+    fn from(design: &'a Design) -> Self {
+        DesignRef::Borrowed(design)
+    }
+}
+
+impl From<Arc<Design>> for DesignRef<'_> {
+    fn from(design: Arc<Design>) -> Self {
+        DesignRef::Shared(design)
+    }
+}
+
 /// The design and the response of a model whose rows came in chunks. Uses the sums up.
 pub fn finish(products: CrossProducts, model: &Model, workers: &Workers) -> Result<(Design, Response), Error> {
     let (products, response) = of_chunks(products, model, workers)?;
     Ok((Design::of_products(products, workers)?, response))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::model::rows::Term;
+
+    thread_local! {
+        static LEFT: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// Yes to the question that `LEFT` counts down to.
+    fn countdown() -> bool {
+        LEFT.set(LEFT.get().wrapping_sub(1));
+        LEFT.get() == 0
+    }
+
+    /// Levels of the leading factor that meet a stretch of another one each, so that the Schur complement is sparse and takes long to plan.
+    fn banded(levels: usize, met: usize) -> Products {
+        let n = levels * met;
+        let own: Vec<i32> = (0..n).map(|i| (i / met) as i32 + 1).collect();
+        let other: Vec<i32> = (0..n).map(|i| (i / met + i % met) as i32 / 2 + 1).collect();
+        let terms = vec![Term { factor: 0, z: None, k: 1 }, Term { factor: 1, z: None, k: 1 }];
+        let sizes = vec![levels, (levels + met) / 2];
+        let rows = Rows { n, x: &vec![1.0; n], p: 1, codes: vec![&own, &other], levels: sizes, terms, weights: None, absorbed: None };
+        Products::of_rows(&rows, Workers::none()).unwrap()
+    }
+
+    #[test]
+    fn the_plan_of_a_large_design_can_be_interrupted_in_every_phase() {
+        let products = banded(4000, 190);
+        let planned = |question: usize| {
+            LEFT.set(question);
+            Plan::new(&products, &Workers::new(1).stopped_by(countdown)).map(|plan| plan.layout.is_dense())
+        };
+        assert_eq!(planned(0), Ok(false)); // nobody says yes
+        let questions = usize::MAX - LEFT.get() + 1;
+        assert!(questions >= 4, "{questions}"); // within the pattern's search and after it, for the places in it, and between the phases
+        for question in 1..=questions {
+            assert_eq!(planned(question), Err(Error::Interrupted), "question {question} of {questions}");
+        }
+    }
 }

@@ -7,18 +7,15 @@ use crate::factor::blocks::NotPositiveDefinite;
 use crate::factor::by_class::Evaluation;
 use crate::factor::criterion::degrees_of_freedom;
 use crate::model::lambda::Lambda;
-use crate::parallel::Workers;
 use crate::plan::classes::{Classes, Moments};
-use crate::plan::design::System;
+use crate::plan::design::Design;
+use crate::pls::several::Problem;
 use crate::pls::Pls;
 use crate::products::response::Response;
 
 /// The problem of a design with classes. They are factored so quickly that nothing is kept for searches to come.
 pub struct ByClass<'a> {
-    design: &'a System,
-    classes: &'a Classes,
-    reml: bool,
-    workers: &'a Workers,
+    problem: Problem<'a>,
     lambda: Lambda,
     /// Whether the evaluation's factor is that at `lambda`.
     factored: bool,
@@ -33,12 +30,9 @@ pub struct ByClass<'a> {
 
 impl<'a> ByClass<'a> {
     /// Allocates.
-    pub fn new(design: &'a System, classes: &'a Classes, reml: bool, workers: &'a Workers) -> Self {
+    pub fn new(problem: Problem<'a>) -> Self {
+        let (design, classes) = (&*problem.design, classes_of(&problem.design));
         ByClass {
-            design,
-            classes,
-            reml,
-            workers,
             lambda: design.structure.zero_lambda(),
             factored: false,
             solved: false,
@@ -47,13 +41,19 @@ impl<'a> ByClass<'a> {
             moments: classes.moments(&vec![0.0; design.structure.q]),
             xy: vec![0.0; design.p],
             yy: 0.0,
+            problem,
         }
     }
 }
 
+/// The classes of a design that has them.
+fn classes_of(design: &Design) -> &Classes {
+    design.plan.classes.as_ref().expect("the plan has chosen this way")
+}
+
 impl Pls for ByClass<'_> {
     fn set_response(&mut self, response: &Response) {
-        self.classes.fill_moments(&response.zy, &mut self.moments);
+        classes_of(&self.problem.design).fill_moments(&response.zy, &mut self.moments);
         self.xy.copy_from_slice(&response.xy);
         self.yy = response.yy;
         self.solved = false;
@@ -65,7 +65,8 @@ impl Pls for ByClass<'_> {
         }
         self.lambda.clone_from(lambda);
         (self.factored, self.solved) = (false, false);
-        self.evaluation.factorize(self.classes, &lambda[0], &self.design.xx, self.workers)?;
+        let Problem { design, workers, .. } = &self.problem;
+        self.evaluation.factorize(classes_of(design), &lambda[0], &design.xx, workers)?;
         self.factored = true;
         Ok(())
     }
@@ -76,7 +77,8 @@ impl Pls for ByClass<'_> {
 
     fn solve(&mut self) -> f64 {
         if !self.solved {
-            self.evaluation.solve(self.classes, &self.lambda[0], &self.moments, &self.xy, self.yy, self.workers);
+            let classes = classes_of(&self.problem.design);
+            self.evaluation.solve(classes, &self.lambda[0], &self.moments, &self.xy, self.yy, self.problem.workers);
             self.solved = true;
         }
         self.evaluation.pwrss
@@ -87,7 +89,7 @@ impl Pls for ByClass<'_> {
     }
 
     fn spherical_effects(&self, response: &Response) -> Vec<f64> {
-        self.evaluation.spherical_effects(self.classes, &self.lambda[0], &response.zy, self.workers)
+        self.evaluation.spherical_effects(classes_of(&self.problem.design), &self.lambda[0], &response.zy, self.problem.workers)
     }
 
     fn rx(&self) -> &[f64] {
@@ -95,12 +97,13 @@ impl Pls for ByClass<'_> {
     }
 
     fn degrees_of_freedom(&self) -> f64 {
-        degrees_of_freedom(self.design, self.reml)
+        degrees_of_freedom(&self.problem.design, self.problem.reml)
     }
 
     fn derivatives_with(&mut self, nu: f64, frame: &Frame) -> Derivatives {
+        let Problem { design, reml, workers } = &self.problem;
         let lambda = &self.lambda[0];
-        self.curvature.derivatives(self.design, self.classes, &self.evaluation, lambda, nu, self.reml, frame, self.workers)
+        self.curvature.derivatives(design, classes_of(design), &self.evaluation, lambda, nu, *reml, frame, workers)
     }
 
     fn has_exact_hessian(&self) -> bool {
@@ -108,6 +111,6 @@ impl Pls for ByClass<'_> {
     }
 
     fn inverse_blocks(&mut self, visit: &mut dyn FnMut(usize, f64, &[f64])) {
-        self.evaluation.for_each_inverse_block(self.classes, |m, block| visit(0, m, block));
+        self.evaluation.for_each_inverse_block(classes_of(&self.problem.design), |m, block| visit(0, m, block));
     }
 }

@@ -15,11 +15,11 @@ use crate::curvature::frame::Frame;
 use crate::factor::blocks::NotPositiveDefinite;
 use crate::model::lambda::Lambda;
 use crate::parallel::Workers;
-use crate::plan::design::Design;
+use crate::plan::design::DesignRef;
 use crate::pls::classes::ByClass;
 use crate::pls::few::Few;
 use crate::pls::general::General;
-use crate::pls::several::{Setting, Several};
+use crate::pls::several::{Problem, Several};
 use crate::products::response::Response;
 
 /// A penalised least-squares problem: what is asked after [`Pls::factorize`] belongs to the Lambda that it was given, and after
@@ -76,12 +76,12 @@ pub trait Pls {
 }
 
 /// The way that a design's plan has chosen.
-pub fn of_design<'a>(design: &'a Design, reml: bool, workers: &'a Workers) -> Box<dyn Pls + 'a> {
-    let setting = Setting { design, reml, workers };
-    match (&design.plan.classes, &design.plan.coupling) {
-        (Some(classes), _) => Box::new(ByClass::new(design, classes, reml, workers)),
-        (None, Some(_)) => Box::new(Several::<Few>::new(setting)),
-        (None, None) => Box::new(Several::<General>::new(setting)),
+pub fn of_design<'a>(design: impl Into<DesignRef<'a>>, reml: bool, workers: &'a Workers) -> Box<dyn Pls + 'a> {
+    let problem = Problem { design: design.into(), reml, workers };
+    match (&problem.design.plan.classes, &problem.design.plan.coupling) {
+        (Some(_), _) => Box::new(ByClass::new(problem)),
+        (None, Some(_)) => Box::new(Several::<Few>::new(problem)),
+        (None, None) => Box::new(Several::<General>::new(problem)),
     }
 }
 
@@ -89,6 +89,7 @@ pub fn of_design<'a>(design: &'a Design, reml: bool, workers: &'a Workers) -> Bo
 pub(crate) mod tests {
     use super::*;
     use crate::model::rows::{Rows, Term};
+    use crate::plan::design::Design;
 
     /// Hands a small model of two crossed factors, the second with a slope, to `body`: by the dense way or by the general one.
     pub(crate) fn with_crossed(dense: bool, body: impl FnOnce(&Design, &Response)) {

@@ -7,7 +7,7 @@ use crate::factor::criterion::degrees_of_freedom;
 use crate::factor::solution::Solution;
 use crate::model::lambda::Lambda;
 use crate::parallel::Workers;
-use crate::plan::design::Design;
+use crate::plan::design::{Design, DesignRef};
 use crate::pls::kept::{AtLambda, Kept};
 use crate::pls::Pls;
 use crate::products::response::Response;
@@ -21,6 +21,22 @@ pub struct Setting<'a> {
     pub reml: bool,
     /// The threads that large models are computed on.
     pub workers: &'a Workers,
+}
+
+/// The same, with the design held for as long as the problem is there.
+pub struct Problem<'a> {
+    /// The design.
+    pub design: DesignRef<'a>,
+    /// REML instead of maximum likelihood.
+    pub reml: bool,
+    /// The threads that large models are computed on.
+    pub workers: &'a Workers,
+}
+
+impl Problem<'_> {
+    fn setting(&self) -> Setting<'_> {
+        Setting { design: &self.design, reml: self.reml, workers: self.workers }
+    }
 }
 
 /// A way to factor: what belongs to one Lambda, and the verbs that work on it.
@@ -75,7 +91,7 @@ impl<F: Factorisation> AtLambda for At<F> {
 
 /// The problem of a design with several grouping factors.
 pub struct Several<'a, F: Factorisation> {
-    setting: Setting<'a>,
+    problem: Problem<'a>,
     factors: Kept<At<F>>,
     work: F::Work,
     solution: Solution,
@@ -84,25 +100,24 @@ pub struct Several<'a, F: Factorisation> {
 
 impl<'a, F: Factorisation> Several<'a, F> {
     /// Allocates.
-    pub fn new(setting: Setting<'a>) -> Self {
-        let design = setting.design;
+    pub fn new(problem: Problem<'a>) -> Self {
+        let design = &*problem.design;
         Several {
-            setting,
             factors: Kept::new(At::new(design)),
             work: F::work(design),
             solution: Solution::new(design),
             response: Response::empty(design),
+            problem,
         }
     }
 
-    /// The present factorisation, with what derivatives need of it.
-    fn curved(&mut self) -> &mut F {
+    /// Computes what derivatives need of the present factorisation, unless that is done.
+    fn curve(&mut self) {
         let at = self.factors.now_mut();
         if !at.curved {
-            at.own.curve(self.setting, &mut self.work);
+            at.own.curve(self.problem.setting(), &mut self.work);
             at.curved = true;
         }
-        &mut at.own
     }
 }
 
@@ -117,17 +132,17 @@ impl<F: Factorisation> Pls for Several<'_, F> {
         }
         let at = self.factors.now_mut();
         (at.factored, at.curved) = (false, false);
-        at.own.factorize(self.setting, lambda, &mut self.work)?;
+        at.own.factorize(self.problem.setting(), lambda, &mut self.work)?;
         at.factored = true;
         Ok(())
     }
 
     fn log_determinants(&mut self, each: bool) -> Result<(f64, f64), NotPositiveDefinite> {
-        self.factors.now_mut().own.log_determinants(self.setting, each)
+        self.factors.now_mut().own.log_determinants(self.problem.setting(), each)
     }
 
     fn solve(&mut self) -> f64 {
-        self.factors.now_mut().own.solve(self.setting, &self.response, &mut self.solution);
+        self.factors.now_mut().own.solve(self.problem.setting(), &self.response, &mut self.solution);
         self.solution.pwrss
     }
 
@@ -144,12 +159,12 @@ impl<F: Factorisation> Pls for Several<'_, F> {
     }
 
     fn degrees_of_freedom(&self) -> f64 {
-        degrees_of_freedom(self.setting.design, self.setting.reml)
+        degrees_of_freedom(&self.problem.design, self.problem.reml)
     }
 
     fn derivatives_with(&mut self, nu: f64, frame: &Frame) -> Derivatives {
-        self.curved();
-        self.factors.now_mut().own.derivatives(self.setting, &self.solution, nu, frame)
+        self.curve();
+        self.factors.now_mut().own.derivatives(self.problem.setting(), &self.solution, nu, frame)
     }
 
     fn has_exact_hessian(&self) -> bool {
@@ -157,13 +172,14 @@ impl<F: Factorisation> Pls for Several<'_, F> {
     }
 
     fn expected_information(&mut self) -> Option<Vec<f64>> {
-        let setting = self.setting;
-        self.curved().expected_information(setting)
+        self.curve();
+        self.factors.now().own.expected_information(self.problem.setting())
     }
 
     fn inverse_blocks(&mut self, visit: &mut dyn FnMut(usize, f64, &[f64])) {
-        let setting = self.setting;
-        self.curved().inverse_blocks(setting, &mut |blocks| {
+        self.curve();
+        let setting = self.problem.setting();
+        self.factors.now().own.inverse_blocks(setting, &mut |blocks| {
             for (g, (group, blocks)) in setting.design.structure.groups.iter().zip(blocks).enumerate() {
                 blocks.chunks_exact(group.k * group.k).for_each(|block| visit(g, 1.0, block));
             }
@@ -172,8 +188,7 @@ impl<F: Factorisation> Pls for Several<'_, F> {
 
     fn pin(&mut self, lambda: &Lambda) {
         if self.factorize(lambda).is_ok() {
-            let design = self.setting.design;
-            self.factors.pin(|| At::new(design));
+            self.factors.pin(|| At::new(&self.problem.design));
         }
     }
 }

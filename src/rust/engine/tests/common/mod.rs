@@ -2,6 +2,8 @@
 
 #![allow(dead_code)] // each test file uses its part
 
+pub mod chunks;
+
 use fastlmer_engine::small::{cholesky, inverse_from_cholesky, log_diagonal};
 use fastlmer_engine::{Rows, Term};
 
