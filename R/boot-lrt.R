@@ -10,7 +10,7 @@
 #' @param seed,rng,threads as in [bootMer()].
 #' @return An object of class `boot_lrt`: `test` is a data frame with the statistic, its degrees of freedom and chi-squared p-value (`LRT`)
 #'   and the bootstrap p-value (`PBtest`), (1 + number of draws with a larger statistic) / (1 + number of draws with a positive one); `ref`
-#'   holds the statistics of the draws.
+#'   holds the statistics of the draws. [autoplot()][autoplot.boot_lrt] and `plot()` draw it.
 #' @references Halekoh, U. and Hojsgaard, S. (2014) A Kenward-Roger approximation and parametric bootstrap methods for tests in linear mixed
 #'   models: the R package pbkrtest. *Journal of Statistical Software* 59(9). \doi{10.18637/jss.v059.i09}
 #' @examples
@@ -77,7 +77,16 @@ new_boot_lrt <- function(observed, df, statistics, models, seconds) {
     test = test, type = "X2test", samples = c(nsim = length(statistics), npos = length(positive)), n.extreme = extreme, ctime = seconds,
     LRTstat = c(tobs = observed, df = df, p = p_chisq), ref = statistics, formula.large = formula_of(models$large),
     formula.small = formula_of(models$small)
-  ), class = c("boot_lrt", "PBmodcomp"))
+  ), class = c("boot_lrt", "PBmodcomp"), tested = tested_parameters(models))
+}
+
+# By how many fixed effects, variances and covariances the larger model is larger.
+tested_parameters <- function(models) {
+  numbers <- vapply(models, function(model) {
+    lower <- model$record$lower
+    c(fixed = ncol(model$record$x), variances = sum(lower == 0), covariances = sum(lower != 0))
+  }, numeric(3))
+  numbers[, "large"] - numbers[, "small"]
 }
 
 #' @export

@@ -98,8 +98,8 @@ picture_of_replicates <- function(boot, data, intervals, shown, geom, bins) {
       aes(.data$estimate, 0, xend = .data$estimate, yend = .data$top), estimates,
       linewidth = 0.8
     ) + interval_layers(intervals, heights, estimates) +
-    ggplot2::facet_wrap(ggplot2::vars(.data$term), scales = "free", labeller = facet_words()) +
-    ggplot2::scale_x_continuous(n.breaks = 4) + ggplot2::scale_y_continuous(breaks = upper_breaks, labels = plain_number) +
+    ggplot2::facet_wrap(ggplot2::vars(.data$term), scales = "free", labeller = facet_words(length(shown))) +
+    sparse_axis(length(shown)) + ggplot2::scale_y_continuous(breaks = upper_breaks, labels = plain_number) +
     fill_of_singular(shapes$singular) +
     ggplot2::labs(
       x = "value of the statistic", y = if (geom == "histogram") "replicates" else "density", title = "Bootstrap distributions",

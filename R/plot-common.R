@@ -60,9 +60,16 @@ parameter_words <- function(names) {
   sub("^.sigmasq$", "residual variance", names)
 }
 
-# Names above facets, in words and in lines of up to `width` letters; a word that is too long is cut after a mark in it.
-facet_words <- function(width = 22L) {
+# Names above so many facets, in words and in lines that fit where `letters` fit beside each other; a word that is too long is cut after a
+# mark in it.
+facet_words <- function(facets, letters = 80L) {
+  width <- letters %/% ggplot2::wrap_dims(facets)[[2L]]
   ggplot2::as_labeller(function(names) vapply(parameter_words(names), in_lines, "", width = width, USE.NAMES = FALSE))
+}
+
+# Numbers below facets, which don't touch each other.
+sparse_axis <- function(facets) {
+  ggplot2::scale_x_continuous(n.breaks = if (facets > 9L) 3 else 4, guide = ggplot2::guide_axis(check.overlap = TRUE))
 }
 
 in_lines <- function(text, width) {

@@ -39,7 +39,8 @@
 #'   ends there is as exact as the estimates. By default the ends of the intervals of 80, 90, 95 and 99 percent.
 #' @param threads number of threads; by default the option `fastlmer.threads`, see [fastlmer-package].
 #' @param ... arguments that other methods take.
-#' @return An object of class `thpr`, as [lme4::profile.merMod()] describes it.
+#' @return An object of class `thpr`, as [lme4::profile.merMod()] describes it, which [autoplot()][autoplot.thpr] draws. An attribute of
+#'   ours, `labels`, has the names of `signames = FALSE`.
 #' @references
 #' Bates, D. M. and Watts, D. G. (1988) *Nonlinear Regression Analysis and Its Applications*. Wiley, section 6.1.
 #' @seealso [confint.lmerMod()], [lme4::profile.merMod()]
@@ -83,8 +84,11 @@ profile_parameters <- function(fit, record, signames, scale) {
   order <- profile_order(record)
   correlated <- !profile_diagonal(record)[order]
   bounded <- scale == "sdcor"
+  named <- function(signames) {
+    c(profile_names(fit, signames, if (scale == "varcov") c("var", "cov") else c("sd", "cor")), names(lme4::fixef(fit)))
+  }
   list(
-    names = c(profile_names(fit, signames, if (scale == "varcov") c("var", "cov") else c("sd", "cor")), names(lme4::fixef(fit))),
+    names = named(signames), labels = named(FALSE),
     order = c(order, length(order) + 1L),
     lower = c(ifelse(correlated, if (bounded) -1 else -Inf, 0), 0),
     upper = c(ifelse(correlated & bounded, 1, Inf), Inf)
@@ -145,7 +149,8 @@ profiled <- function(record, parameters, wanted, rules, devtol, verbose) {
   covariances <- wanted[wanted <= length(parameters$order)]
   structure(frame,
     forward = named_list(names, lapply(splines, `[[`, "forward")), backward = named_list(names, lapply(splines, `[[`, "backward")),
-    lower = parameters$lower[covariances], upper = parameters$upper[covariances], class = c("thpr", "data.frame")
+    lower = parameters$lower[covariances], upper = parameters$upper[covariances], class = c("thpr", "data.frame"),
+    labels = stats::setNames(parameters$labels, parameters$names)
   )
 }
 
