@@ -28,12 +28,12 @@ knit <- function(source) {
 
 count <- function(pattern, text) sum(vapply(gregexpr(pattern, text, perl = TRUE), function(at) sum(at > 0), 0))
 
-# What is neither a chunk nor inline code nor the header.
+# What is neither a chunk, nor inline code, nor an address, nor the header.
 prose_of <- function(lines) {
   fences <- grepl("^\\s*```", lines)
   inside <- cumsum(fences) %% 2 == 1 | fences
   header <- seq_along(lines) <= which(lines == "---")[2L]
-  gsub("`[^`]*`", "", paste(lines[!inside & !header], collapse = "\n"))
+  gsub("`[^`]*`|<https?:[^>]*>", "", paste(lines[!inside & !header], collapse = "\n"))
 }
 
 for (source in vignettes) {
