@@ -29,6 +29,33 @@ test_that("complete pooling and no pooling come before any lmer()", {
   expect_slide(coef(lm(reaction ~ 1 + days, data = df.sleep)), "252.32070 10.32766")
 })
 
+test_that("no pooling: each participant's line of the slide", {
+  df.sleep <- lecture_data()$df.sleep
+  lines <- t(sapply(split(df.sleep, df.sleep$subject), function(of_one) coef(lm(reaction ~ days, data = of_one))))
+  lines[is.na(lines)] <- 0 # as complete(fill = ) does
+  expect_slide(lines, "
+    308 244.1927 21.764702
+    309 205.0549 2.261785
+    310 203.4842 6.114899
+    330 289.6851 3.008073
+    331 285.7390 5.266019
+    332 264.2516 9.566768
+    333 275.0191 9.142045
+    334 240.1629 12.253141
+    335 263.0347 -2.881034
+    337 290.1041 19.025974
+    349 215.1118 13.493933
+    350 225.8346 19.504017
+    351 261.1470 6.433498
+    352 276.3721 13.566549
+    369 254.9681 11.348109
+    370 210.4491 18.056151
+    371 253.6360 9.188445
+    372 267.0448 11.298073
+    373 245.0000 0.000000
+    374 286.0000 2.000000")
+})
+
 test_that("random intercepts: the coefficients of the slide", {
   df.sleep <- lecture_data()$df.sleep
   fit <- lmer(formula = reaction ~ 1 + days + (1 | subject), data = df.sleep)
