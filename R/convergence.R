@@ -27,13 +27,14 @@
 #'     columns' effects, a list.}
 #'   \item{messages}{what was said when the model was fitted.}
 #'   }
-#'   `as.data.frame()` gives `parameters`.
+#'   `as.data.frame()` gives `parameters`. The attribute `model` is an environment with what the engine needs to evaluate the criterion, for
+#'   [autoplot()][autoplot.convergence].
 #' @section Errors:
 #' Of class `fastlmer_argument_error` for anything but a linear mixed model of lme4's `lmer()` or ours.
 #' @references
 #' Bates, Maechler, Bolker and Walker (2015) Fitting linear mixed-effects models using lme4. Journal of Statistical Software 67(1),
 #' \doi{10.18637/jss.v067.i01}.
-#' @seealso [lme4::isSingular()], [lme4::rePCA()], [lme4::convergence], [allFit()]
+#' @seealso [autoplot.convergence()] for a picture, [lme4::isSingular()], [lme4::rePCA()], [lme4::convergence], [allFit()]
 #' @examples
 #' convergence(lmer(Reaction ~ Days + (Days | Subject), sleepstudy))
 #'
@@ -60,7 +61,7 @@ convergence <- function(object, ..., threads = NULL) {
     relative_gradient = newton_step(here$gradient, here$hessian),
     parameters = parameter_table(here, record, names), singular = singular_directions(record, object),
     messages = as.character(unlist(c(object@optinfo$conv$lme4$messages, object@optinfo$warnings)))
-  ), class = "convergence")
+  ), class = "convergence", model = list2env(list(record = record), parent = emptyenv()))
 }
 
 # Derivatives and criterion at the fit's theta.
@@ -89,13 +90,17 @@ newton_step <- function(gradient, hessian) {
 
 # Each element in units of its row of Lambda, the relative standard deviation of the effect; where that is zero, of the residuals'.
 scaled_hessian <- function(hessian, record) {
+  unit <- theta_units(record)
+  hessian * unit * rep(unit, each = length(unit))
+}
+
+theta_units <- function(record) {
   places <- theta_places(record)
   size <- column_sizes(record)[cbind(places$term, places$row)]
-  unit <- vapply(seq_along(record$theta), function(i) {
+  vapply(seq_along(record$theta), function(i) {
     sd <- sqrt(sum(record$theta[places$term == places$term[i] & places$row == places$row[i]]^2))
     if (sd * size[i] < no_variance) 1 / size[i] else sd
   }, 0)
-  hessian * unit * rep(unit, each = length(unit))
 }
 
 # Per element of theta the term that it belongs to, and its row and column there.
