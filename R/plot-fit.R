@@ -10,6 +10,10 @@
 #'   says (partial pooling, `coef()`), and the average level (complete pooling, `fixef()`). With two effects a level their plane is drawn,
 #'   with contours of the fitted bivariate normal distribution, inside of which 50, 80 and 95 percent of all levels are expected; with one
 #'   effect the levels are sorted, and bands stand for the contours; with three or four there is a panel for each pair.}
+#' \item{`"pooling"`}{The data of some levels with three lines: by the level's own rows alone, over their range; by the mixed model; and of
+#'   the average level. Of more than 20 levels twelve are drawn unless `levels` are given: evenly from the lowest to the highest by the
+#'   model's first effect. Other predictors are at the level's mean or most frequent value, other grouping factors' effects at zero. Of a
+#'   level with more than 200 rows so many are drawn, evenly by their order.}
 #' \item{`"caterpillar"`}{The levels' effects, `ranef()`, each with an interval by its conditional variance, sorted: a panel for each
 #'   effect of each grouping factor. Names are left out where there are more than 80, but for the lowest and the highest.}
 #' \item{`"residuals"`, `"scale"`}{Residuals by fitted value, and the root of their absolute standardised values, with a local regression.}
@@ -34,6 +38,9 @@
 #' @param group name of a grouping factor. By default the one with most effects a level, of several the one with most levels; for
 #'   `"caterpillar"` all.
 #' @param effects names of the effects to draw, as in `ranef()`; by default all, for `"shrinkage"` at most the first four.
+#' @param levels names of the levels of `group` for `"pooling"`.
+#' @param predictor name of the variable on the axis of `"pooling"`. By default the first number whose effect varies between the levels,
+#'   else another number, else another variable; without predictors the rows are counted.
 #' @param conf.level level of the intervals of `"caterpillar"`.
 #' @param data,... for [lme4::fortify.merMod()].
 #' @return `autoplot()` returns a ggplot; its `$data` is what `fortify()` returns, a data frame with
@@ -41,6 +48,8 @@
 #'   \item{`"shrinkage"`}{a row per level and effect: `group`, `level`, `effect`, `rows` (of the level), `no_pooling` (`NA` where the
 #'     level's own rows don't determine it), `partial_pooling` and `complete_pooling`; the effects' covariance matrix between levels is in
 #'     the attribute `covariance`.}
+#'   \item{`"pooling"`}{`level`; `kind`, one of `"data"` and the three lines; `x`, the predictor; `y`, the response, where there is an
+#'     offset with the level's mean of it for its own. The names of factor and predictor are in the attributes `group` and `predictor`.}
 #'   \item{`"caterpillar"`}{a row per level and effect: `group`, `level`, `effect`, `estimate`, `std.error`, `conf.low` and `conf.high`.}
 #'   \item{the diagnostics}{a row per point, bin or level: `panel`, the type that it belongs to; `name`, what stands above it; `shape`,
 #'     `"point"`, `"bin"` or `"level"`; `x` and `y`, of a bin its middle, of a level its number and median; `xmin`, `xmax`, `ymin` and
@@ -66,6 +75,7 @@
 #' if (requireNamespace("ggplot2")) {
 #'   ggplot2::autoplot(fit)
 #'   head(ggplot2::fortify(fit, type = "shrinkage"))
+#'   ggplot2::autoplot(fit, "pooling")
 #'   ggplot2::autoplot(fit, "caterpillar")
 #'   ggplot2::autoplot(fit, "diagnostics")
 #' }
@@ -74,17 +84,23 @@ NULL
 
 #' @rdname autoplot.lmerMod
 #' @exportS3Method ggplot2::autoplot
-autoplot.lmerMod <- function(object, type = "shrinkage", group = NULL, effects = NULL, conf.level = 0.95, ...) {
+autoplot.lmerMod <- function(object, type = "shrinkage", group = NULL, effects = NULL, levels = NULL, predictor = NULL,
+                             conf.level = 0.95, ...) {
   needs_ggplot2("a fit")
-  picture_of_fit("draw", object, type, list(group = group, effects = effects, conf.level = if (!missing(conf.level)) conf.level), ...)
+  arguments <- list(group = group, effects = effects, levels = levels, predictor = predictor)
+  if (!missing(conf.level)) arguments$conf.level <- conf.level
+  picture_of_fit("draw", object, type, arguments, ...)
 }
 
 #' @rdname autoplot.lmerMod
 #' @exportS3Method ggplot2::fortify
-fortify.lmerMod <- function(model, data, type = NULL, group = NULL, effects = NULL, conf.level = 0.95, ...) {
+fortify.lmerMod <- function(model, data, type = NULL, group = NULL, effects = NULL, levels = NULL, predictor = NULL,
+                             conf.level = 0.95, ...) {
   # lme4 has the method, but doesn't tell R of it
   if (is.null(type)) return(if (missing(data)) lme4::fortify.merMod(model, ...) else lme4::fortify.merMod(model, data, ...))
-  picture_of_fit("data", model, type, list(group = group, effects = effects, conf.level = if (!missing(conf.level)) conf.level), ...)
+  arguments <- list(group = group, effects = effects, levels = levels, predictor = predictor)
+  if (!missing(conf.level)) arguments$conf.level <- conf.level
+  picture_of_fit("data", model, type, arguments, ...)
 }
 
 # Calls the picture's function with those of the arguments that were given.
@@ -105,6 +121,7 @@ picture_of_fit <- function(what, object, type, arguments, ...) {
 fit_pictures <- function() {
   list(
     shrinkage = list(data = shrinkage_data, draw = shrinkage_picture),
+    pooling = list(data = pooling_data, draw = pooling_picture),
     caterpillar = list(data = caterpillar_data, draw = caterpillar_picture),
     diagnostics = list(data = diagnostics_data, draw = diagnostics_picture),
     residuals = list(data = residuals_data, draw = residuals_picture),
