@@ -5,6 +5,7 @@ use crate::curvature::frame::Frame;
 use crate::curvature::traces::Curvature;
 use crate::factor::blocks::Factor;
 use crate::factor::solution::Solution;
+use crate::linalg::blocks::{nth, nth_mut};
 use crate::linalg::small::{axpy, dot, long_dot, solve_lower};
 use crate::model::lambda::scale_vector;
 use crate::parallel::Workers;
@@ -51,9 +52,9 @@ fn quadratic_forms(
         for level in 0..group.levels {
             let at = group.offset + level * k;
             for r in 0..k {
-                h[i][at + r] = dot(&frame.directions[i][r * k..(r + 1) * k], &g[at..at + k]);
+                h[i][at + r] = dot(nth(&frame.directions[i], r, k), &g[at..at + k]);
                 first[i] += h[i][at + r] * g[at + r];
-                axpy(h[i][at + r], &curvature.f[(at + r) * p..(at + r + 1) * p], &mut fixed[i * p..(i + 1) * p]);
+                axpy(h[i][at + r], &curvature.f[(at + r) * p..(at + r + 1) * p], nth_mut(&mut fixed, i, p));
             }
         }
         design.multiply(&h[i], &mut ah[i]);
@@ -70,7 +71,7 @@ fn quadratic_forms(
     fixed.chunks_exact_mut(p.max(1)).for_each(|b| solve_lower(&factor.rx, p, b));
     for i in 0..n_theta {
         for j in 0..=i {
-            second[j * n_theta + i] -= long_dot(&ah[i], &ah[j]) + dot(&fixed[i * p..(i + 1) * p], &fixed[j * p..(j + 1) * p]);
+            second[j * n_theta + i] -= long_dot(&ah[i], &ah[j]) + dot(nth(&fixed, i, p), nth(&fixed, j, p));
             second[i * n_theta + j] = second[j * n_theta + i];
         }
     }

@@ -9,7 +9,7 @@ use std::ops::Range;
 use crate::curvature::derivatives::Derivatives;
 use crate::curvature::frame::Frame;
 use crate::factor::by_class::Evaluation;
-use crate::linalg::blocks::times_lower_transpose;
+use crate::linalg::blocks::{nth, nth_mut, times_lower_transpose};
 use crate::linalg::small::{
     axpy, contract, dot, inverse_lower, lower_times, lower_transpose_times, symmetrise, times_lower, with_constant,
 };
@@ -226,11 +226,11 @@ fn sum_classes(
     let [g, fitted] = [&mut w.g, &mut w.fitted].map(|v| &mut v[..k]);
     for class in range {
         let m = classes.size[class];
-        let inverse = &at.inverse[class * kk..(class + 1) * kk];
-        let rzx = &at.rzx[class * k * p..(class + 1) * k * p];
+        let inverse = nth(&at.inverse, class, kk);
+        let rzx = nth(&at.rzx, class, k * p);
         q.copy_from_slice(lambda_inverse);
         q.chunks_exact_mut(k).for_each(|column| lower_times(inverse, k, column));
-        times_lower(&classes.a[class * kk..(class + 1) * kk], lambda, k, half);
+        times_lower(nth(&classes.a, class, kk), lambda, k, half);
         times_lower_transpose(half, inverse, k);
         times_lower(half, q, k, t);
         symmetrise(t, k);
@@ -250,8 +250,8 @@ fn sum_classes(
         // sums of v and v v', then of g and g g'
         fitted.fill(0.0);
         rzx.chunks_exact(k).zip(&at.beta).for_each(|(column, b)| axpy(*b, column, fitted));
-        let first = &at.first[class * k..(class + 1) * k];
-        product.copy_from_slice(&at.second[class * kk..(class + 1) * kk]);
+        let first = nth(&at.first, class, k);
+        product.copy_from_slice(nth(&at.second, class, kk));
         for c in 0..k {
             g[c] = first[c] - m * fitted[c];
             (0..k).for_each(|a| product[c * k + a] -= first[a] * fitted[c] + fitted[a] * g[c]);
@@ -263,17 +263,17 @@ fn sum_classes(
         // X = 2 (nu / pwrss) g g' - m T + 2 m F Cx F'
         (0..kk).for_each(|i| product[i] = weight * gg[i] - m * t[i]);
         for (f, fg) in w.f.chunks_exact(k).zip(s.fg.chunks_exact_mut(kk)) {
-            (0..k).for_each(|c| axpy(g[c], f, &mut fg[c * k..(c + 1) * k]));
+            (0..k).for_each(|c| axpy(g[c], f, nth_mut(fg, c, k)));
         }
         if reml {
             ff.fill(0.0);
-            w.f.chunks_exact(k).for_each(|f| (0..k).for_each(|c| axpy(f[c], f, &mut ff[c * k..(c + 1) * k])));
+            w.f.chunks_exact(k).for_each(|f| (0..k).for_each(|c| axpy(f[c], f, nth_mut(ff, c, k))));
             axpy(m, ff, &mut s.fixed);
             axpy(2.0 * m, ff, product);
             let mut sums = s.ff.chunks_exact_mut(kk);
             for (i, f) in w.f.chunks_exact(k).enumerate() {
                 for (other, sum) in w.f.chunks_exact(k).take(i + 1).zip(&mut sums) {
-                    (0..k).for_each(|c| axpy(m * other[c], f, &mut sum[c * k..(c + 1) * k]));
+                    (0..k).for_each(|c| axpy(m * other[c], f, nth_mut(sum, c, k)));
                 }
             }
         }

@@ -23,7 +23,7 @@ use crate::curvature::frame::Frame;
 use crate::curvature::traces::Curvature;
 use crate::factor::dense::{lead_transpose, FullFactor, Workspace};
 use crate::factor::solution::Solution;
-use crate::linalg::blocks::{add_product, congruence, put_block, scale_blocks, solve_right_lower_wide, symmetric};
+use crate::linalg::blocks::{add_product, congruence, nth, nth_mut, put_block, scale_blocks, solve_right_lower_wide, symmetric};
 use crate::linalg::small::{axpy, dot, inverse_lower, long_dot, mirror, solve_lower, solve_lower_transpose, symmetrise, with_constant};
 use crate::parallel::Workers;
 use crate::plan::design::System;
@@ -93,8 +93,8 @@ impl FullCurvature {
             Par::Seq,
         );
         for (e, column) in self.full.chunks_exact_mut(q).skip(q1).enumerate() {
-            column[..q1].copy_from_slice(&work.y[e * q1..(e + 1) * q1]);
-            column[q1..].iter_mut().zip(&work.s_inverse[e * r..(e + 1) * r]).for_each(|(to, from)| *to = -from);
+            column[..q1].copy_from_slice(nth(&work.y, e, q1));
+            column[q1..].iter_mut().zip(nth(&work.s_inverse, e, r)).for_each(|(to, from)| *to = -from);
         }
         for (level, l) in factor.lead_inverse.chunks_exact(k * k).enumerate() {
             for c in 0..k {
@@ -120,7 +120,7 @@ impl FullCurvature {
         let (k, q1, r, q) = (groups[0].k, groups[0].effects(), design.rest(), design.structure.q);
         let mut sums = vec![0.0; q1 * k];
         for e in 0..r {
-            let (a, m) = (&factor.coupling[e * q1..(e + 1) * q1], &self.full[(q1 + e) * q..(q1 + e) * q + q1]);
+            let (a, m) = (nth(&factor.coupling, e, q1), &self.full[(q1 + e) * q..(q1 + e) * q + q1]);
             with_constant!(k, K, {
                 for ((sum, a), m) in sums.chunks_exact_mut(K * K).zip(a.chunks_exact(K)).zip(m.chunks_exact(K)) {
                     (0..K).for_each(|c| axpy(-m[c], a, &mut sum[c * K..(c + 1) * K]));
@@ -145,8 +145,8 @@ impl FullCurvature {
                     let m = &self.full[(start + c) * q..(start + c + 1) * q];
                     for b in 0..k {
                         let e = start - q1 + b;
-                        let lead = long_dot(&factor.coupling[e * q1..(e + 1) * q1], &m[..q1]);
-                        block[c * k + b] = -lead - long_dot(&factor.rest_product[e * r..(e + 1) * r], &m[q1..]);
+                        let lead = long_dot(nth(&factor.coupling, e, q1), &m[..q1]);
+                        block[c * k + b] = -lead - long_dot(nth(&factor.rest_product, e, r), &m[q1..]);
                     }
                 }
                 symmetrise(&mut block, k);
@@ -165,7 +165,7 @@ impl FullCurvature {
             for level in 0..group.levels {
                 let start = group.offset + level * k;
                 for c in 0..k {
-                    axpy(1.0, &self.full[(start + c) * q + start..][..k], &mut trace[c * k..(c + 1) * k]);
+                    axpy(1.0, &self.full[(start + c) * q + start..][..k], nth_mut(trace, c, k));
                 }
             }
             trace.chunks_exact_mut(k).for_each(|column| solve_lower_transpose(l, k, column));
@@ -311,7 +311,7 @@ impl FullCurvature {
             matmul(MatMut::from_column_major_slice_mut(&mut fixed, p, n), Accum::Replace, f.transpose(), columns, 1.0, Par::Seq);
             fixed.chunks_exact_mut(p).for_each(|b| solve_lower(&factor.rx, p, b));
             for j in 0..n {
-                (0..n).for_each(|i| second[j * n + i] -= dot(&fixed[i * p..(i + 1) * p], &fixed[j * p..(j + 1) * p]));
+                (0..n).for_each(|i| second[j * n + i] -= dot(nth(&fixed, i, p), nth(&fixed, j, p)));
             }
         }
         symmetrise(&mut second, n);

@@ -16,7 +16,7 @@
 use crate::curvature::frame::Frame;
 use crate::curvature::traces::Curvature;
 use crate::factor::solution::Solution;
-use crate::linalg::blocks::solve_right_lower;
+use crate::linalg::blocks::{nth_mut, solve_right_lower};
 use crate::linalg::small::{axpy, solve_lower_transpose, symmetrise, times_lower};
 use crate::model::lambda::Lambda;
 use crate::plan::design::System;
@@ -53,7 +53,7 @@ impl Derivatives {
             let k = group.k;
             for level in g[group.offset..group.offset + group.effects()].chunks_exact_mut(k) {
                 solve_lower_transpose(&lambda[index], k, level);
-                (0..k).for_each(|c| axpy(level[c], level, &mut quadratic[index][c * k..(c + 1) * k]));
+                (0..k).for_each(|c| axpy(level[c], level, nth_mut(&mut quadratic[index], c, k)));
             }
         }
         let covariance = Self::covariance(design, lambda, curvature, &quadratic, weight);

@@ -4,7 +4,7 @@ use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use faer::{MatMut, MatRef};
 
 use crate::factor::blocks::{level_ranges, Factor};
-use crate::linalg::blocks::add_product;
+use crate::linalg::blocks::{add_product, nth, nth_mut};
 use crate::linalg::small::{
     axpy, dot, lower_transpose_times, solve_lower_transpose, solve_lower_transpose_rows, times_lower, with_constant,
 };
@@ -83,14 +83,14 @@ impl Curvature {
                 for c in 0..k {
                     (0..k).for_each(|r| w[c * k + r] = inverse(start + r, start + c));
                 }
-                times_lower(&design.diagonal[g][level * k * k..(level + 1) * k * k], &factor.lambda[g], k, &mut a_lambda);
+                times_lower(nth(&design.diagonal[g], level, k * k), &factor.lambda[g], k, &mut a_lambda);
                 add_product(&a_lambda, &w, k, &mut self.trace[g]);
             }
         }
         for pair in &design.rest_pairs {
             let (h, g) = (pair.row_group as usize, pair.col_group as usize);
             let (kh, kg) = (groups[h].k, groups[g].k);
-            let a = &design.rest_pair_values[pair.values..pair.values + kh * kg];
+            let a = design.rest_pair_block(pair);
             let (lh, lg) = (&factor.lambda[h], &factor.lambda[g]);
             for r in 0..kh {
                 for c in 0..kg {
@@ -127,7 +127,7 @@ impl Curvature {
             for rows in self.whitened[group.offset * p..(group.offset + group.effects()) * p].chunks_exact(k * p) {
                 for c in 0..k {
                     for r in 0..k {
-                        self.fixed[g][c * k + r] += dot(&rows[r * p..(r + 1) * p], &rows[c * p..(c + 1) * p]);
+                        self.fixed[g][c * k + r] += dot(nth(rows, r, p), nth(rows, c, p));
                     }
                 }
             }
@@ -203,15 +203,15 @@ fn couple(adjacency: &Adjacency, u: &[f64], k: usize, e: usize, inverse: &[f64],
 /// M^-1_ii = L_i^-T (I + U S^-1 U') L_i^-1 of a level of the leading group, K x K.
 #[inline(always)]
 fn lead_inverse(design: &System, factor: &Factor, coupled: &Coupled, k: usize, level: usize, w: &mut [f64]) {
-    let l = &factor.lead[level * k * k..(level + 1) * k * k];
+    let l = nth(&factor.lead, level, k * k);
     w.fill(0.0);
     (0..k).for_each(|i| w[i * k + i] = 1.0);
     for t in design.plan.adjacency.span(level) {
-        let (u, y) = (&factor.cross[t * k..(t + 1) * k], coupled.get(design, t));
-        (0..k).for_each(|b| axpy(u[b], y, &mut w[b * k..(b + 1) * k]));
+        let (u, y) = (nth(&factor.cross, t, k), coupled.get(design, t));
+        (0..k).for_each(|b| axpy(u[b], y, nth_mut(w, b, k)));
     }
     // L^-T w L^-1, first by columns, then (w is symmetric) by rows
-    (0..k).for_each(|c| solve_lower_transpose(l, k, &mut w[c * k..(c + 1) * k]));
+    (0..k).for_each(|c| solve_lower_transpose(l, k, nth_mut(w, c, k)));
     solve_lower_transpose_rows(l, k, w, k);
 }
 
@@ -226,9 +226,9 @@ fn add_lead_traces(design: &System, factor: &Factor, coupled: &Coupled, k: usize
     let widest = groups.iter().map(|g| g.k).max().unwrap_or(0);
     let mut inverses = vec![0.0; widest * k];
     for level in range {
-        let l = &factor.lead[level * k * k..(level + 1) * k * k];
+        let l = nth(&factor.lead, level, k * k);
         lead_inverse(design, factor, coupled, k, level, &mut w);
-        times_lower(&design.diagonal[0][level * k * k..(level + 1) * k * k], &factor.lambda[0], k, &mut a_lambda);
+        times_lower(nth(&design.diagonal[0], level, k * k), &factor.lambda[0], k, &mut a_lambda);
         add_product(&a_lambda, &w, k, lead_trace);
         let mut t = design.plan.adjacency.ptr[level];
         for b in design.neighbour_ptr[level]..design.neighbour_ptr[level + 1] {
@@ -241,15 +241,15 @@ fn add_lead_traces(design: &System, factor: &Factor, coupled: &Coupled, k: usize
                 solve_lower_transpose(l, k, column);
             }
             for c in 0..kg {
-                inverse.copy_from_slice(&inverses[c * k..(c + 1) * k]);
+                inverse.copy_from_slice(nth(&inverses, c, k));
                 // [A Lambda_g] column c times row c of M^-1_rest,i
                 column.fill(0.0);
-                (c..kg).for_each(|t| axpy(factor.lambda[g][c * kg + t], &block[t * k..(t + 1) * k], &mut column));
-                (0..k).for_each(|b| axpy(-inverse[b], &column, &mut lead_trace[b * k..(b + 1) * k]));
+                (c..kg).for_each(|t| axpy(factor.lambda[g][c * kg + t], nth(block, t, k), &mut column));
+                (0..k).for_each(|b| axpy(-inverse[b], &column, nth_mut(lead_trace, b, k)));
                 // row c of [A' Lambda_1] times M^-1_i,rest
-                column.copy_from_slice(&block[c * k..(c + 1) * k]);
+                column.copy_from_slice(nth(block, c, k));
                 lower_transpose_times(&factor.lambda[0], k, &mut column);
-                (0..kg).for_each(|c2| rest_traces[g - 1][c2 * kg + c] -= dot(&column, &inverses[c2 * k..(c2 + 1) * k]));
+                (0..kg).for_each(|c2| rest_traces[g - 1][c2 * kg + c] -= dot(&column, nth(&inverses, c2, k)));
             }
             t += kg;
         }
@@ -262,7 +262,7 @@ pub fn inverse_neighbour_blocks(design: &System, factor: &Factor, coupled: &Coup
     let k = design.structure.groups[0].k;
     let mut out = vec![0.0; design.neighbour_values.len()];
     for level in 0..design.structure.groups[0].levels {
-        let l = &factor.lead[level * k * k..(level + 1) * k * k];
+        let l = nth(&factor.lead, level, k * k);
         let begin = design.neighbour_values_ptr[design.neighbour_ptr[level]];
         for (t, column) in design.plan.adjacency.span(level).zip(out[begin..].chunks_exact_mut(k)) {
             coupled.get(design, t).iter().zip(&mut *column).for_each(|(y, to)| *to = -y);

@@ -6,7 +6,7 @@
 
 use crate::error::Error;
 use crate::factor::solution::factor_fixed;
-use crate::linalg::blocks::{congruence, scale_rows};
+use crate::linalg::blocks::{congruence, nth, nth_mut, scale_rows};
 use crate::linalg::scratch::Scratch;
 use crate::linalg::small::{
     axpy, cholesky, dot, log_diagonal, lower_transpose_times, solve_lower, solve_lower_rows, solve_lower_transpose_rows, with_constant,
@@ -107,7 +107,7 @@ impl Factor {
             for level in 0..group.levels {
                 let start = group.offset - begin + level * k;
                 let (product, _) = self.block.split_at_mut(k * k);
-                congruence(&design.diagonal[g][level * k * k..(level + 1) * k * k], &self.lambda[g], k, product);
+                congruence(nth(&design.diagonal[g], level, k * k), &self.lambda[g], k, product);
                 for c in 0..k {
                     for r in c..k {
                         self.rest[design.plan.layout.position(start + r, start + c)] =
@@ -121,11 +121,11 @@ impl Factor {
         for pair in &design.rest_pairs {
             let (kr, kc) = (design.structure.groups[pair.row_group as usize].k, design.structure.groups[pair.col_group as usize].k);
             let (lr, lc) = (&self.lambda[pair.row_group as usize], &self.lambda[pair.col_group as usize]);
-            let values = &design.rest_pair_values[pair.values..pair.values + kr * kc];
+            let values = design.rest_pair_block(pair);
             for c in 0..kc {
                 let column = &mut self.block[..kr];
                 column.fill(0.0);
-                (c..kc).for_each(|s| axpy(lc[c * kc + s], &values[s * kr..(s + 1) * kr], column));
+                (c..kc).for_each(|s| axpy(lc[c * kc + s], nth(values, s, kr), column));
                 lower_transpose_times(lr, kr, column);
                 for r in 0..kr {
                     let at = design.plan.layout.position(pair.row as usize + r, pair.col as usize + c);
@@ -175,7 +175,7 @@ impl Factor {
             let rest = &mut self.rest;
             for level in 0..lead.levels {
                 let u = &u[adjacency.ptr[level] * k..adjacency.ptr[level + 1] * k];
-                adjacency.for_each_pair(level, |c, d, at| rest[at] -= dot(&u[c * k..(c + 1) * k], &u[d * k..(d + 1) * k]));
+                adjacency.for_each_pair(level, |c, d, at| rest[at] -= dot(nth(u, c, k), nth(u, d, k)));
             }
         }
     }
@@ -185,10 +185,10 @@ impl Factor {
         let k = design.structure.groups[0].k;
         let (lead, rest) = v.split_at_mut(rest_begin(design));
         for level in 0..design.structure.groups[0].levels {
-            let x = &mut lead[level * k..(level + 1) * k];
-            solve_lower(&self.lead[level * k * k..(level + 1) * k * k], k, x);
+            let x = nth_mut(lead, level, k);
+            solve_lower(nth(&self.lead, level, k * k), k, x);
             for t in design.plan.adjacency.span(level) {
-                rest[design.plan.adjacency.columns[t] as usize] -= dot(&self.cross[t * k..(t + 1) * k], x);
+                rest[design.plan.adjacency.columns[t] as usize] -= dot(nth(&self.cross, t, k), x);
             }
         }
         design.plan.layout.forward(&self.rest, rest, 1, &mut self.scratch, workers);
@@ -213,9 +213,9 @@ impl Factor {
             for (level, x) in range.zip(rows.chunks_exact_mut(k * m)) {
                 for t in adjacency.span(level) {
                     let e = adjacency.columns[t] as usize;
-                    (0..k).for_each(|a| axpy(-u[t * k + a], &rest[e * m..(e + 1) * m], &mut x[a * m..(a + 1) * m]));
+                    (0..k).for_each(|a| axpy(-u[t * k + a], nth(rest, e, m), nth_mut(x, a, m)));
                 }
-                solve_lower_transpose_rows(&l[level * k * k..(level + 1) * k * k], k, x, m);
+                solve_lower_transpose_rows(nth(l, level, k * k), k, x, m);
             }
         });
     }
@@ -243,6 +243,20 @@ pub fn level_ranges(levels: usize) -> impl Iterator<Item = std::ops::Range<usize
     ranges(levels, 512, 64)
 }
 
+/// L_i of a leading level, and its rows of rzx; log |L_i|, or nothing where M_i is not positive definite.
+#[inline(always)]
+pub(crate) fn factor_level(design: &System, lambda: &[f64], k: usize, level: usize, l: &mut [f64], x: &mut [f64]) -> Option<f64> {
+    let p = design.p;
+    congruence(nth(&design.diagonal[0], level, k * k), lambda, k, l);
+    (0..k).for_each(|i| l[i * k + i] += design.structure.groups[0].prior);
+    if !cholesky(l, k) {
+        return None;
+    }
+    scale_rows(nth(&design.zx, level, k * p), lambda, k, p, x);
+    solve_lower_rows(l, k, x, p);
+    Some(log_diagonal(l, k))
+}
+
 /// L_i, U_i and the rows of rzx of a range of leading levels; the sum of log |L_i|, or nothing where one is not positive
 /// definite.
 #[inline(always)]
@@ -259,25 +273,17 @@ fn factor_levels(
     let first = design.plan.adjacency.ptr[range.start];
     let mut log_det = 0.0;
     for (i, level) in range.enumerate() {
-        let l = &mut l[i * k * k..(i + 1) * k * k];
-        congruence(&design.diagonal[0][level * k * k..(level + 1) * k * k], &lambda[0], k, l);
-        (0..k).for_each(|i| l[i * k + i] += design.structure.groups[0].prior);
-        if !cholesky(l, k) {
-            return None;
-        }
-        log_det += log_diagonal(l, k);
-        let x = &mut x[i * k * p..(i + 1) * k * p];
-        scale_rows(&design.zx[level * k * p..(level + 1) * k * p], &lambda[0], k, p, x);
-        solve_lower_rows(l, k, x, p);
+        let l = nth_mut(l, i, k * k);
+        log_det += factor_level(design, &lambda[0], k, level, l, nth_mut(x, i, k * p))?;
         let mut at = design.plan.adjacency.ptr[level] - first;
         for b in design.neighbour_ptr[level]..design.neighbour_ptr[level + 1] {
             let g = design.neighbours[b].group as usize;
             let kg = design.structure.groups[g].k;
             let values = design.neighbour_block(b);
             for c in 0..kg {
-                let column = &mut u[at * k..(at + 1) * k];
+                let column = nth_mut(u, at, k);
                 column.fill(0.0);
-                (c..kg).for_each(|s| axpy(lambda[g][c * kg + s], &values[s * k..(s + 1) * k], column));
+                (c..kg).for_each(|s| axpy(lambda[g][c * kg + s], nth(values, s, k), column));
                 lower_transpose_times(&lambda[0], k, column);
                 solve_lower(l, k, column);
                 at += 1;
@@ -292,7 +298,7 @@ fn factor_levels(
 fn subtract_pairs(adjacency: &Adjacency, u: &[f64], k: usize, e: usize, column: &mut [f64]) {
     for entry in adjacency.entries_of(e) {
         let (t, end) = (entry.column as usize, adjacency.ptr[entry.level as usize + 1]);
-        let own = &u[t * k..(t + 1) * k];
+        let own = nth(u, t, k);
         for (&row, other) in adjacency.columns[t..end].iter().zip(u[t * k..end * k].chunks_exact(k)) {
             column[row as usize] -= dot(other, own);
         }

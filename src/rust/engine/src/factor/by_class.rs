@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use crate::factor::blocks::NotPositiveDefinite;
-use crate::linalg::blocks::times_lower_transpose;
+use crate::linalg::blocks::{nth, nth_mut, times_lower_transpose};
 use crate::linalg::small::{
     axpy, cholesky, dot, inverse_lower, log_diagonal, lower_times, lower_transpose_times, solve_lower, solve_lower_transpose, times_lower,
     with_constant,
@@ -65,24 +65,24 @@ impl Factored {
         let mut block = vec![0.0; kk];
         for (i, class) in range.enumerate() {
             let m = classes.size[class];
-            times_lower(&classes.a[class * kk..(class + 1) * kk], lambda, k, &mut block);
-            (0..k).for_each(|c| lower_transpose_times(lambda, k, &mut block[c * k..(c + 1) * k]));
+            times_lower(nth(&classes.a, class, kk), lambda, k, &mut block);
+            (0..k).for_each(|c| lower_transpose_times(lambda, k, nth_mut(&mut block, c, k)));
             (0..k).for_each(|i| block[i * k + i] += 1.0);
             if !cholesky(&mut block, k) {
                 self.positive = false;
                 return;
             }
             self.ld_l2 += 2.0 * m * log_diagonal(&block, k);
-            let inverse = &mut inverse[i * kk..(i + 1) * kk];
+            let inverse = nth_mut(inverse, i, kk);
             inverse_lower(&block, k, inverse);
-            let rzx = &mut rzx[i * k * p..(i + 1) * k * p];
-            rzx.copy_from_slice(&classes.zx[class * k * p..(class + 1) * k * p]);
+            let rzx = nth_mut(rzx, i, k * p);
+            rzx.copy_from_slice(nth(&classes.zx, class, k * p));
             for column in rzx.chunks_exact_mut(k) {
                 lower_transpose_times(lambda, k, column);
                 lower_times(inverse, k, column);
             }
             for c in 0..p {
-                let (own, sums) = (&rzx[c * k..(c + 1) * k], &mut self.xvx[c * p + c..(c + 1) * p]);
+                let (own, sums) = (nth(rzx, c, k), &mut self.xvx[c * p + c..(c + 1) * p]);
                 sums.iter_mut().zip(rzx[c * k..].chunks_exact(k)).for_each(|(sum, other)| *sum -= m * dot(own, other));
             }
         }
@@ -97,19 +97,19 @@ impl Solved {
         self.xvy.fill(0.0);
         self.pwrss = 0.0;
         for (i, class) in range.enumerate() {
-            let inverse = &at.inverse[class * kk..(class + 1) * kk];
-            let first = &mut first[i * k..(i + 1) * k];
-            first.copy_from_slice(&at.moments.first[class * k..(class + 1) * k]);
+            let inverse = nth(at.inverse, class, kk);
+            let first = nth_mut(first, i, k);
+            first.copy_from_slice(nth(&at.moments.first, class, k));
             lower_transpose_times(at.lambda, k, first);
             lower_times(inverse, k, first);
-            let second = &mut second[i * kk..(i + 1) * kk];
-            times_lower(&at.moments.second[class * kk..(class + 1) * kk], at.lambda, k, second);
+            let second = nth_mut(second, i, kk);
+            times_lower(nth(&at.moments.second, class, kk), at.lambda, k, second);
             for column in second.chunks_exact_mut(k) {
                 lower_transpose_times(at.lambda, k, column);
                 lower_times(inverse, k, column);
             }
             times_lower_transpose(second, inverse, k);
-            let rzx = &at.rzx[class * k * p..(class + 1) * k * p];
+            let rzx = nth(at.rzx, class, k * p);
             self.xvy.iter_mut().zip(rzx.chunks_exact(k)).for_each(|(sum, column)| *sum -= dot(first, column));
             (0..k).for_each(|r| self.pwrss -= second[r * k + r]);
         }
@@ -215,7 +215,7 @@ impl Evaluation {
         workers.for_each(cuts().zip(pieces(&mut out, cuts().map(|r| r.len() * k))), |(range, u)| {
             for (u, &class) in u.chunks_exact_mut(k).zip(&classes.class_of[range]) {
                 let class = class as usize;
-                let inverse = &self.inverse[class * k * k..(class + 1) * k * k];
+                let inverse = nth(&self.inverse, class, k * k);
                 lower_transpose_times(lambda, k, u);
                 lower_times(inverse, k, u);
                 let columns = self.rzx[class * k * p..(class + 1) * k * p].chunks_exact(k);

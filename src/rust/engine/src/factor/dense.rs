@@ -7,12 +7,10 @@ use faer::linalg::matmul::triangular::{matmul as matmul_triangular, BlockStructu
 use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
 use faer::{Accum, MatMut, MatRef, Par};
 
-use crate::factor::blocks::NotPositiveDefinite;
+use crate::factor::blocks::{factor_level, NotPositiveDefinite};
 use crate::factor::solution::{factor_fixed, solve_fixed, Solution};
-use crate::linalg::blocks::{congruence, scale_blocks, scale_rows, times_lower_wide};
-use crate::linalg::small::{
-    axpy, cholesky, inverse_lower, log_diagonal, long_dot, lower_times, lower_transpose_times, mirror, solve_lower_rows, with_constant,
-};
+use crate::linalg::blocks::{nth_mut, scale_blocks, scale_rows, times_lower_wide};
+use crate::linalg::small::{axpy, inverse_lower, log_diagonal, long_dot, lower_times, lower_transpose_times, mirror, with_constant};
 use crate::model::lambda::{scale_vector, Lambda};
 use crate::plan::coupling::Coupling;
 use crate::plan::design::System;
@@ -41,6 +39,17 @@ pub struct FullFactor {
     pub(crate) s: Vec<f64>,
     /// RZX = L^-1 Lambda'Z'WX, a row of length p per random effect.
     pub(crate) rzx: Vec<f64>,
+}
+
+/// L_i^-1 and the rows of rzx of all leading levels; the sum of log |L_i|, or nothing where one is not positive definite.
+#[inline(always)]
+fn invert_levels(design: &System, lambda: &[f64], k: usize, inverse: &mut [f64], x: &mut [f64]) -> Option<f64> {
+    let (mut log_det, mut l) = (0.0, vec![0.0; k * k]);
+    for (level, inverse) in inverse.chunks_exact_mut(k * k).enumerate() {
+        log_det += factor_level(design, lambda, k, level, &mut l, nth_mut(x, level, k * design.p))?;
+        inverse_lower(&l, k, inverse);
+    }
+    Some(log_det)
 }
 
 /// Memory that both work in.
@@ -96,7 +105,6 @@ impl FullFactor {
         work: &mut Workspace,
     ) -> Result<(), NotPositiveDefinite> {
         self.lambda.clone_from(lambda);
-        self.ld_l2 = 0.0;
         self.factor_lead(design)?;
         self.couple(design, parts);
         self.factor_rest(design, parts, work)?;
@@ -110,20 +118,9 @@ impl FullFactor {
 
     /// L_i^-1 and the leading rows of rzx.
     fn factor_lead(&mut self, design: &System) -> Result<(), NotPositiveDefinite> {
-        let (k, p) = (design.structure.groups[0].k, design.p);
-        let mut l = vec![0.0; k * k];
-        for (level, inverse) in self.lead_inverse.chunks_exact_mut(k * k).enumerate() {
-            congruence(&design.diagonal[0][level * k * k..(level + 1) * k * k], &self.lambda[0], k, &mut l);
-            (0..k).for_each(|i| l[i * k + i] += 1.0);
-            if !cholesky(&mut l, k) {
-                return Err(NotPositiveDefinite);
-            }
-            self.ld_l2 += 2.0 * log_diagonal(&l, k);
-            let rows = level * k * p..(level + 1) * k * p;
-            scale_rows(&design.zx[rows.clone()], &self.lambda[0], k, p, &mut self.rzx[rows.clone()]);
-            solve_lower_rows(&l, k, &mut self.rzx[rows], p);
-            inverse_lower(&l, k, inverse);
-        }
+        let (k, lambda, inverse, x) = (design.structure.groups[0].k, &self.lambda[0], &mut self.lead_inverse, &mut self.rzx);
+        let log_det = with_constant!(k, K, invert_levels(design, lambda, K, inverse, x));
+        self.ld_l2 = 2.0 * log_det.ok_or(NotPositiveDefinite)?;
         Ok(())
     }
 

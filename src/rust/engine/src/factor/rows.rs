@@ -3,7 +3,7 @@
 //! They need the factorisation only to read it, so that threads can share it.
 
 use crate::factor::blocks::{rest_begin, Factor};
-use crate::linalg::blocks::scale_rows;
+use crate::linalg::blocks::{nth, scale_rows};
 use crate::linalg::scratch::Scratch;
 use crate::linalg::small::{axpy, solve_lower_rows};
 use crate::parallel::Workers;
@@ -16,10 +16,10 @@ impl Factor {
         let k = group.k;
         let (lead, rest) = v.split_at_mut(rest_begin(design) * m);
         for (level, x) in lead.chunks_exact_mut((k * m).max(1)).enumerate() {
-            solve_lower_rows(&self.lead[level * k * k..(level + 1) * k * k], k, x, m);
+            solve_lower_rows(nth(&self.lead, level, k * k), k, x, m);
             for t in adjacency.span(level) {
                 let row = &mut rest[adjacency.columns[t] as usize * m..][..m];
-                (0..k).for_each(|a| axpy(-self.cross[t * k + a], &x[a * m..(a + 1) * m], row));
+                (0..k).for_each(|a| axpy(-self.cross[t * k + a], nth(x, a, m), row));
             }
         }
         design.plan.layout.forward(&self.rest, rest, m, scratch, workers);
@@ -56,7 +56,7 @@ impl Factor {
                     let (above, row) = level.split_at_mut(r * m);
                     let row = &mut row[..m];
                     row.iter_mut().for_each(|v| *v *= lambda[r * k + r]);
-                    (0..r).for_each(|c| axpy(lambda[c * k + r], &above[c * m..(c + 1) * m], row));
+                    (0..r).for_each(|c| axpy(lambda[c * k + r], nth(above, c, m), row));
                 }
             }
         }

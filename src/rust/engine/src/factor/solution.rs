@@ -1,7 +1,7 @@
 //! The solution for one response at one theta.
 
 use crate::factor::blocks::{Factor, NotPositiveDefinite};
-use crate::linalg::blocks::add_cross_product;
+use crate::linalg::blocks::{add_cross_product, nth};
 use crate::linalg::small::{axpy, cholesky, dot, log_diagonal, long_dot, solve_lower, solve_lower_transpose};
 use crate::model::lambda::scale_vector;
 use crate::parallel::Workers;
@@ -67,6 +67,6 @@ pub fn solve_fixed(p: usize, rzx: &[f64], rx: &[f64], response: &Response, half:
     *pwrss = pwrss.max(f64::EPSILON * f64::EPSILON * response.yy.max(f64::MIN_POSITIVE));
     solve_lower_transpose(rx, p, beta);
     for (i, u) in u.iter_mut().enumerate() {
-        *u = half[i] - dot(&rzx[i * p..(i + 1) * p], beta);
+        *u = half[i] - dot(nth(rzx, i, p), beta);
     }
 }

@@ -6,6 +6,18 @@ use faer::{Accum, MatMut, MatRef, Par};
 use crate::linalg::small::{axpy, lower_transpose_times, mirror, times_lower, with_constant};
 use crate::tolerances::VANISHED;
 
+/// The one with number i of the blocks of so many values that stand one after the other.
+#[inline(always)]
+pub fn nth(blocks: &[f64], i: usize, size: usize) -> &[f64] {
+    &blocks[i * size..(i + 1) * size]
+}
+
+/// The same, to be written to.
+#[inline(always)]
+pub fn nth_mut(blocks: &mut [f64], i: usize, size: usize) -> &mut [f64] {
+    &mut blocks[i * size..(i + 1) * size]
+}
+
 /// Lower triangle of L' A L.
 #[inline]
 pub fn congruence(a: &[f64], l: &[f64], k: usize, out: &mut [f64]) {
@@ -15,7 +27,7 @@ pub fn congruence(a: &[f64], l: &[f64], k: usize, out: &mut [f64]) {
     }
     times_lower(a, l, k, out);
     for c in 0..k {
-        lower_transpose_times(l, k, &mut out[c * k..(c + 1) * k]);
+        lower_transpose_times(l, k, nth_mut(out, c, k));
     }
 }
 
@@ -23,9 +35,9 @@ pub fn congruence(a: &[f64], l: &[f64], k: usize, out: &mut [f64]) {
 #[inline]
 pub fn scale_rows(x: &[f64], l: &[f64], k: usize, p: usize, out: &mut [f64]) {
     for r in 0..k {
-        let row = &mut out[r * p..(r + 1) * p];
+        let row = nth_mut(out, r, p);
         row.fill(0.0);
-        (r..k).for_each(|s| axpy(l[r * k + s], &x[s * p..(s + 1) * p], row));
+        (r..k).for_each(|s| axpy(l[r * k + s], nth(x, s, p), row));
     }
 }
 
@@ -34,7 +46,7 @@ pub fn scale_rows(x: &[f64], l: &[f64], k: usize, p: usize, out: &mut [f64]) {
 pub fn add_product(a: &[f64], b: &[f64], k: usize, out: &mut [f64]) {
     for c in 0..k {
         for s in 0..k {
-            axpy(b[c * k + s], &a[s * k..(s + 1) * k], &mut out[c * k..(c + 1) * k]);
+            axpy(b[c * k + s], nth(a, s, k), nth_mut(out, c, k));
         }
     }
 }
@@ -59,16 +71,16 @@ pub(crate) fn times_lower_transpose(a: &mut [f64], l: &[f64], k: usize) {
         let (before, column) = a.split_at_mut(c * k);
         let column = &mut column[..k];
         column.iter_mut().for_each(|v| *v *= l[c * k + c]);
-        (0..c).for_each(|s| axpy(l[s * k + c], &before[s * k..(s + 1) * k], column));
+        (0..c).for_each(|s| axpy(l[s * k + c], nth(before, s, k), column));
     }
 }
 
 /// out := X L for k columns of length m and a lower triangular L.
 pub(crate) fn times_lower_wide(x: &[f64], l: &[f64], k: usize, m: usize, out: &mut [f64]) {
     for c in 0..k {
-        let column = &mut out[c * m..(c + 1) * m];
-        column.iter_mut().zip(&x[c * m..(c + 1) * m]).for_each(|(to, x)| *to = l[c * k + c] * x);
-        (c + 1..k).for_each(|s| axpy(l[c * k + s], &x[s * m..(s + 1) * m], column));
+        let column = nth_mut(out, c, m);
+        column.iter_mut().zip(nth(x, c, m)).for_each(|(to, x)| *to = l[c * k + c] * x);
+        (c + 1..k).for_each(|s| axpy(l[c * k + s], nth(x, s, m), column));
     }
 }
 

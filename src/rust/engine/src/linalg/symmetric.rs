@@ -9,6 +9,7 @@ use faer::{MatMut, MatRef};
 
 use crate::linalg::blocked;
 use crate::linalg::blocked::{BLOCK, LARGE};
+use crate::linalg::blocks::nth;
 use crate::linalg::scratch::Scratch;
 use crate::linalg::small::mirror;
 use crate::linalg::sparse::SparsePattern;
@@ -114,7 +115,7 @@ impl RestLayout {
             Pattern::Sparse(s) => {
                 work.rows.resize(self.order * m, 0.0);
                 for (i, &original) in s.permutation.iter().enumerate() {
-                    work.rows[i * m..(i + 1) * m].copy_from_slice(&b[original * m..(original + 1) * m]);
+                    work.rows[i * m..(i + 1) * m].copy_from_slice(nth(b, original, m));
                 }
                 b.copy_from_slice(&work.rows[..self.order * m]);
                 s.forward(values, b, m);
@@ -137,7 +138,7 @@ impl RestLayout {
                 s.backward(values, b, m);
                 work.rows.resize(self.order * m, 0.0);
                 for (i, &original) in s.permutation.iter().enumerate() {
-                    work.rows[original * m..(original + 1) * m].copy_from_slice(&b[i * m..(i + 1) * m]);
+                    work.rows[original * m..(original + 1) * m].copy_from_slice(nth(b, i, m));
                 }
                 b.copy_from_slice(&work.rows[..self.order * m]);
             }

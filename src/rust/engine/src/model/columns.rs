@@ -1,5 +1,6 @@
 //! The engine's columns in the caller's rows: of X and of the random effects.
 
+use crate::linalg::blocks::nth;
 use crate::model::rows::Rows;
 use crate::model::structure::Structure;
 use crate::parallel::Workers;
@@ -18,7 +19,7 @@ pub struct ColumnTransform {
 impl ColumnTransform {
     pub(crate) fn new(rows: &Rows, workers: &Workers) -> Self {
         let (n, p) = (rows.n, rows.p);
-        let columns: Vec<&[f64]> = (0..p).map(|j| &rows.x[j * n..(j + 1) * n]).collect();
+        let columns: Vec<&[f64]> = (0..p).map(|j| nth(rows.x, j, n)).collect();
         let constant = |c: &&[f64]| c.first().is_some_and(|&v| v != 0.0 && c[n - 1] == v && workers.all(n, |i| c[i] == v));
         let intercept = columns.iter().position(constant);
         let total = if rows.weights.is_some() { workers.sum(n, |i| rows.weight(i)) } else { n as f64 };

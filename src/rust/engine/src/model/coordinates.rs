@@ -14,7 +14,7 @@
 //!
 //! All of these are smooth also where a standard deviation is zero and a correlation one.
 
-use crate::linalg::blocks::make_lower_triangular;
+use crate::linalg::blocks::{make_lower_triangular, nth};
 use crate::linalg::small::dot;
 use crate::model::basis::{plain_terms, product, set_basis, TermBasis};
 use crate::model::lambda::{flip_columns, free_elements, lambda_of, set_term_block, term_block, Lambda};
@@ -241,14 +241,14 @@ impl<'a> Coordinates<'a> {
         });
         let mut half = vec![0.0; n * n];
         for j in 0..n {
-            let column = &jacobian[j * n..(j + 1) * n];
+            let column = nth(&jacobian, j, n);
             for (i, x) in column.iter().enumerate().filter(|(_, x)| **x != 0.0) {
                 (0..n).for_each(|r| half[j * n + r] += x * hessian[i * n + r]);
             }
         }
         for j in 0..n {
             for i in 0..n {
-                bends[j * n + i] += dot(&jacobian[i * n..(i + 1) * n], &half[j * n..(j + 1) * n]);
+                bends[j * n + i] += dot(nth(&jacobian, i, n), nth(&half, j, n));
             }
         }
         *gradient = jacobian.chunks_exact(n).map(|column| dot(column, gradient)).collect();

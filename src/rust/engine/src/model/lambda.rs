@@ -1,5 +1,6 @@
 //! The relative covariance factor Lambda, one K x K lower triangle per group.
 
+use crate::linalg::blocks::nth;
 use crate::linalg::small::lower_transpose_times;
 use crate::model::structure::Structure;
 
@@ -55,7 +56,7 @@ pub fn term_block(matrix: &[f64], big_k: usize, first: usize, k: usize) -> Vec<f
 /// Overwrites the k x k block of a term in its group's K x K matrix.
 pub fn set_term_block(matrix: &mut [f64], big_k: usize, first: usize, k: usize, block: &[f64]) {
     for c in 0..k {
-        matrix[(first + c) * big_k + first..(first + c) * big_k + first + k].copy_from_slice(&block[c * k..(c + 1) * k]);
+        matrix[(first + c) * big_k + first..(first + c) * big_k + first + k].copy_from_slice(nth(block, c, k));
     }
 }
 

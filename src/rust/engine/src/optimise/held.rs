@@ -10,6 +10,7 @@
 //! [`Coordinates`] in which the parameter is one; it takes part in them, so that they also say how the optimum moves with it.
 
 use crate::curvature::frame::Frame;
+use crate::linalg::blocks::nth;
 use crate::linalg::eigen::symmetric_eigen;
 use crate::linalg::small::{axpy, semidefinite_cholesky};
 use crate::model::basis::TermBasis;
@@ -159,7 +160,7 @@ impl<'a> HeldDeviance<'a> {
     /// Second derivative of the profile in the held coordinate where the last point was evaluated.
     pub fn curvature(&self) -> f64 {
         let (n, held) = (self.gradient.len(), self.coordinates.held);
-        let own = &self.hessian[held * n..(held + 1) * n];
+        let own = nth(&self.hessian, held, n);
         let moved = self.tangent().map_or(0.0, |t| t.iter().zip((0..n).filter(|&i| i != held)).map(|(t, i)| t * own[i]).sum());
         own[held] + moved
     }

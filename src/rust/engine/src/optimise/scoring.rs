@@ -9,6 +9,7 @@
 
 use crate::curvature::frame::Frame;
 use crate::factor::criterion::degrees_of_freedom;
+use crate::linalg::blocks::nth_mut;
 use crate::linalg::eigen::symmetric_eigen;
 use crate::linalg::small::{
     cholesky, contract, dot, semidefinite_cholesky, solve_lower, solve_lower_transpose, solve_lower_transpose_rows,
@@ -103,7 +104,7 @@ fn information(criterion: &mut Criterion, lambda: &[Vec<f64>]) -> (Vec<Vec<f64>>
         solve_lower_transpose_rows(&lambda[g], k, &mut t, k);
         for (i, v) in t.iter().enumerate() {
             sums[g][i] += levels * v;
-            let row = &mut squares[g][i * k * k..(i + 1) * k * k];
+            let row = nth_mut(&mut squares[g], i, k * k);
             row.iter_mut().zip(&t).for_each(|(s, u)| *s += levels * v * u);
         }
     });

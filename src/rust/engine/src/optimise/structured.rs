@@ -1,5 +1,6 @@
 //! The criterion as a function of the parameters of a covariance structure: values and derivatives in theta, by the chain rule.
 
+use crate::linalg::blocks::nth;
 use crate::linalg::small::dot;
 use crate::model::covariance::Covariance;
 use crate::model::structure::ThetaEntry;
@@ -126,9 +127,9 @@ impl<'s, 'a> Structured<'s, 'a> {
             structure.second(term.k, values, &mut |i, p, q, d| bent[(first + q) * n + first + p] += d * gradient[at + i]);
         }
         for q in 0..n {
-            let column = &jacobian[q * m..(q + 1) * m];
+            let column = nth(&jacobian, q, m);
             let image: Vec<f64> = (0..m).map(|i| (0..m).map(|j| hessian[j * m + i] * column[j]).sum()).collect();
-            (0..n).for_each(|p| bent[q * n + p] += dot(&jacobian[p * m..(p + 1) * m], &image));
+            (0..n).for_each(|p| bent[q * n + p] += dot(nth(&jacobian, p, m), &image));
         }
         (own, bent)
     }

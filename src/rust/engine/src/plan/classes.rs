@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::linalg::blocks::{nth, nth_mut};
 use crate::linalg::small::axpy;
 use crate::parallel::ranges;
 use crate::products::cross::Products;
@@ -50,8 +51,8 @@ impl Classes {
         let mut found: HashMap<Vec<u64>, u32> = HashMap::new();
         let mut out = Classes { k, p, class_of: Vec::with_capacity(group.levels), size: Vec::new(), a: Vec::new(), zx: Vec::new() };
         for level in 0..group.levels {
-            let a = &products.diagonal[0][level * k * k..(level + 1) * k * k];
-            let zx = &products.zx[level * k * p..(level + 1) * k * p];
+            let a = nth(&products.diagonal[0], level, k * k);
+            let zx = nth(&products.zx, level, k * p);
             let mut new_class = || {
                 out.size.push(0.0);
                 out.a.extend_from_slice(a);
@@ -85,7 +86,7 @@ impl Classes {
         out.second.fill(0.0);
         for (z, &class) in zy.chunks_exact(k).zip(&self.class_of) {
             let class = class as usize;
-            axpy(1.0, z, &mut out.first[class * k..(class + 1) * k]);
+            axpy(1.0, z, nth_mut(&mut out.first, class, k));
             for c in 0..k {
                 axpy(z[c], z, &mut out.second[(class * k + c) * k..(class * k + c + 1) * k]);
             }

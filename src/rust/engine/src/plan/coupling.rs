@@ -58,9 +58,7 @@ impl Coupling {
         }
         for pair in &products.rest_pairs {
             let rows = products.structure.groups[pair.row_group as usize].k;
-            let columns = products.structure.groups[pair.col_group as usize].k;
-            let values = &products.rest_pair_values[pair.values..pair.values + rows * columns];
-            for (c, column) in values.chunks_exact(rows).enumerate() {
+            for (c, column) in products.rest_pair_block(pair).chunks_exact(rows).enumerate() {
                 let at = (pair.col as usize + c) * r + pair.row as usize;
                 out.rest[at..at + rows].copy_from_slice(column);
             }

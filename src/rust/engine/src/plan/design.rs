@@ -75,18 +75,19 @@ impl System {
         Ok(System { products, plan })
     }
 
-    /// What one factorisation takes in bytes, with its inverse and what derivatives need.
+    /// What one factorisation takes in bytes, with its inverse, a solution and what derivatives need.
     fn factor_bytes(&self) -> u64 {
-        let (q, p) = (self.structure.q as u64, self.p as u64);
+        let (q, p, lead) = (self.structure.q as u64, self.p as u64, &self.structure.groups[0]);
         let own = if self.plan.coupling.is_some() {
-            let (q1, r) = (self.structure.groups[0].effects() as u64, self.rest() as u64);
+            let (q1, r) = (lead.effects() as u64, self.rest() as u64);
             8 * (q * q + 4 * q1 * r + 4 * r * r)
         } else if self.plan.classes.is_some() {
             0 // no more than the system, which is there
         } else {
-            bytes(&self.plan.layout) + 16 * self.plan.adjacency.columns.len() as u64 * self.structure.groups[0].k as u64
+            let columns = 16 * self.plan.adjacency.columns.len() + 8 * lead.effects();
+            bytes(&self.plan.layout) + columns as u64 * lead.k as u64 + 16 * q * self.structure.entries.len() as u64
         };
-        own + 24 * q * p
+        own + 24 * q * p + 32 * q
     }
 }
 

@@ -49,23 +49,22 @@ pub fn check_traces(columns: usize, effects: usize, parameters: usize, panel: us
     })
 }
 
-/// How many of `threads` can hold a factorisation that takes `one` bytes, and whether each may keep a second one, at a common start: as
-/// many as there is memory for, but one at least.
-pub fn workers_that_fit(one: u64, threads: usize) -> (usize, bool) {
-    if 2 * one * threads as u64 <= SMALL {
+/// How many of `threads` can hold a factorisation that takes `one` bytes beside `own` bytes that aren't one, and whether each may keep a
+/// second one, at a common start: as many as there is memory for, but one at least.
+pub fn workers_that_fit(one: u64, own: u64, threads: usize) -> (usize, bool) {
+    if (2 * one + own) * threads as u64 <= SMALL {
         return (threads, true);
     }
     match available() {
         None => (threads, true),
-        Some(available) => fitting(one, available, threads),
+        Some(available) => fitting(one, own, available, threads),
     }
 }
 
-/// The same for what one factorisation takes. Keeping a second one saves a worker less than another worker does.
-fn fitting(one: u64, available: u64, threads: usize) -> (usize, bool) {
-    let one = one.max(1);
-    let fit = ((available / one) as usize).clamp(1, threads);
-    (fit, 2 * one * fit as u64 <= available)
+/// The same for what is available. Keeping a second one saves a worker less than another worker does.
+fn fitting(one: u64, own: u64, available: u64, threads: usize) -> (usize, bool) {
+    let fit = ((available / (one + own).max(1)) as usize).clamp(1, threads);
+    (fit, (2 * one + own) * fit as u64 <= available)
 }
 
 /// What is needed and what is there in words, where that isn't enough.
@@ -160,11 +159,13 @@ mod tests {
     #[test]
     fn fewer_threads_where_memory_is_short() {
         let gigabyte = 1 << 30;
-        assert_eq!(fitting(gigabyte, 100 * gigabyte, 8), (8, true));
-        assert_eq!(fitting(gigabyte, 10 * gigabyte, 8), (8, false));
-        assert_eq!(fitting(gigabyte, 3 * gigabyte, 8), (3, false));
-        assert_eq!(fitting(gigabyte, gigabyte / 2, 8), (1, false));
-        assert_eq!(fitting(gigabyte, 5 * gigabyte, 2), (2, true));
+        assert_eq!(fitting(gigabyte, 0, 100 * gigabyte, 8), (8, true));
+        assert_eq!(fitting(gigabyte, 0, 10 * gigabyte, 8), (8, false));
+        assert_eq!(fitting(gigabyte, 0, 3 * gigabyte, 8), (3, false));
+        assert_eq!(fitting(gigabyte, 0, gigabyte / 2, 8), (1, false));
+        assert_eq!(fitting(gigabyte, 0, 5 * gigabyte, 2), (2, true));
+        assert_eq!(fitting(gigabyte, 2 * gigabyte, 10 * gigabyte, 8), (3, false));
+        assert_eq!(fitting(0, gigabyte, 3 * gigabyte, 8), (3, true));
     }
 
     /// A machine's files, in a folder of their own.

@@ -1,5 +1,6 @@
 //! Z'WZ as its blocks, and the fixed effects' columns beside it, an absorbed factor's among them.
 
+use crate::linalg::blocks::{nth, nth_mut};
 use crate::linalg::small::{axpy, dot};
 use crate::products::cross::Products;
 
@@ -42,7 +43,7 @@ impl Products {
     /// out := Z'WZ V for rows of length m, one per effect.
     pub fn multiply_rows(&self, v: &[f64], m: usize, out: &mut [f64]) {
         out.fill(0.0);
-        let mut add = |to: usize, from: usize, value: f64| axpy(value, &v[from * m..(from + 1) * m], &mut out[to * m..(to + 1) * m]);
+        let mut add = |to: usize, from: usize, value: f64| axpy(value, nth(v, from, m), nth_mut(out, to, m));
         for (g, group) in self.structure.groups.iter().enumerate() {
             let k = group.k;
             for (at, value) in self.diagonal[g].iter().enumerate() {

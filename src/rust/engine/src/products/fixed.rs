@@ -1,5 +1,6 @@
 //! The X of a model as a combination of the raw columns of a stream.
 
+use crate::linalg::blocks::{nth, nth_mut};
 use crate::linalg::small::dot;
 use crate::model::columns::ColumnTransform;
 use crate::products::accumulate::CrossProducts;
@@ -20,7 +21,7 @@ impl Fixed {
         let intercept = (0..p).find(|&j| columns[j * d] != 0.0 && !varies(j));
         let (mut centre, mut scale, mut coefficients) = (vec![0.0; p], vec![1.0; p], Vec::with_capacity(p));
         for j in 0..p {
-            let column = &columns[j * d..(j + 1) * d];
+            let column = nth(columns, j, d);
             if intercept == Some(j) {
                 scale[j] = column[0];
                 coefficients.push(vec![(0, 1.0)]);
@@ -68,7 +69,7 @@ impl Fixed {
         let mut raw = vec![0.0; d];
         for j in 0..p {
             (0..d).for_each(|i| raw[i] = half[i * p + j]);
-            self.combine(&raw, &mut out[j * p..(j + 1) * p]);
+            self.combine(&raw, nth_mut(&mut out, j, p));
         }
         crate::linalg::small::symmetrise(&mut out, p);
         out

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::error::Error;
-use crate::linalg::blocks::add_cross_product;
+use crate::linalg::blocks::{add_cross_product, nth, nth_mut};
 use crate::linalg::small::{axpy, mirror, with_constant};
 use crate::model::columns::{ColumnTransform, GroupColumns, ZRow};
 use crate::model::order::{rows_by_level, RowOrder};
@@ -267,11 +267,11 @@ pub(crate) fn add_levels(
         columns.gather(begin, end, &mut z);
         for (m, i) in (begin..end).enumerate() {
             let (w, level) = (rows.weight(i), rows.level(factor, i));
-            let (x, z) = (&x[m * p..(m + 1) * p], &z[m * k..(m + 1) * k]);
-            let block = &mut blocks[level * k * k..(level + 1) * k * k];
-            (0..k).for_each(|c| axpy(w * z[c], z, &mut block[c * k..(c + 1) * k]));
-            let product = &mut products[level * k * p..(level + 1) * k * p];
-            (0..k).for_each(|c| axpy(w * z[c], x, &mut product[c * p..(c + 1) * p]));
+            let (x, z) = (nth(&x, m, p), nth(&z, m, k));
+            let block = nth_mut(blocks, level, k * k);
+            (0..k).for_each(|c| axpy(w * z[c], z, nth_mut(block, c, k)));
+            let product = nth_mut(products, level, k * p);
+            (0..k).for_each(|c| axpy(w * z[c], x, nth_mut(product, c, p)));
         }
     }
 }

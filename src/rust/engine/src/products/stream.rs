@@ -2,7 +2,7 @@
 //! make of rows that are there, made of the sums that [`CrossProducts`] has kept.
 
 use crate::error::Error;
-use crate::linalg::blocks::transposed;
+use crate::linalg::blocks::{nth, nth_mut, transposed};
 use crate::linalg::small::{axpy, dot};
 use crate::model::group::{ColumnBasis, Group};
 use crate::model::structure::Structure;
@@ -55,7 +55,7 @@ pub fn summary(products: &CrossProducts, columns: &[f64], p: usize) -> Result<Su
     if let Some(j0) = x.transform.intercept {
         let own: Vec<f64> = (0..p).map(|i| root[j0 * p + i] / x.transform.scale[j0]).collect();
         for j in (0..p).filter(|&j| j != j0) {
-            axpy(x.transform.centre[j], &own, &mut root[j * p..(j + 1) * p]);
+            axpy(x.transform.centre[j], &own, nth_mut(&mut root, j, p));
         }
     }
     let freedom = (products.n as f64 - 1.0).max(1.0) / products.n as f64;
@@ -206,7 +206,7 @@ fn fill_levels(design: &mut Products, products: &CrossProducts, fixed: &Fixed, p
         let (stored, k) = (factor.k, group.k);
         let diagonal = &mut design.diagonal[g];
         for (from, &to) in places.level[g].iter().enumerate() {
-            let block = &factor.zz[from * stored * stored..(from + 1) * stored * stored];
+            let block = nth(&factor.zz, from, stored * stored);
             let picked = pick(block, stored, &places.column[g], &group.columns, &places.column[g], &group.columns);
             diagonal[to * k * k..(to + 1) * k * k].copy_from_slice(&picked);
             for (c, (&column, basis)) in places.column[g].iter().zip(&group.columns).enumerate() {

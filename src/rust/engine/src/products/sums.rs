@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::linalg::blocks::nth_mut;
 use crate::linalg::small::{axpy, dot};
 use crate::products::accumulate::TermShape;
 
@@ -101,8 +102,8 @@ impl FactorProducts {
         let (k, d) = (self.k, v.len());
         for (c, &zc) in z.iter().enumerate() {
             let at = level * k + c;
-            axpy(w * zc, z, &mut self.zz[at * k..(at + 1) * k]);
-            axpy(w * zc, v, &mut self.zv[at * d..(at + 1) * d]);
+            axpy(w * zc, z, nth_mut(&mut self.zz, at, k));
+            axpy(w * zc, v, nth_mut(&mut self.zv, at, d));
             self.zy[at] += w * zc * y;
         }
     }
@@ -168,7 +169,7 @@ impl FactorProducts {
         self.zy.resize(levels * k, 0.0);
         let add = |size: usize, from: &[f64], to: &mut [f64]| {
             for (&place, block) in places.iter().zip(from.chunks_exact(size)) {
-                axpy(1.0, block, &mut to[place * size..(place + 1) * size]);
+                axpy(1.0, block, nth_mut(to, place, size));
             }
         };
         add(k * k, &other.zz, &mut self.zz);

@@ -6,6 +6,7 @@
 //! column for each such n. (Maximum likelihood makes them zero itself.) The same holds, for both criteria, of columns of zeros,
 //! and of an effect for every observation whose covariance is that of the residuals.
 
+use crate::linalg::blocks::nth;
 use crate::linalg::small::{axpy, cholesky, dot, solve_lower, solve_lower_transpose};
 use crate::model::group::Group;
 use crate::model::lambda::Lambda;
@@ -185,15 +186,15 @@ impl Within {
     fn add(&mut self, design: &Products, group: &Group, level: usize) {
         let (p, k) = (design.p, group.k);
         let g = design.structure.groups.iter().position(|other| other.offset == group.offset).expect("it is one of them");
-        let raw = &design.diagonal[g][level * k * k..(level + 1) * k * k];
-        let block = if self.zz.is_empty() { raw } else { &self.zz[level * k * k..(level + 1) * k * k] };
+        let raw = nth(&design.diagonal[g], level, k * k);
+        let block = if self.zz.is_empty() { raw } else { nth(&self.zz, level, k * k) };
         let mut rows = self.products(design, group, level).to_vec();
         if p > 0 {
             rows.chunks_exact_mut(p).for_each(|row| solve_lower(&design.xx_cholesky, p, row));
         }
         for c in 0..k {
             self.squares[c] += raw[c * k + c];
-            (0..k).for_each(|r| self.left[c * k + r] += block[c * k + r] - dot(&rows[r * p..(r + 1) * p], &rows[c * p..(c + 1) * p]));
+            (0..k).for_each(|r| self.left[c * k + r] += block[c * k + r] - dot(nth(&rows, r, p), nth(&rows, c, p)));
         }
         self.levels = level + 1;
     }

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 
+use crate::linalg::blocks::nth_mut;
 use crate::linalg::small::axpy;
 use crate::model::columns::{GroupColumns, ZRow};
 use crate::model::order::{rows_by_level, RowOrder};
@@ -82,7 +83,7 @@ impl Products {
         for &i in gone.rows {
             let i = i as usize;
             self.transform.gather(rows, i, i + 1, &mut x);
-            (0..p).for_each(|c| axpy(-rows.weight(i) * x[c], &x, &mut self.xx[c * p..(c + 1) * p]));
+            (0..p).for_each(|c| axpy(-rows.weight(i) * x[c], &x, nth_mut(&mut self.xx, c, p)));
         }
     }
 

@@ -4,6 +4,7 @@
 
 use crate::error::Error;
 use crate::factor::criterion::{criterion_value, degrees_of_freedom};
+use crate::linalg::blocks::nth;
 use crate::linalg::small::dot;
 use crate::model::rows::Rows;
 use crate::optimise::certificate::least_of;
@@ -59,10 +60,10 @@ impl Responses<'_> {
     pub fn fill(&self, index: usize, normals: &mut Vec<f64>, y: &mut [f64]) {
         let n = y.len();
         match self {
-            Responses::Given(all) => y.copy_from_slice(&all[index * n..(index + 1) * n]),
+            Responses::Given(all) => y.copy_from_slice(nth(all, index, n)),
             Responses::Normals { simulator, u, e } => {
                 let q = simulator.effects();
-                simulator.response(&u[index * q..(index + 1) * q], &e[index * n..(index + 1) * n], y);
+                simulator.response(nth(u, index, q), nth(e, index, n), y);
             }
             Responses::Drawn { simulator, seed, first, .. } => simulator.drawn(*seed, first + index as u64, normals, y),
         }
@@ -141,7 +142,7 @@ pub struct Replicate {
 /// Refits all responses; `None` for one that cannot be fitted.
 pub fn refit(design: &Design, rows: &Rows, responses: &Responses, options: &BatchOptions) -> Result<Vec<Option<Replicate>>, Error> {
     let count = responses.count(design.n);
-    let (threads, pins) = workers_that_fit(design.factor_bytes(), options.threads.clamp(1, count.max(1)));
+    let (threads, pins) = workers_that_fit(design.factor_bytes(), bytes_of_rows(design), options.threads.clamp(1, count.max(1)));
     if degrees_of_freedom(design, options.reml) <= 0.0 {
         return Err("the model has as many fixed effects as rows".into());
     }
@@ -159,6 +160,11 @@ pub fn refit(design: &Design, rows: &Rows, responses: &Responses, options: &Batc
     };
     let way = Spread { count, threads, interrupted: options.interrupted, ask: options.ask };
     spread(&way, &Refits { design, rows, responses, request })
+}
+
+/// What a thread has of the length of the rows and of the effects: the response, its residuals, and the normals that it is drawn from.
+fn bytes_of_rows(design: &Design) -> u64 {
+    8 * (3 * design.n as u64 + design.structure.q as u64)
 }
 
 /// The refits as pieces of work.

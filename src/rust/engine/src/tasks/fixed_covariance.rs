@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::factor::blocks::Factor;
-use crate::linalg::blocks::{add_cross_product, scale_rows};
+use crate::linalg::blocks::{add_cross_product, nth, scale_rows};
 use crate::linalg::small::{axpy, cholesky, dot, inverse_from_cholesky, lower_transpose_times, solve_lower, transpose};
 use crate::model::absorbed::Absorbed;
 use crate::model::columns::GroupColumns;
@@ -137,14 +137,14 @@ impl Columns {
             }
             for value in values.chunks_exact_mut(k) {
                 lower_transpose_times(&factor.lambda[0], k, value);
-                solve_lower(&factor.lead[level * k * k..(level + 1) * k * k], k, value);
+                solve_lower(nth(&factor.lead, level, k * k), k, value);
             }
             for (a, &column) in found.iter().enumerate() {
-                let value = &values[a * k..(a + 1) * k];
-                (0..=a).for_each(|b| self.add(information, column, found[b], -dot(value, &values[b * k..(b + 1) * k])));
+                let value = nth(&values, a, k);
+                (0..=a).for_each(|b| self.add(information, column, found[b], -dot(value, nth(&values, b, k))));
                 for t in alone.plan.adjacency.span(level) {
                     let effect = alone.plan.adjacency.columns[t] as usize;
-                    rest[effect * self.total + column] -= dot(&factor.cross[t * k..(t + 1) * k], value);
+                    rest[effect * self.total + column] -= dot(nth(&factor.cross, t, k), value);
                 }
                 place[column] = usize::MAX;
             }

@@ -13,6 +13,7 @@
 use crate::curvature::traces::{inverse_diagonal_blocks, inverse_neighbour_blocks, Coupled};
 use crate::error::Error;
 use crate::factor::blocks::Factor;
+use crate::linalg::blocks::nth;
 use crate::linalg::small::{axpy, dot, lower_transpose_times, solve_lower};
 use crate::model::columns::GroupColumns;
 use crate::model::rows::Rows;
@@ -110,7 +111,7 @@ impl<'a> Row<'a> {
             self.columns[g].gather(i, i + 1, a);
             lower_transpose_times(&factor.lambda[g], k, a);
             self.start[g] = group.offset + level * k;
-            sum += quadratic(&diagonal[g][level * k * k..(level + 1) * k * k], a, a);
+            sum += quadratic(nth(&diagonal[g], level, k * k), a, a);
             for (c, a) in a.iter().enumerate() {
                 axpy(-a, &products[(self.start[g] + c) * p..(self.start[g] + c + 1) * p], &mut self.x);
             }

@@ -1,6 +1,7 @@
 //! A model and what is asked of it, with its rows and its design in one hand.
 
 use crate::error::Error;
+use crate::linalg::blocks::nth;
 use crate::linalg::small::axpy;
 use crate::model::rows::Rows;
 use crate::parallel::Workers;
@@ -67,7 +68,7 @@ impl<'a> Model<'a> {
                 absorbed.other_columns(levels, beta.len())
             }
         };
-        columns.iter().enumerate().for_each(|(j, &c)| axpy(beta[c], &self.rows.x[j * n..(j + 1) * n], &mut mean));
+        columns.iter().enumerate().for_each(|(j, &c)| axpy(beta[c], nth(self.rows.x, j, n), &mut mean));
         mean
     }
 

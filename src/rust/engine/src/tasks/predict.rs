@@ -16,6 +16,7 @@ use std::ops::Range;
 
 use crate::error::Error;
 use crate::factor::blocks::Factor;
+use crate::linalg::blocks::nth;
 use crate::linalg::scratch::Scratch;
 use crate::linalg::small::{axpy, dot, lower_transpose_times, solve_lower};
 use crate::linalg::sparse::Path;
@@ -158,14 +159,14 @@ impl Predictor {
                 None => variance += dot(&work.z, &work.z),
                 Some(level) if g == 0 => {
                     let z = &mut work.z;
-                    solve_lower(&self.factor.lead[level * k * k..(level + 1) * k * k], k, z);
+                    solve_lower(nth(&self.factor.lead, level, k * k), k, z);
                     variance += dot(z, z);
                     for t in design.plan.adjacency.span(level) {
                         let e = design.plan.adjacency.columns[t] as usize;
-                        work.rest[e] -= dot(&self.factor.cross[t * k..(t + 1) * k], z);
+                        work.rest[e] -= dot(nth(&self.factor.cross, t, k), z);
                         work.touched.push(e);
                     }
-                    let rzx = &self.factor.rzx[level * k * p..(level + 1) * k * p];
+                    let rzx = nth(&self.factor.rzx, level, k * p);
                     z.iter().zip(rzx.chunks_exact(p.max(1))).for_each(|(z, row)| axpy(-z, row, &mut work.x));
                 }
                 Some(level) => {
@@ -194,7 +195,7 @@ impl Work {
     fn quadratic_form(&self, inverse: &[f64]) -> f64 {
         let order = self.rest.len();
         let column = |e: usize| {
-            let column = &inverse[e * order..(e + 1) * order];
+            let column = nth(inverse, e, order);
             self.touched.iter().map(|&f| column[f] * self.rest[f]).sum::<f64>()
         };
         self.touched.iter().map(|&e| self.rest[e] * column(e)).sum()

@@ -14,6 +14,7 @@
 use crate::curvature::frame::Frame;
 use crate::error::Error;
 use crate::factor::criterion::degrees_of_freedom;
+use crate::linalg::blocks::nth_mut;
 use crate::linalg::eigen::symmetric_eigen;
 use crate::linalg::small::{axpy, dot, solve_lower_transpose};
 use crate::model::lambda::{free_elements, lambda_of, Lambda};
@@ -110,7 +111,7 @@ fn residual_gradient(structure: &Structure, lambda: &Lambda, frame: &Frame, solv
         let k = group.k;
         for level in g[group.range()].chunks_exact_mut(k) {
             solve_lower_transpose(lambda, k, level);
-            (0..k).for_each(|c| axpy(level[c], level, &mut squares[c * k..(c + 1) * k]));
+            (0..k).for_each(|c| axpy(level[c], level, nth_mut(squares, c, k)));
         }
     }
     frame.gradient(structure, &squares).into_iter().map(|v| -v / solved.pwrss).collect()

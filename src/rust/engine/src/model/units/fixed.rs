@@ -1,5 +1,6 @@
 //! Between the caller's columns of the fixed effects and the engine's: coefficients, their covariance, its factor.
 
+use crate::linalg::blocks::nth_mut;
 use crate::linalg::small::{inverse_from_cholesky, symmetrise};
 use crate::model::absorbed::Absorbed;
 use crate::model::columns::ColumnTransform;
@@ -53,7 +54,7 @@ impl ColumnTransform {
         let p = self.scale.len();
         let mut c = inverse_from_cholesky(rx, p);
         for j in 0..p {
-            self.to_caller(&mut c[j * p..(j + 1) * p]);
+            self.to_caller(nth_mut(&mut c, j, p));
         }
         let mut row = vec![0.0; p];
         for i in 0..p {

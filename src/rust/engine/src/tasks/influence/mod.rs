@@ -77,7 +77,7 @@ pub fn influence(design: &Design, rows: &Rows, y: &[f64], deletions: &Deletions)
     let request = Request { reml: deletions.reml, start: deletions.start, max_evaluations: deletions.max_evaluations };
     let whole = Whole::new(design, rows, y, deletions, request)?;
     // Each has a design of its own beside its factorisation.
-    let (threads, _) = workers_that_fit(2 * design.factor_bytes(), deletions.threads.clamp(1, deletions.count.max(1)));
+    let (threads, _) = workers_that_fit(2 * design.factor_bytes(), 0, deletions.threads.clamp(1, deletions.count.max(1)));
     let way = Spread { count: deletions.count, threads, interrupted: deletions.interrupted, ask: deletions.ask };
     spread(&way, &whole)
 }

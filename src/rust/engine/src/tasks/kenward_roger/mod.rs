@@ -25,6 +25,7 @@ pub mod traces;
 use std::ops::Deref;
 
 use crate::error::Error;
+use crate::linalg::blocks::nth;
 use crate::linalg::eigen::symmetric_eigen;
 use crate::linalg::small::{axpy, dot, symmetrise};
 use crate::model::structure::ThetaEntry;
@@ -198,7 +199,7 @@ fn with_residual(traces: &Traces, psi: &[f64], n: f64) -> Vec<f64> {
     let mut out = vec![0.0; m * m];
     let mut own = n;
     for j in 0..r {
-        let column = &traces.second[j * r..(j + 1) * r];
+        let column = nth(&traces.second, j, r);
         out[j * m..j * m + r].copy_from_slice(column);
         let mixed = traces.first[j] - dot(column, psi);
         (out[j * m + r], out[r * m + j]) = (mixed, mixed);

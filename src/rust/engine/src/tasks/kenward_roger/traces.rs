@@ -1,6 +1,7 @@
 //! H = Z'V^-1Z, never formed: its columns come in panels, and what is needed of them are sums.
 
 use crate::error::Error;
+use crate::linalg::blocks::{nth, nth_mut};
 use crate::linalg::scratch::Scratch;
 use crate::linalg::small::{axpy, inverse_lower};
 use crate::model::structure::ThetaEntry;
@@ -127,7 +128,7 @@ pub fn times_h(marginal: &Marginal, group: usize, mut v: Vec<f64>, m: usize, wor
         for level in v[own.offset * m..own.range().end * m].chunks_exact_mut((own.k * m).max(1)) {
             scaled.fill(0.0);
             for r in 0..own.k {
-                (0..=r).for_each(|c| axpy(inverse[c * own.k + r], &level[c * m..(c + 1) * m], &mut scaled[r * m..(r + 1) * m]));
+                (0..=r).for_each(|c| axpy(inverse[c * own.k + r], nth(level, c, m), nth_mut(&mut scaled, r, m)));
             }
             level.copy_from_slice(&scaled);
         }

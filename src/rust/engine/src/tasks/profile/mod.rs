@@ -136,7 +136,7 @@ pub fn profile(design: &Design, response: &Response, options: &ProfileOptions) -
         targets: targets(options.zetas, options.cutoff, options.delta),
         optimum,
     };
-    let workers = &workers.limited(workers_that_fit(design.factor_bytes(), workers.threads()).0);
+    let workers = &workers.limited(workers_that_fit(design.factor_bytes(), 0, workers.threads()).0);
     let jobs = options.which.iter().flat_map(|&index| [(index, 1.0), (index, -1.0)]);
     let sides = workers.map(jobs, |(index, direction)| {
         let alone = workers.alone();
