@@ -199,7 +199,11 @@ impl From<Arc<Design>> for DesignRef<'_> {
     }
 }
 
-/// The design and the response of a model whose rows came in chunks. Uses the sums up.
+/// The design and the response of a model whose rows came in chunks, in time proportional to their levels. Uses the sums up.
+///
+/// # Errors
+/// [`Error::Invalid`] of no rows, of terms or levels that aren't there, and of a rank-deficient X; [`Error::TooLarge`],
+/// [`Error::Interrupted`].
 pub fn finish(products: CrossProducts, model: &Model, workers: &Workers) -> Result<(Design, Response), Error> {
     let (products, response) = of_chunks(products, model, workers)?;
     Ok((Design::of_products(products, workers)?, response))

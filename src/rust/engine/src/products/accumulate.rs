@@ -67,6 +67,9 @@ pub const CONSTANT: &str = "(Intercept)";
 
 impl CrossProducts {
     /// Of no rows.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the terms make no sense.
     pub fn new(terms: Vec<TermShape>) -> Result<Self, Error> {
         if terms.is_empty() {
             return Err("a model needs at least one random-effects term".into());
@@ -105,7 +108,10 @@ impl CrossProducts {
         self.vv[0]
     }
 
-    /// Adds rows.
+    /// Adds rows, in time proportional to their number; some square of their columns is kept for each level.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] and [`Error::NotFinite`] where the chunk's columns don't fit together; nothing is added then.
     pub fn add(&mut self, chunk: &Chunk) -> Result<(), Error> {
         if chunk.y.is_empty() {
             return Ok(());
@@ -181,7 +187,10 @@ impl CrossProducts {
         self.rebase(&to);
     }
 
-    /// Adds those of other rows.
+    /// Adds those of other rows, in time proportional to their levels.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where they are of other terms.
     pub fn merge(&mut self, mut other: CrossProducts) -> Result<(), Error> {
         if self.terms != other.terms {
             return Err("the cross-products belong to different random-effects terms".into());

@@ -35,6 +35,9 @@ const CHUNK: usize = 64;
 
 impl Response {
     /// Passes over the rows: the regression on X, its residuals, and their cross-products.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where there isn't one value a row, [`Error::NotFinite`] where one is not finite.
     pub fn new(design: &Products, rows: &Rows, y: &[f64], workers: &Workers) -> Result<Self, Error> {
         let mut out = Response::empty(design);
         out.fill(design, rows, y, &mut Vec::new(), workers)?;

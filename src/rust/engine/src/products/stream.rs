@@ -38,6 +38,9 @@ pub struct Summary {
 }
 
 /// R with R'R = X'WX, and the columns' standard deviations.
+///
+/// # Errors
+/// [`Error::Invalid`] of no rows, and where `columns` isn't a matrix of the raw columns by p.
 pub fn summary(products: &CrossProducts, columns: &[f64], p: usize) -> Result<Summary, Error> {
     check(products, columns, p)?;
     // On a copy: a model must have the same bits whether it was looked at before or not.

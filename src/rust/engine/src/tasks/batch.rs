@@ -139,7 +139,12 @@ pub struct Replicate {
     pub evaluations: usize,
 }
 
-/// Refits all responses; `None` for one that cannot be fitted.
+/// Refits all responses; `None` for one that cannot be fitted. Each costs a pass over the rows and a search. On fewer threads than asked
+/// for where the factorisations of all would not fit in memory.
+///
+/// # Errors
+/// [`Error::Invalid`] where there are as many fixed effects as rows, or where the options ask for what this design doesn't have;
+/// [`Error::Interrupted`] where the user stopped.
 pub fn refit(design: &Design, rows: &Rows, responses: &Responses, options: &BatchOptions) -> Result<Vec<Option<Replicate>>, Error> {
     let count = responses.count(design.n);
     let (threads, pins) = workers_that_fit(design.factor_bytes(), bytes_of_rows(design), options.threads.clamp(1, count.max(1)));

@@ -95,7 +95,8 @@ pub struct Fit {
     pub undetermined: Vec<Undetermined>,
 }
 
-/// Fits one response of n values.
+/// Fits one response of n values. A pass over the rows before and one after the search, whose some ten evaluations cost a factorisation
+/// each, whatever the number of rows.
 ///
 /// # Errors
 /// [`Error::NotFinite`] and [`Error::Invalid`] where response or options make no sense, [`Error::Interrupted`] where the user stopped.
@@ -105,7 +106,10 @@ pub fn fit(design: &Design, rows: &Rows, y: &[f64], options: &Options) -> Result
 }
 
 /// Fits a response whose cross-products are given. Without rows there are no fitted values, and the residual sum of
-/// squares is what the cross-products say.
+/// squares is what the cross-products say, and nothing costs time in proportion to their number.
+///
+/// # Errors
+/// As of [`fit`].
 pub fn fit_response(design: &Design, response: &Response, rows: Option<(&Rows, &[f64])>, options: &Options) -> Result<Fit, Error> {
     check(design, options)?;
     let mut criterion = Criterion::new(design, options.reml, options.workers, options.interrupted);
@@ -141,8 +145,11 @@ pub(crate) fn check(design: &Design, options: &Options) -> Result<(), Error> {
     Ok(())
 }
 
-/// Gradient and second derivatives of the criterion in theta (for several grouping factors the average
-/// information stands for part of the latter).
+/// Gradient and second derivatives (n_theta x n_theta) of the criterion in the caller's theta; for several grouping factors with many
+/// effects the average information stands for the latter. Costs a factorisation and an inverse on its pattern.
+///
+/// # Errors
+/// [`Error::NotPositiveDefinite`] where theta is too large for the arithmetic.
 pub fn derivatives(design: &Design, response: &Response, theta: &[f64], reml: bool) -> Result<(Vec<f64>, Vec<f64>), Error> {
     let mut criterion = Criterion::new(design, reml, Workers::none(), &|| false);
     criterion.set_response(response);
@@ -150,7 +157,11 @@ pub fn derivatives(design: &Design, response: &Response, theta: &[f64], reml: bo
 }
 
 /// Diagonal blocks of Lambda M^-1 Lambda' per group of random effects, level by level, K x K each, in the
-/// original column scale: times sigma^2 the conditional variances of the random effects.
+/// original column scale: times sigma^2 the conditional variances of the random effects. Costs a factorisation and an inverse on its
+/// pattern.
+///
+/// # Errors
+/// [`Error::NotPositiveDefinite`] where theta is too large for the arithmetic, [`Error::Interrupted`] where the user stopped.
 pub fn conditional_variances(design: &Design, theta: &[f64], workers: &Workers) -> Result<Vec<Vec<f64>>, Error> {
     let design = design.random_effects();
     let mut factor = Factor::new(design);

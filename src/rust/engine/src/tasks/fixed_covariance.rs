@@ -14,7 +14,12 @@ use crate::plan::design::{Design, System};
 
 /// Upper triangular R with R'R = X'V^-1X for all columns of the fixed effects in the caller's order, and (R'R)^-1, of a
 /// design with an absorbed factor, at theta. X'V^-1X = X'WX - |L^-1 Lambda'Z'WX|^2 is formed with L of the random effects
-/// alone, for the engine's X; R is its factor times the triangular matrix that undoes centring and scaling.
+/// alone, for the engine's X; R is its factor times the triangular matrix that undoes centring and scaling. Both are p x p for all p columns,
+/// and time grows with p^3.
+///
+/// # Errors
+/// [`Error::Invalid`] of a design without an absorbed factor, [`Error::TooLarge`] where p x p matrices would not fit,
+/// [`Error::NotPositiveDefinite`], [`Error::Interrupted`].
 pub fn fixed_factor(design: &Design, rows: &Rows, theta: &[f64], workers: &Workers) -> Result<(Vec<f64>, Vec<f64>), Error> {
     let (Some(absorbed), Some(own)) = (design.absorbed, design.structure.fixed_group()) else {
         return Err("the design has no absorbed factor".into());

@@ -21,7 +21,7 @@ use crate::parallel::{pieces, Workers};
 use crate::plan::design::Design;
 use crate::products::parts::row_blocks;
 
-/// The diagonal of H at theta, n long.
+/// The diagonal of H at theta, n long. Costs a factorisation, and solutions whose number is that of different rows of Z and X.
 ///
 /// # Errors
 /// [`Error::NotPositiveDefinite`] where theta is too large for the arithmetic, [`Error::Interrupted`] where the user stopped.

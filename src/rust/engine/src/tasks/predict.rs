@@ -71,7 +71,7 @@ struct Work {
 }
 
 impl Predictor {
-    /// Factors a model at a theta.
+    /// Factors a model at a theta, which is what it costs.
     ///
     /// # Errors
     /// [`Error::NotPositiveDefinite`] where that can't be done, [`Error::Interrupted`] where the user stopped.
@@ -85,7 +85,8 @@ impl Predictor {
         Ok(Predictor { factor, solved })
     }
 
-    /// The variance of each row's linear predictor in units of the residual variance, of `design`, which the predictor was made for.
+    /// The variance of each row's linear predictor in units of the residual variance, of `design`, which the predictor was made for. A row
+    /// costs a solution with the few effects that it has.
     ///
     /// # Errors
     /// [`Error::Invalid`] where the rows aren't of this design, [`Error::Interrupted`] where the user stopped.

@@ -44,7 +44,8 @@ pub struct Satterthwaite {
     pub sigma: f64,
 }
 
-/// At the theta that the options start from. The residual standard deviation is that of the cross-products, whatever the fit's.
+/// At the theta that the options start from. The residual standard deviation is that of the cross-products, whatever the fit's. Costs the
+/// second derivatives of the criterion and, for each parameter, a matrix of the fixed effects.
 ///
 /// # Errors
 /// [`Error::NotPositiveDefinite`] where nothing can be computed at theta or the response is fitted exactly, [`Error::TooLarge`] where the

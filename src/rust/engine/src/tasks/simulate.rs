@@ -22,7 +22,11 @@ pub struct Simulator<'a> {
 }
 
 impl<'a> Simulator<'a> {
-    /// `theta` is the relative covariance of the random effects to be drawn, if any are.
+    /// `mean` has a value a row, and `sigma` is the residual standard deviation; `theta` is the relative covariance of the random effects to be
+    /// drawn, if any are. A draw is a pass over the rows.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the mean or theta has another length.
     pub fn new(design: &'a Design, rows: &'a Rows<'a>, mean: &'a [f64], sigma: f64, theta: Option<&[f64]>) -> Result<Self, Error> {
         if mean.len() != design.n {
             return Err(format!("the mean has {} values for {} rows", mean.len(), design.n).into());

@@ -63,6 +63,7 @@ pub struct Remnant {
 }
 
 /// Refits a model without each set of rows; `None` where the remaining rows can't be fitted. `y` is the response less its offset.
+/// A deletion costs some evaluations and, unless it leaves too little of a level, nothing that grows with the rows.
 ///
 /// # Errors
 /// [`Error::Invalid`] where lengths don't fit together, [`Error::Interrupted`] where the options' question was answered yes.

@@ -100,7 +100,7 @@ pub struct Setting<'a> {
     pub never: &'a dyn Fn() -> bool,
 }
 
-/// Profiles of a model by maximum likelihood.
+/// Profiles of a model by maximum likelihood: for each parameter some twenty points, each of which is a search from the last one.
 ///
 /// # Errors
 /// [`Error::Invalid`] where the response is fitted exactly, a factor is absorbed or a parameter isn't there, [`Error::Interrupted`] where
