@@ -27,7 +27,8 @@
 #' @param threads threads to compute on, as in [bootMer()].
 #' @return An object of class `power_table`, a data frame with a row per combination: the number of levels, the values of `effects`, `nsim`,
 #'   the `power` (share of rejections; a response that can't be fitted doesn't reject) with its Clopper-Pearson interval `conf.low` and
-#'   `conf.high`, `singular` and `failed`, the shares of singular and of failed fits. `plot()` draws it (with package ggplot2).
+#'   `conf.high`, `singular` and `failed`, the shares of singular and of failed fits.
+#'   [autoplot()][autoplot.power_table] and `plot()` draw it.
 #' @references Clopper, C. J. and Pearson, E. S. (1934) The use of confidence or fiducial limits illustrated in the case of the binomial.
 #'   *Biometrika* 26, 404-413. \doi{10.1093/biomet/26.4.404}
 #' @examples
@@ -47,7 +48,7 @@ simulate_power <- function(fit, test, along = NULL, sizes = NULL, effects = NULL
   record <- power_record(record, newparams)
   plan <- list(
     contrast = tested_contrast(test, fit, record$x), nsim = checked_nsim(nsim), method = method, alpha = alpha, seed = pcg_seed(seed),
-    threads = threads
+    threads = threads, tested = if (is.character(test)) test
   )
   sizes <- power_sizes(record, along, sizes)
   effects <- power_effects(record, effects)
@@ -275,7 +276,8 @@ new_power_table <- function(counts, design, effects, plan, fit, conf.level) {
   structure(
     do.call(cbind, parts[lengths(parts) > 0L]), row.names = seq_len(nrow(table)), class = c("power_table", "data.frame"),
     along = names(design), effects = names(effects), test = plan$contrast, method = plan$method, alpha = plan$alpha, seed = plan$seed,
-    formula = stats::formula(fit)
+    formula = stats::formula(fit), tested = plan$tested, conf.level = conf.level,
+    coefficients = fixed_names(fit)[colSums(plan$contrast != 0) > 0]
   )
 }
 
@@ -296,5 +298,3 @@ print.power_table <- function(x, digits = 3L, ...) {
 as.data.frame.power_table <- function(x, ...) {
   structure(unclass(x)[seq_along(x)], names = names(x), row.names = attr(x, "row.names"), class = "data.frame")
 }
-
-# Power along the sizes, or else along the first effect, with its intervals; a line for each combination of the other effects.

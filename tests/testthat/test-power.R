@@ -126,12 +126,7 @@ test_that("what makes no sense is refused by name", {
   )
 })
 
-test_that("a power table is printed and drawn", {
+test_that("a power table is printed", {
   table <- simulate_power(fit, "Days", "Subject", c(6, 12), list(Days = c(3, 6)), nsim = 20, method = "z", seed = 1)
   expect_output(print(table), "Power of the Wald test at level 0.05.*Subject Days nsim power")
-  skip_if_not_installed("ggplot2")
-  picture <- plot(table)
-  expect_s3_class(picture, "ggplot")
-  expect_equal(ggplot2::layer_data(picture, 2)$y[order(ggplot2::layer_data(picture, 2)$x)], table$power[c(1, 2, 3, 4)])
-  expect_error(plot(simulate_power(fit, "Days", nsim = 2, method = "z", seed = 1)), "nothing to draw")
 })
