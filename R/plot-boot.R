@@ -98,7 +98,7 @@ picture_of_replicates <- function(boot, data, intervals, shown, geom, bins) {
       aes(.data$estimate, 0, xend = .data$estimate, yend = .data$top), estimates,
       linewidth = 0.8
     ) + interval_layers(intervals, heights, estimates) +
-    ggplot2::facet_wrap(ggplot2::vars(.data$term), scales = "free", labeller = facet_words(length(shown))) +
+    ggplot2::facet_wrap(ggplot2::vars(.data$term), scales = "free", labeller = facet_words(facet_width(length(shown)))) +
     sparse_axis(length(shown)) + ggplot2::scale_y_continuous(breaks = upper_breaks, labels = plain_number) +
     fill_of_singular(shapes$singular) +
     ggplot2::labs(

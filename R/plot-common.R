@@ -60,10 +60,11 @@ parameter_words <- function(names) {
   sub("^.sigmasq$", "residual variance", names)
 }
 
-# Names above so many facets, in words and in lines that fit where `letters` fit beside each other; a word that is too long is cut after a
-# mark in it.
-facet_words <- function(facets, letters = 80L) {
-  width <- letters %/% ggplot2::wrap_dims(facets)[[2L]]
+# How many letters have room above each of so many facets, where `letters` fit beside each other.
+facet_width <- function(facets, letters = 80L) letters %/% ggplot2::wrap_dims(facets)[[2L]]
+
+# Names above facets, in words and in lines of up to `width` letters; a word that is too long is cut after a mark in it.
+facet_words <- function(width = 22L) {
   ggplot2::as_labeller(function(names) vapply(parameter_words(names), in_lines, "", width = width, USE.NAMES = FALSE))
 }
 

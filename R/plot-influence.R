@@ -177,9 +177,9 @@ parameter_facets <- function(data, scales, columns = NULL) {
   .data <- ggplot2::.data
   if (is.null(data$parameter)) return(NULL)
   count <- nlevels(data$parameter)
-  letters <- if (is.null(columns)) 80L else (70L * ggplot2::wrap_dims(count)[[2L]]) %/% min(count, columns)
+  width <- if (is.null(columns)) facet_width(count) else 70L %/% min(count, columns)
   facets <- ggplot2::facet_wrap(
-    ggplot2::vars(.data$parameter), scales = scales, labeller = facet_words(count, letters), ncol = if (count > 1L) columns
+    ggplot2::vars(.data$parameter), scales = scales, labeller = facet_words(width), ncol = if (count > 1L) columns
   )
   if (is.null(columns)) facets else list(facets, ggplot2::scale_x_continuous(n.breaks = if (count > 2L) 3 else 5))
 }

@@ -194,7 +194,7 @@ zeta_picture <- function(profile, data, shown, level, absolute) {
   )
   ggplot2::ggplot(data, aes(.data$value, .data$zeta)) + bars + ggplot2::geom_line(linewidth = 0.8) +
     ggplot2::geom_point(aes(.data$estimate, 0), estimates) +
-    ggplot2::facet_wrap(ggplot2::vars(.data$parameter), scales = "free_x", labeller = facet_words(length(shown))) +
+    ggplot2::facet_wrap(ggplot2::vars(.data$parameter), scales = "free_x", labeller = facet_words(facet_width(length(shown)))) +
     sparse_axis(length(shown)) + ggplot2::scale_y_continuous(n.breaks = if (length(shown) > 9L) 3 else 5, sec.axis = side) +
     ggplot2::labs(
       x = "value of the parameter", y = if (absolute) "|zeta|" else "zeta: signed root of the deviance's rise",
@@ -249,7 +249,7 @@ density_picture <- function(profile, data, shown, level, ...) {
   aes <- ggplot2::aes
   ggplot2::ggplot(data, aes(.data$value, .data$density)) + area_layers(profile_areas(profile, shown, level)) +
     ggplot2::geom_line(linewidth = 0.8, na.rm = TRUE) + level_scale("fill", level) +
-    ggplot2::facet_wrap(ggplot2::vars(.data$parameter), scales = "free", labeller = facet_words(length(shown), 60L)) +
+    ggplot2::facet_wrap(ggplot2::vars(.data$parameter), scales = "free", labeller = facet_words(facet_width(length(shown), 60L))) +
     sparse_axis(length(shown)) + (if (length(shown) > 9L) ggplot2::scale_y_continuous(breaks = NULL)) + ggplot2::labs(
       x = "value of the parameter", y = "density", title = "Densities by likelihood profiles", caption = flat_caption(profile, shown)
     )
