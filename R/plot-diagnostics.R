@@ -38,7 +38,7 @@ normal_picture <- function(object) {
 groups_data <- function(object, group = NULL) diagnostic_panels(object, "groups", group)
 
 diagnostic_panels <- function(object, panels, group = NULL) {
-  refuse_without_rows(object, "a picture of residuals")
+  needs_rows(object)
   group <- checked_group(object, group)
   fit <- residuals_of_rows(object, group)
   parts <- list(
@@ -61,7 +61,7 @@ residuals_of_rows <- function(object, group) {
   residual <- residual[used]
   sigma <- stats::sigma(object)
   list(
-    fitted = fitted[used], residual = residual, standardised = if (sigma > 0) residual / sigma else residual,
+    fitted = fitted[used], residual = residual, standardised = if (isTRUE(sigma > 0)) residual / sigma else residual,
     level = object@flist[[group]]
   )
 }

@@ -10,10 +10,10 @@
 #   covariance        K x K, of the effects between levels
 #   rows              number of rows of each level
 level_estimates <- function(object, group) {
-  refuse_without_rows(object, "the picture of pooling")
+  needs_rows(object)
   record <- engine_of(object)
   if (is.null(record)) {
-    fail("unsupported", "each level's own estimates need a model that lmer() fits by theta alone: this one has another covariance")
+    fail("unsupported", "a level's own estimates are drawn for unstructured and independent effects: this fit has other covariances")
   }
   terms <- which(record$asgn == match(group, names(record$flist)))
   n <- length(record$y)

@@ -131,6 +131,15 @@ fit_pictures <- function() {
   )
 }
 
+needs_rows <- function(object) {
+  if (is_streamed(object)) {
+    fail(
+      "unsupported", "this picture needs the rows of the data, and a fit of data in chunks doesn't keep them: type = \"caterpillar\" ",
+      "needs none"
+    )
+  }
+}
+
 # The grouping factor to draw: by default the one with most effects, of several the one with most levels, which is lme4's first.
 checked_group <- function(object, group) {
   known <- names(object@flist)
