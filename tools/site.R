@@ -20,6 +20,7 @@ page_of <- function(file, lines = readLines(file, encoding = "UTF-8")) writeLine
 readme <- readLines("README.md", encoding = "UTF-8")
 to_page <- c("bench/README.md" = "bench.md", "bench/" = "bench.md", "inst/AUTHORS" = "crates.md")
 for (path in names(to_page)) readme <- gsub(paste0("](", path, ")"), paste0("](", to_page[[path]], ")"), readme, fixed = TRUE)
+readme <- sub(" align=\"right\"", "", readme, fixed = TRUE) # beside it the column is too narrow for code
 page_of("README.md", gsub("](bench/", "](bench-", readme, fixed = TRUE))
 for (table in list.files("bench", pattern = "[.]md$")) {
   lines <- readLines(file.path("bench", table), encoding = "UTF-8")
@@ -52,6 +53,19 @@ contents_of <- function(document) {
     list(id = id, text = trimws(xml2::xml_text(heading)), level = xml2::xml_name(heading))
   })
 }
+# Formulas as MathML, which browsers show by themselves.
+formulas_of <- function(document) {
+  spans <- xml2::xml_find_all(document, "//span[contains(@class, 'math')]")
+  if (!length(spans)) return(invisible())
+  tex <- gsub("\\s+", " ", gsub("^\\s*\\\\[(\\[]|\\\\[])]\\s*$", "", xml2::xml_text(spans)))
+  display <- grepl("display", xml2::xml_attr(spans, "class"))
+  files <- tempfile(fileext = c(".md", ".html"))
+  writeLines(paste0(ifelse(display, "$$", "$"), tex, ifelse(display, "$$", "$"), "\n"), files[[1L]])
+  rmarkdown::pandoc_convert(files[[1L]], from = "markdown", to = "html", output = files[[2L]], options = "--mathml")
+  math <- xml2::xml_find_all(xml2::read_html(files[[2L]], encoding = "UTF-8"), "//math")
+  if (length(math) != length(spans)) stop("a formula is no formula for pandoc")
+  for (i in seq_along(spans)) xml2::xml_replace(spans[[i]], math[[i]])
+}
 write_contents <- function(page) {
   file <- file.path(folder, page)
   document <- xml2::read_html(file, encoding = "UTF-8")
@@ -63,7 +77,9 @@ write_contents <- function(page) {
   xml2::xml_text(scripts) <- "var Toc = {init: function() {}};"
   # Debian's pkgdown also names the builder's own MathJax.
   xml2::xml_remove(xml2::xml_find_all(document, "//script[starts-with(@src, 'file:')]"))
+  formulas_of(document)
   contents <- contents_of(document)
+  if (!is.na(nav) && !length(contents)) xml2::xml_remove(nav)
   if (!is.na(nav) && length(contents)) {
     list <- xml2::xml_add_child(nav, "ul", class = "nav flex-column")
     for (heading in contents) {
