@@ -47,6 +47,9 @@ caterpillar_picture <- function(object, group = NULL, effects = NULL, conf.level
   .data <- ggplot2::.data
   blue <- picture_colours[["blue"]]
   panels <- nlevels(data$.panel)
+  columns <- if (panels <= 3L) panels else ceiling(sqrt(panels))
+  # names share the height
+  at_most <- readable_names %/% ceiling(panels / columns)
   ggplot2::ggplot(data, aes(.data$estimate, .data$.row)) +
     ggplot2::geom_segment(
       aes(x = .data$conf.low, xend = .data$conf.high, yend = .data$.row), colour = blue, linewidth = if (count <= 200L) 0.5 else 0.2,
@@ -54,9 +57,9 @@ caterpillar_picture <- function(object, group = NULL, effects = NULL, conf.level
     ) +
     ggplot2::geom_vline(xintercept = 0, linetype = "dashed") +
     ggplot2::geom_point(colour = "black", size = 0.75 * point_size(count), shape = 16L) +
-    (if (count > readable_names) ends_of_caterpillars(data)) +
-    (if (panels > 1L) ggplot2::facet_wrap(~.panel, scales = "free", ncol = if (panels <= 3L) panels else ceiling(sqrt(panels)))) +
-    levels_axis("y", labels = function(rows) names[as.integer(rows)]) +
+    (if (count > at_most) ends_of_caterpillars(data, at_most)) +
+    (if (panels > 1L) ggplot2::facet_wrap(~.panel, scales = "free", ncol = columns)) +
+    levels_axis("y", labels = function(rows) names[as.integer(rows)], at_most = at_most) +
     ggplot2::labs(
       x = if (panels > 1L) "Deviation from the average" else paste0(levels(data$.panel), ", deviation from the average"),
       y = if (length(groups) == 1L) groups, title = paste("Effects of the levels of", paste(groups, collapse = " and ")),
@@ -72,9 +75,9 @@ effect_panels <- function(data, object, several) {
 }
 
 # The names of the lowest and the highest, where there is no room for all: beside the intervals of those next to them.
-ends_of_caterpillars <- function(data) {
+ends_of_caterpillars <- function(data, at_most) {
   ends <- do.call(rbind, lapply(split(data, data$.panel), function(panel) {
-    if (nrow(panel) <= readable_names) return(NULL)
+    if (nrow(panel) <= at_most) return(NULL)
     panel <- panel[order(panel$estimate), ]
     near <- seq_len(ceiling(0.04 * nrow(panel)))
     far <- nrow(panel) + 1L - near

@@ -162,7 +162,7 @@ shrinkage_of_pairs <- function(data, object) {
     ggplot2::geom_point(
       aes(.data$x, .data$y, colour = "complete pooling"), data = part("average"), size = 4, shape = pooling_shapes[["complete pooling"]]
     ) +
-    contour_labels(part("labels")) + names_of_levels(arrows, count, length(pairs)) + pooling_legend("blank") +
+    (if (length(pairs) == 1L) contour_labels(part("labels"))) + names_of_levels(arrows, count, length(pairs)) + pooling_legend("blank") +
     (if (length(pairs) > 1L) ggplot2::facet_wrap(~panel, scales = "free", ncol = 2L)) +
     ggplot2::scale_y_continuous(expand = ggplot2::expansion(mult = c(0.05, 0.08))) +
     ggplot2::labs(
