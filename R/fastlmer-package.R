@@ -125,6 +125,12 @@
 #' * `rstandard()` of a fit is what lme4 calls its `rstudent()`. `cooks.distance()` takes the rank of the fixed effects from the fit.
 #' * [convergence()] is a report of ours. `performance::check_convergence()` of a fit by the engine is judged by exact derivatives.
 #'
+#' @section Pictures:
+#' * `ggplot2::autoplot()` of a fit has [types][autoplot.lmerMod]; `ggplot2::fortify(fit)` and so `ggplot(fit)` are lme4's, which has the
+#'   method but doesn't register it, so that with lme4 alone current versions of R don't find it. `plot(fit)` stays lme4's.
+#' * Where random effects are cells and fixed effects contrasts, as in `y ~ f + (0 + f | g)`, `coef()` adds what has the same name. The
+#'   pictures of pooling have the cells' means for the average.
+#'
 #' @section Profiles:
 #' * [profile()][profile.lmerMod()] and [confint()][confint.lmerMod()] have other points than lme4's: among them are the ends of the
 #'   intervals, which aren't interpolated. `delta` is the largest distance of points in zeta. The arguments `optimizer`, `control`, `cl` and
