@@ -15,7 +15,7 @@
 #'
 #' Of those that stand out the largest `names` are named in each panel. Some 30 groups have their names at the axis, the most influential
 #' at the top; of more, and of observations, deletions stand in the data's order, and of more than 5,000 neighbours share a line from the
-#' least to the largest.
+#' least to the largest, and only those that are named are marked.
 #'
 #' @param object,model,x a result of [influence()][influence.lmerMod].
 #' @param type `"cook"`, `"dfbetas"`, `"variances"` or `"leverage"`.
@@ -184,13 +184,13 @@ parameter_facets <- function(data, scales, columns = NULL) {
   if (is.null(columns)) facets else list(facets, ggplot2::scale_x_continuous(n.breaks = if (count > 2L) 3 else 5))
 }
 
-limit_lines <- function(data, limit, axis) {
+limit_lines <- function(data, limit, axis, colour = "grey40") {
   if (!is.finite(limit)) return(NULL)
   at <- if (any(data$value < 0, na.rm = TRUE)) c(-limit, limit) else limit
   if (axis == "y") {
-    ggplot2::geom_hline(yintercept = at, linetype = "dashed", colour = "grey40")
+    ggplot2::geom_hline(yintercept = at, linetype = "dashed", colour = colour)
   } else {
-    ggplot2::geom_vline(xintercept = at, linetype = "dashed", colour = "grey40")
+    ggplot2::geom_vline(xintercept = at, linetype = "dashed", colour = colour)
   }
 }
 
@@ -219,14 +219,17 @@ index_picture <- function(data, named, limit) {
   aes <- ggplot2::aes
   size <- max(data$number)
   bars <- index_bars(data, limit)
+  shared <- size > many_deletions
+  if (shared) bars$beyond <- FALSE
   named$side <- ifelse(named$value < 0, 1.5, -0.5)
   # for a name beyond the longest bar
   room <- 0.08 * if (is.null(data$parameter)) 1 else ggplot2::wrap_dims(nlevels(data$parameter))[[1L]]
-  picture <- ggplot2::ggplot(data, aes(.data$number, .data$value)) + limit_lines(data, limit, "y") +
+  picture <- ggplot2::ggplot(data, aes(.data$number, .data$value)) + (if (!shared) limit_lines(data, limit, "y")) +
     ggplot2::geom_segment(
       aes(.data$number, .data$from, xend = .data$number, yend = .data$to, colour = .data$beyond), bars,
       linewidth = if (size <= 200L) 0.8 else 0.4
     ) + ggplot2::geom_hline(yintercept = 0, colour = "grey40")
+  if (shared) picture <- picture + limit_lines(data, limit, "y", "black")
   if (size <= 200L) {
     picture <- picture + ggplot2::geom_point(
       aes(colour = .data$stands_out, shape = .data$stands_out), data[!is.na(data$value), ], size = 1.5
@@ -239,8 +242,11 @@ index_picture <- function(data, named, limit) {
     parameter_facets(data, "free_y")
 }
 
+# Of more, neighbours share a bar, and only those that are named are marked: beyond the limit there is one in nearly every bar.
+many_deletions <- 5000L
+
 # A bar for each deletion, or one for neighbours where there are too many to tell apart.
-index_bars <- function(data, limit, most = 5000L, bins = 1000L) {
+index_bars <- function(data, limit, most = many_deletions, bins = 1000L) {
   data <- data[!is.na(data$value), ]
   size <- max(data$number)
   if (size <= most) {

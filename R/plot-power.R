@@ -113,7 +113,9 @@ power_axis <- function(table, data, along) {
   list(ggplot2::scale_x_continuous(breaks = breaks, guide = ggplot2::guide_axis(check.overlap = TRUE)), ggplot2::labs(x = title))
 }
 
-value_title <- function(table, name) if (!is.null(name)) if (name %in% attr(table, "effects")) paste("true", name) else name
+value_title <- function(table, name) {
+  if (!is.null(name)) paste(if (name %in% attr(table, "effects")) "true" else "levels of", name)
+}
 
 power_title <- function(table) {
   tests <- c(t = "t or F test", z = "Wald test", lrt = "likelihood ratio test")

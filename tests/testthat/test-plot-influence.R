@@ -93,6 +93,9 @@ test_that("neighbours of very many share a bar from the least to the largest", {
   own <- data$value[data$parameter == "b" & data$number <= 20]
   expect_equal(range(whole$from, whole$to), range(own))
   expect_true(all(abs(bars$to[bars$beyond]) >= 0.9 | abs(bars$from[bars$beyond]) >= 0.9))
+  picture <- plot(fixed_influence(6000L, "case"))
+  expect_identical(unique(ggplot2::layer_data(picture, 1)$colour), picture_colours[["blue"]])
+  expect_equal(nrow(ggplot2::layer_data(picture, 4)), sum(utils::head(sort(picture$data$value, decreasing = TRUE), 10) > 4 / 6000))
 })
 
 test_that("leverages are hat values, against rstudent()", {
