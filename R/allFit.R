@@ -34,10 +34,14 @@ allFit <- function(object, meth.tab = NULL, data = NULL, verbose = TRUE, show.me
   names <- gsub("\\.$", "", paste(table[, "optimizer"], table[, "method"], sep = "."))
   plan <- list(object = object, record = record, given = given_control(object, caller), maxfun = maxfun)
   if (has_start_from_mle() && start_from_mle) plan$start <- record$theta
+  # with `verbose` each optimizer is printed
+  progress <- progress_bar(if (verbose) "off" else "none", list(), length(names), "Optimizers")
+  on.exit(progress$close())
   fits <- lapply(seq_along(names), function(i) {
     if (verbose) cat(names[i], ": ")
     fit <- timed_fit(plan, table[i, "optimizer"], table[i, "method"], catch.errs)
     if (verbose) cat(if (inherits(fit, "error")) "[failed]\n" else "[OK]\n")
+    progress$set(i)
     fit
   })
   structure(stats::setNames(fits, names), class = "allFit", fit = object, sessionInfo = utils::sessionInfo(), data = data)

@@ -164,4 +164,9 @@ engine_profile <- function(design, response, which, start, zetas, options) engin
 #' The asymptotic covariance of theta and sigma, and the derivatives of the fixed effects' covariance in theta.
 #' @noRd
 engine_satterthwaite <- function(design, response, reml, theta, threads) engine_value(.Call(wrap__engine_satterthwaite, design, response, reml, theta, threads))
+
+#' Calls `callback(done, total, evaluations)` now and then while the engine computes, until it is called with NULL. The function must not
+#' fail.
+#' @noRd
+engine_watch <- function(callback) engine_value(.Call(wrap__engine_watch, callback))
 # nolint end

@@ -99,7 +99,8 @@ kenward_roger <- function(fit) {
   of_this_fit <- identical(kept$of, record[c("theta", "reml", "y", "sigma")]) && !engine_kr_is_nil(kept$made$state)
   if (of_this_fit) return(c(kept$made, list(beta = if (record$reml) record$beta else kept$made$reml_beta, names = fixed_names(fit))))
   estimates <- reml_estimates(record)
-  made <- engine_kr(engine_pointer(record), estimates$theta, threads_for(nrow(record$x), record$threads))
+  threads <- threads_for(nrow(record$x), record$threads)
+  made <- watched("Kenward-Roger", nrow(record$x), record$nlev, threads, engine_kr(engine_pointer(record), estimates$theta, threads))
   made$sigma <- estimates$sigma
   made$reml_beta <- estimates$beta
   record$cache$kenward_roger <- list(of = record[c("theta", "reml", "y", "sigma")], made = made)

@@ -28,7 +28,10 @@ satterthwaite_parts <- function(fit) {
 compute_satterthwaite <- function(record) {
   tryCatch({
     products <- products_of_record(record)
-    engine_satterthwaite(products$design, products$response, record$reml, record$theta, threads_for(nrow(record$x), record$threads))
+    threads <- threads_for(nrow(record$x), record$threads)
+    watched("Satterthwaite", nrow(record$x), record$nlev, threads, {
+      engine_satterthwaite(products$design, products$response, record$reml, record$theta, threads)
+    })
   }, fastlmer_engine_error = function(e) if (is_final(e)) stop(e))
 }
 

@@ -1,5 +1,10 @@
 # The optimum of the profiled criterion, found by the engine or by an optimizer that the user named: what engine_fit() returns,
 # and `optinfo` as in lme4's object.
+watched_optimum <- function(parts, ...) {
+  n <- parts$n %||% nrow(parts$x)
+  watched_fit(n, level_numbers(parts$flist), threads_for(n, parts$threads), find_optimum(parts, ...))
+}
+
 find_optimum <- function(parts, REML, control, named, start, verbose) {
   # lme4 keeps p for REML, so that without fixed effects REML is ML.
   reml <- if (REML) ncol(parts$x) > 0L else FALSE

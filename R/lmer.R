@@ -64,7 +64,7 @@ lmer <- function(formula, data = NULL, REML = TRUE, control = lmerControl(), sta
   parts <- model_parts(formula, data, once, control, contrasts)
   if (is.null(parts)) return(lmer_of_lme4(once, call))
   # A model that the engine can't evaluate (a response fitted exactly, say) gets lme4's answer.
-  fit <- tryCatch(find_optimum(parts, REML, control, named, start, as.integer(verbose)), fastlmer_engine_error = function(e) {
+  fit <- tryCatch(watched_optimum(parts, REML, control, named, start, as.integer(verbose)), fastlmer_engine_error = function(e) {
     if (is_final(e)) stop(e)
   })
   if (is.null(fit)) return(lmer_of_lme4(once, call))

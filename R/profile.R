@@ -158,7 +158,10 @@ named_list <- function(names, values) stats::setNames(unname(values), names)
 
 profile_points <- function(record, numbers, rules) {
   products <- products_of_record(record)
-  engine_profile(products$design, products$response, as.numeric(numbers), record$theta, rules$zetas, rules)
+  what <- sprintf(ngettext(length(numbers), "Profile of %d parameter", "Profiles of %d parameters"), length(numbers))
+  watched(what, nrow(record$x), record$nlev, rules$threads, {
+    engine_profile(products$design, products$response, as.numeric(numbers), record$theta, rules$zetas, rules)
+  })
 }
 
 # zeta as a spline of the parameter, and back; where that isn't monotone, the error that says so and a warning, as lme4 has them.

@@ -114,7 +114,9 @@ solve_response <- function(record, options = list()) {
       record$cache <- new.env(parent = emptyenv())
     }
     pointer <- engine_pointer(record)
-    fit <- engine_fit(pointer, x, record$codes, record$z, record$weights, y, record$reml, record$theta, options)
+    fit <- watched_fit(nrow(x), record$nlev, options$threads, {
+      engine_fit(pointer, x, record$codes, record$z, record$weights, y, record$reml, record$theta, options)
+    })
     c(fit, list(design = pointer))
   })
   fit$lower <- record$lower

@@ -6,6 +6,7 @@
 //! signals a condition from R. The user reads `Error: text`; code can catch the class `fastlmer_engine_error`.
 use crate::record;
 use crate::value::{jump, to_r, Value};
+use crate::watch;
 use extendr_api::prelude::Robj;
 use fastlmer_engine::{Error as EngineError, Workers};
 use std::any::Any;
@@ -103,16 +104,23 @@ pub fn interrupt_check() -> impl Fn() -> bool {
 }
 
 /// Has the user pressed Ctrl-C? To be asked from R's own thread only. R answers by a jump, which must not cross Rust's frames, so
-/// the question is put inside `R_ToplevelExec`, which catches it and says whether it got to the end.
+/// the question is put inside `R_ToplevelExec`, which catches it and says whether it got to the end. Whoever watches is told at the same
+/// occasion how far the work is.
 pub fn interrupted() -> bool {
     extern "C" {
         fn R_CheckUserInterrupt();
         fn R_ToplevelExec(body: extern "C" fn(*mut std::ffi::c_void), data: *mut std::ffi::c_void) -> i32;
     }
-    extern "C" fn check(_: *mut std::ffi::c_void) {
+    extern "C" fn check(watcher: *mut std::ffi::c_void) {
         // SAFETY: called by R_ToplevelExec, which catches the jump; this frame owns nothing.
-        unsafe { R_CheckUserInterrupt() }
+        unsafe {
+            if !watcher.is_null() {
+                watch::tell(watcher.cast());
+            }
+            R_CheckUserInterrupt();
+        }
     }
-    // SAFETY: on R's own thread, and R keeps neither the function nor the null pointer.
-    unsafe { R_ToplevelExec(check, std::ptr::null_mut()) == 0 }
+    let watcher = watch::due().map_or(std::ptr::null_mut(), |function| function.cast());
+    // SAFETY: on R's own thread; R keeps neither the function nor the pointer, which is null or to a function of R's.
+    unsafe { R_ToplevelExec(check, watcher) == 0 }
 }

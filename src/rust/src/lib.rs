@@ -27,6 +27,7 @@ mod profile;
 mod resampling;
 mod satterthwaite;
 mod value;
+mod watch;
 
 use condition::{answer, finished, fitted, Answer, Failure};
 use extendr_api::prelude::*;
@@ -367,6 +368,7 @@ extendr_module! {
     use products;
     use profile;
     use satterthwaite;
+    use watch;
     fn engine_design;
     fn engine_is_nil;
     fn engine_rank_margin;

@@ -97,6 +97,7 @@ mod parallel;
 mod plan;
 mod pls;
 mod products;
+mod progress;
 mod tasks;
 mod tolerances;
 
@@ -117,6 +118,7 @@ pub use products::chunk::Chunk;
 pub use products::response::Response;
 pub use products::sums::{FactorProducts, Names, PairProducts};
 pub use products::undetermined::{Source, Undetermined};
+pub use progress::{progress, Progress};
 pub use tasks::batch::{refit, BatchOptions, Replicate, Responses};
 pub use tasks::evaluate::Evaluator;
 pub use tasks::fit::{conditional_variances, derivatives, fit, fit_response, Fit, Options};

@@ -12,6 +12,7 @@ use crate::parallel::Workers;
 use crate::plan::design::Design;
 use crate::pls::{self, Pls};
 use crate::products::response::Response;
+use crate::progress;
 use crate::tolerances::{CHANGE, FLOOR, NEAR, SUM_OF_LOGARITHMS};
 
 /// The criterion with all the memory that its evaluation needs; it serves one response after the other.
@@ -255,6 +256,7 @@ impl<'a> Criterion<'a> {
 
 impl Objective for Criterion<'_> {
     fn evaluate(&mut self, x: Vec<f64>) -> Option<Point> {
+        progress::evaluated();
         let x = self.admissible(x);
         let value = self.value(&x)?;
         let frame = Frame::engine(&self.design.structure, &self.lambda);

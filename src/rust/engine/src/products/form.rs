@@ -13,6 +13,7 @@ use crate::parallel::{ranges, Workers};
 use crate::products::cross::{Neighbour, Products, RestPair};
 use crate::products::parts::{row_blocks, sum_parts, CHUNK};
 use crate::products::regression::square_root;
+use crate::progress;
 use crate::tolerances::{ALIASED, LEFT_BY_ROUNDING};
 
 /// Rows after which the user is asked whether to go on.
@@ -28,6 +29,9 @@ impl Products {
         let mut out = Products::zero(rows.n, structure, transform);
         out.absorbed = rows.absorbed;
         out.log_weights = rows.weights.map_or(0.0, |w| w.iter().filter(|&&w| w > 0.0).map(|w| w.ln()).sum());
+        if rows.n > ROUND {
+            progress::begin(rows.n * passes(out.structure.groups.len()));
+        }
         out.add_rows(rows, workers);
         if out.structure.groups.len() > 1 {
             out.find_neighbours(rows, workers);
@@ -36,6 +40,7 @@ impl Products {
             out.find_rest_pairs(rows, workers);
         }
         if rows.n > ROUND {
+            progress::begin(0);
             workers.check()?; // what was given up has wrong sums
         }
         out.complete()
@@ -210,10 +215,16 @@ impl Neighbours {
     }
 }
 
+/// How often the rows are read: for X'WX, for each group, for the leading group's neighbours, and for each pair of the others.
+fn passes(groups: usize) -> usize {
+    1 + groups + usize::from(groups > 1) + groups.saturating_sub(1) * groups.saturating_sub(2) / 2
+}
+
 /// Counts rows of a round; at the end of one, whether to go on.
 fn gives_up(round: &mut usize, rows: usize, workers: &Workers) -> bool {
     *round += rows;
     *round > ROUND && {
+        progress::advance(*round);
         *round = 0;
         workers.gives_up()
     }

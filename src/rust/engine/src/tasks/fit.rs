@@ -13,6 +13,7 @@ use crate::parallel::Workers;
 use crate::plan::design::Design;
 use crate::products::response::{fitted_values, Response};
 use crate::products::undetermined::Undetermined;
+use crate::progress;
 
 /// What the caller may ask of a fit.
 #[derive(Clone)]
@@ -112,6 +113,7 @@ pub fn fit(design: &Design, rows: &Rows, y: &[f64], options: &Options) -> Result
 /// As of [`fit`].
 pub fn fit_response(design: &Design, response: &Response, rows: Option<(&Rows, &[f64])>, options: &Options) -> Result<Fit, Error> {
     check(design, options)?;
+    progress::begin(0);
     let mut criterion = Criterion::new(design, options.reml, options.workers, options.interrupted);
     criterion.set_response(response);
     let mut search = Search { criterion, max_evaluations: options.max_evaluations };

@@ -7,6 +7,7 @@ use crate::linalg::small::{axpy, inverse_lower};
 use crate::model::structure::ThetaEntry;
 use crate::parallel::Workers;
 use crate::plan::design::System;
+use crate::progress;
 use crate::tasks::marginal::Marginal;
 use crate::tolerances::INVERTIBLE;
 
@@ -52,7 +53,14 @@ impl Traces {
             sets.chunks(most).map(move |sets| Panel { group, sets })
         });
         let mut out = Traces { first: vec![0.0; r], second: vec![0.0; r * r] };
-        let parts = workers.map(panels, |panel| if workers.gives_up() { None } else { Some(panel.traces(marginal)) });
+        let panels: Vec<Panel> = panels.collect();
+        progress::begin(panels.len());
+        let parts = workers.map(panels.into_iter(), |panel| {
+            let traces = if workers.gives_up() { None } else { Some(panel.traces(marginal)) };
+            progress::advance(1);
+            traces
+        });
+        progress::begin(0);
         workers.check()?;
         for part in parts.into_iter().flatten() {
             axpy(1.0, &part.first, &mut out.first);

@@ -16,6 +16,7 @@ use crate::parallel::Workers;
 use crate::plan::design::Design;
 use crate::plan::memory::workers_that_fit;
 use crate::products::response::Response;
+use crate::progress;
 use crate::tasks::fit::{fit_response, Options};
 use crate::tasks::profile::covariance::CovariancePath;
 use crate::tasks::profile::fixed::{contrast_of, FixedPath};
@@ -138,6 +139,7 @@ pub fn profile(design: &Design, response: &Response, options: &ProfileOptions) -
     };
     let workers = &workers.limited(workers_that_fit(design.factor_bytes(), 0, workers.threads()).0);
     let jobs = options.which.iter().flat_map(|&index| [(index, 1.0), (index, -1.0)]);
+    progress::begin(2 * options.which.len() * setting.targets.len());
     let sides = workers.map(jobs, |(index, direction)| {
         let alone = workers.alone();
         setting.side(index, direction, options, &alone)

@@ -5,6 +5,7 @@
 //! c'(zeta) = 2 zeta / d'(c) and its change tell where the next value is.
 
 use crate::error::Error;
+use crate::progress;
 use crate::tasks::profile::targets::Target;
 
 /// The optimum with the parameter held.
@@ -78,14 +79,18 @@ impl Walk<'_> {
         if !(self.rate > 0.0 && self.rate.is_finite()) || (self.delta / self.rate > 1e6 * self.reach && self.reach > 0.0) {
             self.feel(path, &mut state)?;
         }
+        let mut ahead = self.targets.len();
         for target in self.targets {
             if !self.aim(path, &mut state, *target)? {
                 break;
             }
+            progress::advance(1);
+            ahead -= 1;
             if state.stops.last().is_some_and(|stop| stop.zeta.abs() > self.cutoff) {
                 break;
             }
         }
+        progress::advance(ahead);
         self.fill(path, &mut state)?;
         Ok(self.thinned(state.stops))
     }
