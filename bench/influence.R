@@ -37,7 +37,7 @@ cases <- list(
 run <- function(case, package) {
   here <- globalenv()
   here$data <- eval(str2lang(case$data), here)
-  here$m <- suppressWarnings(suppressMessages(lmer(case$formula, data)))
+  here$m <- suppressWarnings(suppressMessages(eval(bquote(lmer(.(case$formula), data)), here)))
   partly <- package == "lme4" && !is.null(case$parts)
   if (partly && is.na(case$parts)) return(list(seconds = NA, value = NULL))
   call <- if (partly) case$first else case$call
@@ -49,7 +49,7 @@ run <- function(case, package) {
   if (seconds < 2 && package != "lme4") {
     seconds <- min(seconds, vapply(1:5, function(i) {
       # hat values are kept with the fit
-      if (!is.list(here$value)) here$m <- suppressWarnings(suppressMessages(lmer(case$formula, data)))
+      if (!is.list(here$value)) here$m <- suppressWarnings(suppressMessages(eval(bquote(lmer(.(case$formula), data)), here)))
       once()
     }, 0))
   }
