@@ -18,7 +18,8 @@
 #'   \item{eigenvalues}{of the Hessian, for each element of theta in units of its effect's relative standard deviation (or, where that is
 #'     zero, of one residual standard deviation): along a direction with a value near zero the criterion hardly changes.}
 #'   \item{relative_gradient}{the largest element of the Newton step in theta, which is what check_convergence() of package performance
-#'     compares with its tolerance; elements that the criterion doesn't depend on are left out.}
+#'     compares with its tolerance (there with the derivatives that the fit holds, see [fastlmer-differences]); elements that the criterion
+#'     doesn't depend on are left out.}
 #'   \item{parameters}{a data frame with a row per element of theta: `parameter`, `term` (the grouping factor), `row`, `column`, `theta`,
 #'     `lower`, `gradient`, `at_boundary`.}
 #'   \item{singular}{a data frame with a row per direction of a term's random effects that has no variance: `term`, the grouping factor;

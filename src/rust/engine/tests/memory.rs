@@ -76,7 +76,6 @@ fn a_thread_holds_what_is_counted_for_it() {
         for (threads, pins) in [(1, false), (1, true), (2, true), (3, true)] {
             let (taken, one, rows) = batch(&model, threads, pins);
             let share = taken / (rows + if pins { 2.0 * one } else { one });
-            eprintln!("{name}, {threads} threads, kept {pins}: {share:.2} of what is counted, {:.1} MB", taken / 1e6);
             assert!(share < 1.1, "{name}, {threads} threads, kept {pins}: {share} of what is counted");
             // that other threads begin before the work is done is likely, not certain
             assert!(share > 0.4 || threads > 1, "{name}, {threads} threads, kept {pins}: {share} of what is counted");
