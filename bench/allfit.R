@@ -16,7 +16,10 @@ cases <- list(
     call = quote(drop1(m, test = "Chisq"))),
   list(name = "3,000 rows: update() and anova() of three models", data = "crossed()", formula = maximal,
     call = quote(anova(m, update(m, . ~ . - A:B), update(m, . ~ . - A:B - B)))),
-  list(name = "3,000 rows: lmerTest::step()", data = "crossed()", formula = maximal,
-    call = quote(lmerTest::step(lmerTest::as_lmerModLmerTest(m))))
+  list(name = "3,000 rows, with lmerTest attached: lmer() and step()", data = "crossed()", formula = maximal,
+    call = quote({
+      library(lmerTest)
+      step(lmer(y ~ A * B + (A | subj) + (A | item), data))
+    }))
 )
 compare_cases(file.path(folder, "allfit.R"), cases)

@@ -46,17 +46,17 @@ calls <- alist(
 # The same on InstEval, but for what takes lme4 hours.
 large <- alist(
   "InstEval: lmer()" = lmer(y ~ service + (1 | s) + (1 | d), InstEval),
-  "InstEval: summary()" = capture.output(print(summary(i))),
-  "InstEval: anova() of two models" = anova(i, no_service),
-  "InstEval: drop1()" = drop1(i, test = "Chisq"),
-  "InstEval: confint(method = \"boot\", nsim = 5)" = confint(i, method = "boot", nsim = 5, quiet = TRUE),
-  "InstEval: ranef(condVar = TRUE)" = ranef(i, condVar = TRUE),
-  "InstEval: predict() of 10 new rows" = predict(i, newdata = InstEval[1:10, ]),
-  "InstEval: simulate(nsim = 10)" = simulate(i, nsim = 10, seed = 1),
-  "InstEval: update()" = update(i, . ~ . - service),
-  "InstEval: broom.mixed: tidy()" = broom.mixed::tidy(i, conf.int = TRUE),
-  "InstEval: performance: r2()" = performance::r2(i),
-  "InstEval: emmeans, Satterthwaite" = print(emmeans::emmeans(i, ~service, lmer.df = "satterthwaite"))
+  "InstEval: summary()" = capture.output(print(summary(ie))),
+  "InstEval: anova() of two models" = anova(ie, no_service),
+  "InstEval: drop1()" = drop1(ie, test = "Chisq"),
+  "InstEval: confint(method = \"boot\", nsim = 5)" = confint(ie, method = "boot", nsim = 5, quiet = TRUE),
+  "InstEval: ranef(condVar = TRUE)" = ranef(ie, condVar = TRUE),
+  "InstEval: predict() of 10 new rows" = predict(ie, newdata = InstEval[1:10, ]),
+  "InstEval: simulate(nsim = 10)" = simulate(ie, nsim = 10, seed = 1),
+  "InstEval: update()" = update(ie, . ~ . - service),
+  "InstEval: broom.mixed: tidy()" = broom.mixed::tidy(ie, conf.int = TRUE),
+  "InstEval: performance: r2()" = performance::r2(ie),
+  "InstEval: emmeans, Satterthwaite" = print(emmeans::emmeans(ie, ~service, lmer.df = "satterthwaite"))
 )
 
 # Seconds of each call in this process, and what failed.
@@ -72,7 +72,7 @@ seconds_of_calls <- function(package, wanted) {
     m <- lmer(y ~ A * B + (A | subj) + (A | item), data)
     sl <- lmer(y ~ A + (1 | subj) + (1 | item), data)
     no_a <- lmer(y ~ 1 + (1 | subj) + (1 | item), data)
-    i <- lmer(y ~ service + (1 | s) + (1 | d), InstEval)
+    ie <- lmer(y ~ service + (1 | s) + (1 | d), InstEval)
     no_service <- lmer(y ~ 1 + (1 | s) + (1 | d), InstEval)
   }), here)
   calls <- c(calls, large)
