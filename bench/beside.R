@@ -50,6 +50,6 @@ compare_cases <- function(script, cases) {
   ratio <- ifelse(is.na(theirs), "", sprintf("%.0f", theirs / pmax(ours, 1e-3)))
   writeLines(c(
     "| call | lme4 (s) | fastlmer (s) | ratio |", "|---|---|---|---|",
-    sprintf("| %s | %s%s | %s | %s |", vapply(cases, `[[`, "", "name"), text(theirs), ifelse(is.na(theirs), "", parts), text(ours), ratio)
+    sprintf("| %s | %s%s | %s | %s |", gsub("|", "\\|", vapply(cases, `[[`, "", "name"), fixed = TRUE), text(theirs), ifelse(is.na(theirs), "", parts), text(ours), ratio)
   ), if (length(arguments) && nzchar(arguments[[1L]])) arguments[[1L]] else stdout())
 }

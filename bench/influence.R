@@ -85,7 +85,7 @@ theirs <- side("lme4")
 rows <- Map(function(case, a, b) {
   time <- if (is.na(b$seconds)) "" else sprintf("%.2f%s", b$seconds, if (is.null(case$parts)) "" else " (from 60 refits)")
   ratio <- if (is.na(b$seconds)) "" else sprintf("%.0f", b$seconds / a$seconds)
-  sprintf("| %s | %s | %.3f | %s | %s |", case$name, time, a$seconds, ratio, difference(a$value, b$value))
+  sprintf("| %s | %s | %.3f | %s | %s |", gsub("|", "\\|", case$name, fixed = TRUE), time, a$seconds, ratio, difference(a$value, b$value))
 }, cases, ours, theirs)
 writeLines(c(
   "| call | lme4 (s) | fastlmer (s) | ratio | largest difference |", "|---|---|---|---|---|", unlist(rows)

@@ -96,7 +96,7 @@ rows <- vapply(wanted, function(name) {
   }
   cells <- vapply(seq_along(calls), cell, "")
   memory <- if (is.na(theirs[["peak"]])) sprintf("%.2f", ours[["peak"]]) else sprintf("%.2f / %.2f", theirs[["peak"]], ours[["peak"]])
-  sprintf("| %s | %s | %s |", name, paste(cells, collapse = " | "), memory)
+  sprintf("| %s | %s | %s |", gsub("|", "\\|", name, fixed = TRUE), paste(cells, collapse = " | "), memory)
 }, "")
 header <- c(paste0("| model | ", paste(names(calls), collapse = " | "), " | peak memory (GB) |"), strrep("|---", length(calls) + 2L))
 notes <- "Seconds of lme4 with pbkrtest / of fastlmer = the ratio; a single number is fastlmer's where the other side wasn't run."

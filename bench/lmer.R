@@ -65,7 +65,7 @@ for (case in cases) {
   ours <- timed(fastlmer::lmer, case, data, case$times)
   theirs <- timed(lme4::lmer, case, data, case$lme4_times)
   criterion <- function(fit) -2 * as.numeric(logLik(fit))
-  cat(sprintf("| %s | %.4f | %.4f | %.1f | %d | %d | %.2e |", case$name, theirs$seconds, ours$seconds,
+  cat(sprintf("| %s | %.4f | %.4f | %.1f | %d | %d | %.2e |", gsub("|", "\\|", case$name, fixed = TRUE), theirs$seconds, ours$seconds,
               theirs$seconds / ours$seconds, as.integer(theirs$fit@optinfo$feval), as.integer(ours$fit@optinfo$feval),
               criterion(theirs$fit) - criterion(ours$fit)))
   if (peak) cat(sprintf(" %.0f | %.0f |", peak_memory("lme4", case), peak_memory("fastlmer", case)))
