@@ -33,8 +33,8 @@
 #' @param FUN a function of a fit that returns a numeric vector, as for [bootMer()].
 #' @param nsim number of replicates.
 #' @param type the kind of bootstrap.
-#' @param seed a seed for [set.seed()], or `NULL`. As in lme4 the session's random numbers go on from there: within a loop that makes data, leave it
-#'   out, or all data sets are alike.
+#' @param seed a seed for [set.seed()], or `NULL`. As in lme4 the session's random numbers go on from there: within a loop that makes data,
+#'   leave it out, or all data sets are alike.
 #' @param resample for `"case"`: a named logical vector, of grouping factors and `.obs`.
 #' @param hccme,aux for `"wild"`: the leverage correction and the distribution of the groups' numbers.
 #' @param reb_type for `"reb"`: 0, 1 or 2.
