@@ -104,14 +104,8 @@ density_layers <- function(test, bars, end) {
   .data <- ggplot2::.data
   aes <- ggplot2::aes
   list(
-    ggplot2::geom_rect(
-      aes(xmin = .data$xmin, xmax = .data$xmax, ymin = .data$ymin, ymax = .data$ymax, fill = .data$singular),
-      bars[bars$ymax > bars$ymin, ], inherit.aes = FALSE
-    ),
-    ggplot2::scale_fill_manual(
-      values = c("FALSE" = picture_colours[["sky"]], "TRUE" = picture_colours[["orange"]]), name = "draws",
-      labels = c("FALSE" = "smaller", "TRUE" = "larger than the data's"), guide = if (any(bars$singular)) "legend" else "none"
-    ),
+    shape_layers(bars, "histogram"),
+    fill_of_marked(bars$singular, c("FALSE" = "smaller", "TRUE" = "larger than the data's"), "draws"),
     ggplot2::geom_line(
       aes(.data$x, .data$y, linetype = .data$distribution), lrt_curves(test, "density", end, 1.15 * max(bars$top)), linewidth = 0.8
     )

@@ -100,7 +100,7 @@ picture_of_replicates <- function(boot, data, intervals, shown, geom, bins) {
     ) + interval_layers(intervals, heights, estimates) +
     ggplot2::facet_wrap(ggplot2::vars(.data$term), scales = "free", labeller = facet_words(facet_width(length(shown)))) +
     sparse_axis(length(shown)) + ggplot2::scale_y_continuous(breaks = upper_breaks, labels = plain_number) +
-    fill_of_singular(shapes$singular) +
+    fill_of_marked(shapes$singular) +
     ggplot2::labs(
       x = "value of the statistic", y = if (geom == "histogram") "replicates" else "density", title = "Bootstrap distributions",
       subtitle = interval_subtitle(intervals), caption = boot_caption(boot, data)
@@ -184,10 +184,11 @@ shape_layers <- function(shapes, geom) {
   ggplot2::geom_ribbon(mapping, shapes, inherit.aes = FALSE, colour = "grey30", linewidth = 0.2)
 }
 
-fill_of_singular <- function(singular) {
+# Of replicates that are marked and those that aren't, with a legend where there are some.
+fill_of_marked <- function(marked, labels = c("FALSE" = "fit not singular", "TRUE" = "singular fit"), name = NULL) {
   ggplot2::scale_fill_manual(
-    values = c("FALSE" = picture_colours[["sky"]], "TRUE" = picture_colours[["orange"]]), name = NULL,
-    labels = c("FALSE" = "fit not singular", "TRUE" = "singular fit"), guide = if (any(singular)) "legend" else "none"
+    values = c("FALSE" = picture_colours[["sky"]], "TRUE" = picture_colours[["orange"]]), name = name, labels = labels,
+    guide = if (any(marked)) "legend" else "none"
   )
 }
 

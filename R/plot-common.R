@@ -88,7 +88,7 @@ in_lines <- function(text, width) {
 
 # "1,000 replicates".
 counted <- function(number, one, several = paste0(one, "s")) {
-  paste(format(number, big.mark = ",", scientific = FALSE, trim = TRUE), if (number == 1) one else several)
+  paste(with_commas(number), if (number == 1) one else several)
 }
 
 percent_of <- function(share, digits = 2L) paste(format(100 * share, digits = digits, scientific = FALSE, trim = TRUE), "%")

@@ -30,15 +30,13 @@ rows_layers <- function(data, several) {
     },
     if (binned) {
       ggplot2::scale_fill_gradient(
-        "rows", low = "#D3E4F0", high = "#08306B", trans = "log10", labels = plain_count, guide = if (several) "none" else "colourbar"
+        "rows", low = "#D3E4F0", high = "#08306B", trans = "log10", labels = with_commas, guide = if (several) "none" else "colourbar"
       )
     },
     if (nrow(zero)) ggplot2::geom_hline(aes(yintercept = .data$zero), data = cbind(zero, zero = 0), linetype = "dashed"),
     ggplot2::geom_line(aes(.data$x, .data$y), data = smooth_lines(data), colour = picture_colours[["orange"]], linewidth = 0.8)
   )
 }
-
-plain_count <- function(values) format(values, big.mark = ",", scientific = FALSE, trim = TRUE)
 
 # Local regression: of the rows, or of the bins' columns.
 smooth_lines <- function(data) {

@@ -190,7 +190,7 @@ pooling_notes <- function(data, object, levels, number, predictor) {
   others <- setdiff(predictor_variables(object, attr(data, "group"))$predictors, predictor)
   c(
     if (is.null(levels) && shown < number) {
-      sprintf("%d of %s levels, evenly from the lowest to the highest.", shown, format(number, big.mark = ","))
+      sprintf("%d of %s levels, evenly from the lowest to the highest.", shown, with_commas(number))
     },
     if (own < shown) paste(counted(shown - own, "level has", "levels have"), "no line of its own: its rows don't determine it."),
     if (length(others)) "Lines: at each level's mean or most frequent value of the other predictors.",

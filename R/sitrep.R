@@ -155,13 +155,14 @@ format_packages <- function(packages) {
 }
 
 format_fit <- function(fit) {
-  n <- function(x) format(x, big.mark = ",", trim = TRUE)
   who <- if (fit$engine) "made by the engine" else if (fit$usable) "not made by the engine, which can take it" else "not the engine's"
   c(
     line_of("fit", paste(trimws(deparse(fit$call)), collapse = " ")),
     line_of("", "class ", fit$class, ", ", who),
-    line_of("", n(fit$rows), " rows, ", n(fit$columns), " fixed effects, ", n(fit$effects), " random effects (",
-      paste0(names(fit$levels), ": ", n(fit$levels), " levels", collapse = ", "), "), ", fit$theta, " variance parameters"),
+    line_of(
+      "", with_commas(fit$rows), " rows, ", with_commas(fit$columns), " fixed effects, ", with_commas(fit$effects), " random effects (",
+      paste0(names(fit$levels), ": ", with_commas(fit$levels), " levels", collapse = ", "), "), ", fit$theta, " variance parameters"
+    ),
     line_of("", names(fit$criterion), " criterion ", format(fit$criterion[[1L]], digits = 10L), if (fit$singular) ", singular"),
     if (length(fit$messages)) line_of("", fit$messages)
   )

@@ -5,3 +5,6 @@ check_share <- function(value, name) {
     fail("argument", sprintf("'%s' must be a number between 0 and 1", name))
   }
 }
+
+# "1,000,000".
+with_commas <- function(number) format(number, big.mark = ",", scientific = FALSE, trim = TRUE)

@@ -28,8 +28,6 @@ size_text <- function(n, levels, threads) {
   paste(with_commas(counts), ifelse(counts == 1, sub("s$", "", names(counts)), names(counts)), collapse = ", ")
 }
 
-with_commas <- function(number) format(number, big.mark = ",", scientific = FALSE, trim = TRUE)
-
 # A bar as two functions: `tell`, which the engine calls, and `close`. A stage of another size gets another bar.
 engine_bar <- function(label) {
   state <- new.env()
