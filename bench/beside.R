@@ -27,6 +27,13 @@ run_case <- function(case, package) {
   if (theirs && !is.null(case$parts)) seconds * case$parts else seconds
 }
 
+# What a script leaves when it is run again, in a process of its own, for one side: its arguments are "side", these and a file's name.
+run_side <- function(script, ...) {
+  file <- tempfile(fileext = ".rds")
+  system2(file.path(R.home("bin"), "Rscript"), shQuote(c(script, "side", ..., file)))
+  readRDS(file)
+}
+
 # The table of the cases whose name matches the second argument of the command, written to the first. This file's caller runs itself again
 # for each side.
 compare_cases <- function(script, cases) {
@@ -38,13 +45,8 @@ compare_cases <- function(script, cases) {
     saveRDS(vapply(cases, run_case, 0, arguments[[3L]]), arguments[[4L]])
     quit(save = "no")
   }
-  side <- function(package) {
-    file <- tempfile(fileext = ".rds")
-    system2(file.path(R.home("bin"), "Rscript"), shQuote(c(script, "side", wanted, package, file)))
-    readRDS(file)
-  }
-  ours <- side("fastlmer")
-  theirs <- side("lme4")
+  ours <- run_side(script, wanted, "fastlmer")
+  theirs <- run_side(script, wanted, "lme4")
   text <- function(seconds) ifelse(is.na(seconds), "", formatC(seconds, digits = 3, format = "f"))
   parts <- vapply(cases, function(case) if (is.null(case$parts)) "" else sprintf(" (%s)", case$why), "")
   ratio <- ifelse(is.na(theirs), "", sprintf("%.0f", theirs / pmax(ours, 1e-3)))

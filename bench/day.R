@@ -7,6 +7,7 @@
 
 folder <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)))
 source(file.path(folder, "crossed.R"))
+source(file.path(folder, "beside.R"))
 
 # `m` is the maximal model, `sl` one with two random intercepts.
 calls <- alist(
@@ -105,13 +106,8 @@ if (length(arguments) > 1L && arguments[[1L]] == "side") {
 
 wanted <- if (length(arguments) > 1L) arguments[[2L]] else "."
 script <- file.path(folder, "day.R")
-side <- function(package) {
-  file <- tempfile(fileext = ".rds")
-  system2(file.path(R.home("bin"), "Rscript"), shQuote(c(script, "side", package, wanted, file)))
-  readRDS(file)
-}
-ours <- side("fastlmer")
-theirs <- side("lme4")
+ours <- run_side(script, "fastlmer", wanted)
+theirs <- run_side(script, "lme4", wanted)
 total <- function(label, these) {
   sprintf("| **%s** | %.1f | %.2f | %.0f |", label, sum(theirs[these]), sum(ours[these]), sum(theirs[these]) / sum(ours[these]))
 }

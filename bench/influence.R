@@ -7,6 +7,7 @@
 
 folder <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)))
 source(file.path(folder, "crossed.R"))
+source(file.path(folder, "beside.R"))
 
 million_rows <- function(rows = 1e6, groups = 1e4) {
   set.seed(1)
@@ -75,13 +76,8 @@ if (length(arguments) > 2L) {
 }
 
 script <- file.path(folder, "influence.R")
-side <- function(package) {
-  file <- tempfile(fileext = ".rds")
-  system2(file.path(R.home("bin"), "Rscript"), shQuote(c(script, "side", wanted, package, file)))
-  readRDS(file)
-}
-ours <- side("fastlmer")
-theirs <- side("lme4")
+ours <- run_side(script, wanted, "fastlmer")
+theirs <- run_side(script, wanted, "lme4")
 rows <- Map(function(case, a, b) {
   time <- if (is.na(b$seconds)) "" else sprintf("%.2f%s", b$seconds, if (is.null(case$parts)) "" else " (from 60 refits)")
   ratio <- if (is.na(b$seconds)) "" else sprintf("%.0f", b$seconds / a$seconds)
