@@ -3,18 +3,19 @@
 use faer::linalg::matmul::triangular::{matmul, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
 
+use crate::linalg::lanes::Number;
 use crate::linalg::small::{axpy, lower_transpose_times, mirror, times_lower, with_constant};
 use crate::tolerances::VANISHED;
 
 /// The one with number i of the blocks of so many values that stand one after the other.
 #[inline(always)]
-pub fn nth(blocks: &[f64], i: usize, size: usize) -> &[f64] {
+pub fn nth<T>(blocks: &[T], i: usize, size: usize) -> &[T] {
     &blocks[i * size..(i + 1) * size]
 }
 
 /// The same, to be written to.
 #[inline(always)]
-pub fn nth_mut(blocks: &mut [f64], i: usize, size: usize) -> &mut [f64] {
+pub fn nth_mut<T>(blocks: &mut [T], i: usize, size: usize) -> &mut [T] {
     &mut blocks[i * size..(i + 1) * size]
 }
 
@@ -66,12 +67,17 @@ pub(crate) fn solve_right_lower(a: &mut [f64], l: &[f64], k: usize) {
 
 /// A := A L' for k x k matrices, with L lower triangular.
 #[inline(always)]
-pub(crate) fn times_lower_transpose(a: &mut [f64], l: &[f64], k: usize) {
+pub(crate) fn times_lower_transpose<T: Number>(a: &mut [T], l: &[T], k: usize) {
     for c in (0..k).rev() {
         let (before, column) = a.split_at_mut(c * k);
         let column = &mut column[..k];
-        column.iter_mut().for_each(|v| *v *= l[c * k + c]);
-        (0..c).for_each(|s| axpy(l[s * k + c], nth(before, s, k), column));
+        let diagonal = l[c * k + c];
+        for v in column.iter_mut() {
+            *v *= diagonal;
+        }
+        for s in 0..c {
+            axpy(l[s * k + c], nth(before, s, k), column);
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt;
 use faer::{MatMut, MatRef, Par};
 
+use crate::linalg::lanes::Number;
 use crate::tolerances::LEFT_BY_ROUNDING;
 
 /// Cholesky factor in place: overwrites the lower triangle of the k x k matrix `a` by L with A = L L'.
@@ -15,18 +16,25 @@ pub fn cholesky(a: &mut [f64], k: usize) -> bool {
     if k > SMALL {
         return large_cholesky(a, k);
     }
+    cholesky_of(a, k)
+}
+
+/// The same for one matrix or several side by side, of any order.
+#[inline(always)]
+pub fn cholesky_of<T: Number>(a: &mut [T], k: usize) -> bool {
     for c in 0..k {
         for s in 0..c {
             let l = a[s * k + c];
             for r in c..k {
-                a[c * k + r] -= l * a[s * k + r];
+                let product = l * a[s * k + r];
+                a[c * k + r] -= product;
             }
         }
         let pivot = a[c * k + c];
-        if !(pivot > 0.0 && pivot.is_finite()) {
+        if !pivot.is_positive() {
             return false;
         }
-        let d = pivot.sqrt();
+        let d = pivot.map(f64::sqrt);
         a[c * k + c] = d;
         for r in c + 1..k {
             a[c * k + r] /= d;
@@ -64,12 +72,13 @@ pub fn log_diagonal(l: &[f64], k: usize) -> f64 {
 
 /// Solves L x = b in place for one vector.
 #[inline]
-pub fn solve_lower(l: &[f64], k: usize, b: &mut [f64]) {
+pub fn solve_lower<T: Number>(l: &[T], k: usize, b: &mut [T]) {
     for c in 0..k {
         b[c] /= l[c * k + c];
         let x = b[c];
         for r in c + 1..k {
-            b[r] -= l[c * k + r] * x;
+            let product = l[c * k + r] * x;
+            b[r] -= product;
         }
     }
 }
@@ -116,16 +125,20 @@ pub fn solve_lower_transpose_rows(l: &[f64], k: usize, b: &mut [f64], m: usize) 
 
 /// y += a x.
 #[inline(always)]
-pub fn axpy(a: f64, x: &[f64], y: &mut [f64]) {
+pub fn axpy<T: Number>(a: T, x: &[T], y: &mut [T]) {
     for (yi, xi) in y.iter_mut().zip(x) {
-        *yi += a * xi;
+        *yi += a * *xi;
     }
 }
 
 /// Inner product.
 #[inline(always)]
-pub fn dot(x: &[f64], y: &[f64]) -> f64 {
-    x.iter().zip(y).map(|(a, b)| a * b).sum()
+pub fn dot<T: Number>(x: &[T], y: &[T]) -> T {
+    let mut sum = T::all(0.0);
+    for (a, b) in x.iter().zip(y) {
+        sum += *a * *b;
+    }
+    sum
 }
 
 /// Inner product of long vectors, in eight sums that do not wait for each other.
@@ -141,11 +154,11 @@ pub fn long_dot(x: &[f64], y: &[f64]) -> f64 {
 }
 
 /// out = A L for a k x k matrix A and a lower triangular L.
-#[inline]
-pub fn times_lower(a: &[f64], l: &[f64], k: usize, out: &mut [f64]) {
+#[inline(always)]
+pub fn times_lower<T: Number>(a: &[T], l: &[T], k: usize, out: &mut [T]) {
     for c in 0..k {
         let column = &mut out[c * k..(c + 1) * k];
-        column.fill(0.0);
+        column.fill(T::all(0.0));
         for r in c..k {
             axpy(l[c * k + r], &a[r * k..(r + 1) * k], column);
         }
@@ -154,7 +167,7 @@ pub fn times_lower(a: &[f64], l: &[f64], k: usize, out: &mut [f64]) {
 
 /// v := L' v for a lower triangular L.
 #[inline(always)]
-pub fn lower_transpose_times(l: &[f64], k: usize, v: &mut [f64]) {
+pub fn lower_transpose_times<T: Number>(l: &[T], k: usize, v: &mut [T]) {
     for r in 0..k {
         v[r] = dot(&l[r * k + r..(r + 1) * k], &v[r..k]);
     }
@@ -162,20 +175,28 @@ pub fn lower_transpose_times(l: &[f64], k: usize, v: &mut [f64]) {
 
 /// v := L v for a lower triangular L.
 #[inline(always)]
-pub fn lower_times(l: &[f64], k: usize, v: &mut [f64]) {
+pub fn lower_times<T: Number>(l: &[T], k: usize, v: &mut [T]) {
     for r in (0..k).rev() {
         let mut x = l[r * k + r] * v[r];
-        (0..r).for_each(|c| x += l[c * k + r] * v[c]);
+        for c in 0..r {
+            x += l[c * k + r] * v[c];
+        }
         v[r] = x;
     }
 }
 
 /// out := L^-1 for a lower triangular L.
-pub fn inverse_lower(l: &[f64], k: usize, out: &mut [f64]) {
+#[inline(always)]
+pub fn inverse_lower<T: Number>(l: &[T], k: usize, out: &mut [T]) {
     for (c, column) in out.chunks_exact_mut(k).enumerate() {
-        column.fill(0.0);
-        column[c] = 1.0;
-        solve_lower(l, k, column);
+        column.fill(T::all(0.0));
+        for r in c..k {
+            let mut x = T::all(if r == c { 1.0 } else { 0.0 });
+            for s in c..r {
+                x -= l[s * k + r] * column[s];
+            }
+            column[r] = x / l[r * k + r];
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::linalg::symmetric::RestLayout;
 use crate::model::rows::Rows;
 use crate::parallel::Workers;
 use crate::plan::adjacency::Adjacency;
-use crate::plan::classes::Classes;
+use crate::plan::classes::Grouped;
 use crate::plan::coupling::Coupling;
 use crate::plan::memory::{bytes, check};
 use crate::plan::ordering::ordering;
@@ -26,7 +26,7 @@ pub struct Plan {
     /// Effects of the other groups that each leading level meets.
     pub adjacency: Adjacency,
     /// With one grouping factor and not too many fixed effects, its classes of equal levels.
-    pub classes: Option<Classes>,
+    pub classes: Option<Grouped>,
     /// With several grouping factors of few effects, what couples them as dense matrices.
     pub coupling: Option<Coupling>,
 }
@@ -40,7 +40,7 @@ impl Plan {
         let layout = if Coupling::is_cheap(products) { RestLayout::dense(products.rest()) } else { ordering(products, workers)? };
         let mut plan = Self::general(products, layout, workers)?;
         workers.check()?;
-        plan.classes = Classes::of(products);
+        plan.classes = Grouped::of(products);
         plan.coupling = Coupling::new(products, &plan.layout, &plan.adjacency);
         Ok(plan)
     }
@@ -154,7 +154,7 @@ impl Design {
         let plan = Plan {
             layout: old.layout.clone(),
             adjacency: old.adjacency.clone(),
-            classes: Classes::of(&products),
+            classes: Grouped::of(&products),
             coupling: old.coupling.as_ref().map(|_| Coupling::of_products(&products)),
         };
         Design { whole: System { products, plan }, random: None }

@@ -16,7 +16,7 @@ use crate::factor::blocks::NotPositiveDefinite;
 use crate::model::lambda::Lambda;
 use crate::parallel::Workers;
 use crate::plan::design::DesignRef;
-use crate::pls::classes::ByClass;
+use crate::pls::classes::by_class;
 use crate::pls::few::Few;
 use crate::pls::general::General;
 use crate::pls::several::{Problem, Several};
@@ -79,7 +79,7 @@ pub trait Pls {
 pub fn of_design<'a>(design: impl Into<DesignRef<'a>>, reml: bool, workers: &'a Workers) -> Box<dyn Pls + 'a> {
     let problem = Problem { design: design.into(), reml, workers };
     match (&problem.design.plan.classes, &problem.design.plan.coupling) {
-        (Some(_), _) => Box::new(ByClass::new(problem)),
+        (Some(_), _) => by_class(problem),
         (None, Some(_)) => Box::new(Several::<Few>::new(problem)),
         (None, None) => Box::new(Several::<General>::new(problem)),
     }
