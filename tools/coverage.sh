@@ -24,8 +24,7 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 Rscript --vanilla tools/unpack.R
-R_HOME=${R_HOME:-$(R RHOME)}
-export R_HOME
+export_r_paths
 
 # Our own crates only are measured; the others stay as they were compiled.
 printf '#!/bin/sh\nexec "$@" -C instrument-coverage\n' > "$work/rustc"

@@ -3,8 +3,8 @@
 # Run it after a change to a signature in src/rust/src or to a roxygen comment.
 set -eu
 cd "$(dirname "$0")/.."
-: "${R_HOME:=$(R RHOME)}"
-export R_HOME
+. tools/setup.sh
+export_r_paths
 case ":$PATH:" in *":$HOME/.cargo/bin:"*) ;; *) PATH="$HOME/.cargo/bin:$PATH" ;; esac
 # The same crates, profile and target folder as R CMD INSTALL uses, so that nothing is compiled twice.
 Rscript --vanilla tools/unpack.R

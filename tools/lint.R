@@ -1,7 +1,18 @@
 # Run by tools/check.sh: lintr on the R code of the package, its tests and its tools, by the rules in .lintr; then what lintr doesn't see:
 # a name that two files of the package define, or two helpers of the tests, of which R would keep the last.
-lints <- lintr::lint_dir(".", pattern = "[.]R$")
+#
+# A file in which lintr found nothing isn't read again until it changes, or the rules, or lintr: .check/clean has a hash for each.
+clean <- ".check/clean"
+files <- list.files(c("R", "tests", "tools"), "[.]R$", full.names = TRUE, recursive = TRUE)
+rules <- paste(c(tools::md5sum(".lintr"), utils::packageDescription("lintr")$Version, getRversion()), collapse = " ")
+state <- paste(files, tools::md5sum(files), rules)
+known <- state %in% if (file.exists(clean)) readLines(clean)
+
+lints <- lintr::lint_dir(".", pattern = "[.]R$", exclusions = as.list(files[known]))
 print(lints)
+found <- vapply(lints, function(lint) lint$filename, "")
+dir.create(dirname(clean), showWarnings = FALSE)
+writeLines(state[!files %in% found], clean)
 
 defined_in <- function(file) {
   expressions <- as.list(parse(file, keep.source = FALSE))

@@ -42,6 +42,13 @@ rust_packages() { # the first pair of packages that is new enough: plain, Debian
   return 1
 }
 
+# What R CMD INSTALL has set where it calls cargo: with other values the same crates would be compiled again, and again there.
+export_r_paths() {
+  R_HOME=${R_HOME:-$(R RHOME)}
+  R_INCLUDE_DIR=${R_INCLUDE_DIR:-$(R CMD printenv R_INCLUDE_DIR)}
+  export R_HOME R_INCLUDE_DIR
+}
+
 # apt -------------------------------------------------------------------------------------------------------------------
 
 as_root() {

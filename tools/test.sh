@@ -20,9 +20,8 @@ sh tools/vendor-check.sh || status=1
 
 sh tools/check.sh lint || status=1
 
-# The same crates, profile, target folder and R_HOME as R CMD INSTALL has, so that they are compiled once.
-R_HOME=${R_HOME:-$(R RHOME)}
-export R_HOME
+# The same crates, profile and target folder as R CMD INSTALL has, so that they are compiled once.
+export_r_paths
 "${CARGO:-cargo}" test --release --locked --offline --workspace --manifest-path src/rust/Cargo.toml --target-dir src/rust/target || {
   echo "fastlmer: cargo test failed, see above" >&2
   status=1
