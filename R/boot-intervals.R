@@ -24,7 +24,8 @@
 #'
 #'   Efron, B. (1987) Better bootstrap confidence intervals. *Journal of the American Statistical Association* 82, 171-185.
 #'   \doi{10.1080/01621459.1987.10478410}
-#' @seealso [boot_resample()], [bootMer()], [boot::boot.ci()]
+#' @seealso `confint()` of a bootstrap for a matrix of percentile, basic, normal or shortest intervals; [boot_resample()], [bootMer()],
+#'   [boot::boot.ci()]
 #' @examples
 #' fit <- lmer(Reaction ~ Days + (Days | Subject), sleepstudy)
 #' boot <- bootMer(fit, fixef, nsim = 200, seed = 1)

@@ -7,7 +7,9 @@
 #' @param large,small nested linear mixed models of the same data. Models fitted by REML are refitted by maximum likelihood. `small` may
 #'   also be a formula, for `update(large, small)`.
 #' @param nsim number of responses.
-#' @param seed,rng,threads as in [bootMer()].
+#' @param seed as in [bootMer()]: it resets R's random numbers, so that in a loop which simulates data sets it has to be left out or to
+#'   be another each time; else all data sets after the first are alike.
+#' @param rng,threads as in [bootMer()].
 #' @return An object of class `boot_lrt`: `test` is a data frame with the statistic, its degrees of freedom and chi-squared p-value (`LRT`)
 #'   and the bootstrap p-value (`PBtest`), (1 + number of draws with a larger statistic) / (1 + number of draws with a positive one); `ref`
 #'   holds the statistics of the draws. [autoplot()][autoplot.boot_lrt] and `plot()` draw it.

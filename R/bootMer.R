@@ -27,8 +27,9 @@
 #' @param x a fitted linear mixed model.
 #' @param FUN a function of a fit that returns a numeric vector.
 #' @param nsim number of replicates.
-#' @param seed a seed for [set.seed()], or `NULL`. As in lme4 the session's random numbers go on from there: within a loop that makes data,
-#'   leave it out, or all data sets are alike.
+#' @param seed a seed for [set.seed()], or `NULL`. As in lme4 it resets the session's random numbers, which go on from there: in a loop
+#'   that simulates data sets leave it out, or give each a seed of its own, for with the same one all data sets after the first are alike.
+#'   (With `rng = "pcg64"` a seed leaves R's generator alone.)
 #' @param use.u `TRUE` to keep the conditional modes of the random effects, `FALSE` to draw new ones.
 #' @param re.form a formula of the random effects to keep, instead of `use.u`, as for [simulate.lmerMod()].
 #' @param type `"parametric"`, or `"semiparametric"` (with `use.u = TRUE`): residuals are resampled. [boot_resample()] has more.

@@ -5,6 +5,8 @@
 #' parameters (standard deviations and correlations of the random effects, sigma, fixed effects), names, order and arguments as in the lme4
 #' that is installed: from version 2.0 on a term's standard deviations come before its correlations. The method `"Wald"` is lme4's.
 #'
+#' `confint()` of a bootstrap itself has the same intervals, `confint(boot, type = "shortest")` the shortest.
+#'
 #' @param object a fitted linear mixed model.
 #' @param parm which parameters: numbers, names, `"theta_"` or `"beta_"`. With `FUN`, rows of its result.
 #' @param level confidence level.
@@ -70,6 +72,15 @@ shortest_table <- function(boot, level) {
   table <- stats::confint(boot, level = level, type = "perc")
   table[] <- as.matrix(boot_intervals(boot, "shortest", level)[c("conf.low", "conf.high")])
   table
+}
+
+# lme4 has a method for a bootstrap that knows three types; ours stands before it and knows one more.
+hook_into_confint <- function() register_when_loaded("lme4", "confint", "bootMer", confint_of_boot, replace = TRUE)
+
+confint_of_boot <- function(object, parm = seq_along(object$t0), level = 0.95, type = c("perc", "norm", "basic", "shortest"), ...) {
+  type <- match.arg(type)
+  if (type != "shortest") return(their_method("lme4", "confint", "bootMer")(object, parm, level, type, ...))
+  shortest_table(object, level)[statistic_numbers(parm, object), , drop = FALSE]
 }
 
 # Which of the parameters, of which the last `fixed` are fixed effects.

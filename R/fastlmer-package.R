@@ -97,9 +97,9 @@
 #' * `simulate()` and `bootMer()` with `re.form = NULL` don't look the data up again, so they also work where lme4 doesn't find
 #'   them or forgets the `subset`.
 #' * `bootMer()` and `confint(method = "boot")` have the further arguments `rng`, `threads` and `call.env`, and `parallel = "future"` with
-#'   every version of lme4. `confint(method = "boot")` takes `signames` and `oldNames` with every version, and its `boot.scale = "vcov"`
-#'   works (lme4 2.1 stops). Where
-#'   `FUN` is recognised (see [bootMer()]), `parallel = "multicore"` and `"snow"` start no processes: the engine's threads do the work.
+#'   every version of lme4. `confint()` of a bootstrap has the further `type = "shortest"`. `confint(method = "boot")` takes `signames` and
+#'   `oldNames` with every version, and its `boot.scale = "vcov"` works (lme4 2.1 stops). Where `FUN` is recognised (see [bootMer()]),
+#'   `parallel = "multicore"` and `"snow"` start no processes: the engine's threads do the work.
 #'
 #' @section Tests:
 #' * `summary()`, `anova()` and `drop1()` of a fit take lmerTest's arguments `ddf` and `type`, and with lmerTest attached `lmer()` returns

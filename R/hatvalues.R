@@ -24,23 +24,23 @@ hat_of_rows <- function(model, record, most = 1e6) {
 #' @rdname influence.lmerMod
 #' @importFrom stats rstandard
 #' @export
-rstandard.lmerMod <- function(model, ...) {
+rstandard.lmerMod <- function(model, ..., threads = NULL) {
   refuse_without_rows(model, "rstandard()")
-  studentized(model)
+  studentized(model, threads)
 }
 
 #' @rdname influence.lmerMod
 #' @importFrom stats rstudent
 #' @export
-rstudent.lmerMod <- function(model, ...) {
+rstudent.lmerMod <- function(model, ..., threads = NULL) {
   if (is.null(engine_of(model))) return(NextMethod())
   refuse_without_rows(model, "rstudent()")
-  studentized(model)
+  studentized(model, threads)
 }
 
 # A conditional residual has the variance sigma^2 (1 - h) / w.
-studentized <- function(model) {
-  residuals <- stats::residuals(model, type = "pearson") / sqrt(1 - hatvalues(model))
+studentized <- function(model, threads) {
+  residuals <- stats::residuals(model, type = "pearson") / sqrt(1 - hatvalues(model, threads = threads))
   residuals[is.infinite(residuals)] <- NaN
   residuals / stats::sigma(model)
 }
@@ -48,11 +48,11 @@ studentized <- function(model) {
 #' @rdname influence.lmerMod
 #' @importFrom stats cooks.distance
 #' @export
-cooks.distance.lmerMod <- function(model, ...) {
+cooks.distance.lmerMod <- function(model, ..., threads = NULL) {
   refuse_without_rows(model, "cooks.distance()")
   record <- engine_of(model)
   if (is.null(record)) return(NextMethod())
-  hat <- hatvalues(model)
+  hat <- hatvalues(model, threads = threads)
   # X has full rank: lme4 looks for it in the singular values of X
   distance <- (stats::residuals(model, type = "pearson") / (1 - hat))^2 * hat / (stats::sigma(model)^2 * ncol(record$x))
   distance[is.infinite(distance)] <- NaN

@@ -19,6 +19,7 @@
 #' @param rhs the values of these functions under the hypothesis: a number, or one for each row.
 #' @param joint are all rows one hypothesis, tested by an F test (`TRUE`), or each a hypothesis of its own, tested by a t test? By
 #'   default they are one where `L` is given.
+#' @param threads number of threads for a large model; see [fastlmer-options] for the default. The results are the same for any number.
 #' @return `vcov_kr()`: a square matrix of package Matrix, named by the fixed effects, with the attributes of `pbkrtest::vcovAdj()`: `P`, a
 #'   list with the derivative of the fixed effects' precision in each element of the lower triangles of the random effects' covariance
 #'   matrices and in the residual variance; `W`, the covariance matrix of the estimates of these; and `condi`, the least eigenvalue of half
@@ -29,7 +30,7 @@
 #'   `vcov_kr()`), `df`, `t.value` and `p.value`.
 #' @section Errors:
 #'   A fit that the engine can't take (of `glmer()`, or with structured covariances), `L` with another number of columns, hypotheses
-#'   that contradict each other, and models too large for the machine.
+#'   that contradict each other, `threads` that is no number of threads, and models too large for the machine.
 #' @references
 #'   Kenward, M. G. and Roger, J. H. (1997). Small sample inference for fixed effects from restricted maximum likelihood. *Biometrics*
 #'   53, 983-997. \doi{10.2307/2533558}
@@ -42,17 +43,17 @@
 #' test_kr(fit)
 #' test_kr(fit, c(0, 1), rhs = 10)
 #' @export
-vcov_kr <- function(object) {
-  covariance <- adjusted_covariance(object)
+vcov_kr <- function(object, threads = NULL) {
+  covariance <- adjusted_covariance(object, threads)
   if (is.null(covariance)) refuse_kenward_roger(object)
   covariance
 }
 
 #' @rdname vcov_kr
 #' @export
-test_kr <- function(object, L = NULL, rhs = 0, joint = !is.null(L)) {
+test_kr <- function(object, L = NULL, rhs = 0, joint = !is.null(L), threads = NULL) {
   if (!is.logical(joint) || length(joint) != 1L || is.na(joint)) fail("argument", "'joint' must be TRUE or FALSE")
-  parts <- kenward_roger(object)
+  parts <- kenward_roger(object, threads)
   if (is.null(parts)) refuse_kenward_roger(object)
   p <- length(parts$beta)
   if (is.null(L)) L <- structure(diag(p), dimnames = list(parts$names, NULL))
@@ -92,9 +93,10 @@ refuse_kenward_roger <- function(object) {
 #   adjusted, covariance   of the fixed effects, in units of the residual variance
 #   beta, sigma, names     of the fit by REML
 # NULL for a fit that the engine can't take, or of which somebody has changed theta.
-kenward_roger <- function(fit) {
+kenward_roger <- function(fit, threads = NULL) {
   record <- engine_of(fit)
   if (is.null(record) || !identical(as.numeric(record$theta), as.numeric(get("theta", envir = attr(fit@pp, ".xData"))))) return(NULL)
+  record <- on_threads(record, threads)
   kept <- record$cache$kenward_roger
   of_this_fit <- identical(kept$of, record[c("theta", "reml", "y", "sigma")]) && !engine_kr_is_nil(kept$made$state)
   if (of_this_fit) return(c(kept$made, list(beta = if (record$reml) record$beta else kept$made$reml_beta, names = fixed_names(fit))))
@@ -121,8 +123,8 @@ hypothesis_test <- function(parts, L, rhs = 0, joint = TRUE) {
 }
 
 # What pbkrtest's vcovAdj() returns.
-adjusted_covariance <- function(fit) {
-  parts <- kenward_roger(fit)
+adjusted_covariance <- function(fit, threads = NULL) {
+  parts <- kenward_roger(fit, threads)
   if (is.null(parts)) return(NULL)
   names <- list(parts$names, parts$names)
   parameters <- engine_kr_parameters(parts$state)

@@ -1,6 +1,7 @@
 # What is done when this package is loaded, attached, detached and unloaded, for the sake of others: see interop-<package>.R.
 
 .onLoad <- function(libname, pkgname) {
+  hook_into_confint()
   watch_lmer_test()
   hook_into_parameters()
   hook_into_performance()

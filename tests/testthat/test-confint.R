@@ -80,3 +80,35 @@ test_that("shortest intervals are those of boot_intervals()", {
   expect_equal(unname(ours[-1L, ]), unname(as.matrix(expected[c("conf.low", "conf.high")])), tolerance = 1e-12)
   expect_true(all(ours[, 2L] - ours[, 1L] <= perc[, 2L] - perc[, 1L] + 1e-8))
 })
+
+test_that("a bootstrap's own confint() has the shortest intervals beside lme4's", {
+  fit <- lmer(Reaction ~ Days + (1 | Subject), lme4::sleepstudy)
+  boot <- bootMer(fit, function(f) c(sigma = sigma(f), fixef(f)), nsim = 100, seed = 1)
+  theirs <- lme4_function("confint.bootMer")
+  for (type in c("perc", "norm", "basic")) {
+    expect_identical(confint(boot, level = 0.9, type = type), theirs(boot, level = 0.9, type = type))
+  }
+  expect_identical(confint(boot), theirs(boot))
+  shortest <- confint(boot, level = 0.9, type = "shortest")
+  expect_identical(dimnames(shortest), dimnames(theirs(boot, level = 0.9)))
+  expected <- boot_intervals(boot, "shortest", 0.9)
+  expect_equal(unname(shortest), unname(as.matrix(expected[c("conf.low", "conf.high")])))
+  expect_identical(confint(boot, c("sigma", "Days"), 0.9, "shortest"), shortest[c("sigma", "Days"), ])
+  expect_identical(confint(boot, 2:3, 0.9, type = "short"), shortest[2:3, ])
+  expect_error(confint(boot, "none", type = "shortest"), "no statistic is called")
+  expect_error(confint(boot, type = "longest"), "shortest")
+  resampled <- boot_resample(fit, fixef, 50, "residual", seed = 1)
+  expect_identical(dim(confint(resampled, type = "shortest")), c(2L, 2L))
+  resampled$t[3L, ] <- NA
+  expect_false(anyNA(confint(resampled, type = "shortest")))
+})
+
+test_that("lme4's method is put back when this package is unloaded", {
+  skip_on_cran()
+  said <- in_new_process(
+    "invisible(loadNamespace('lme4'))", "before <- getS3method('confint', 'bootMer')", "invisible(loadNamespace('fastlmer'))",
+    "cat(identical(getS3method('confint', 'bootMer'), before), '')", "unloadNamespace('fastlmer')",
+    "cat(identical(getS3method('confint', 'bootMer'), before), '')"
+  )
+  expect_identical(trimws(said), "FALSE TRUE")
+})

@@ -54,6 +54,7 @@ test_that("the threads that a call names are those that the engine is asked for"
   after <- list(
     engine_hat_values = function(...) hatvalues(fit, ...),
     engine_condvar = function(...) ranef(fit, ...),
+    engine_kr = function(...) vcov_kr(fit, ...),
     engine_fit = function(...) convergence(fit, ...),
     engine_side_by_side = function(...) predict(fit, data, ...),
     engine_predictor = function(...) predict(fit, data, se.fit = TRUE, ...),
@@ -66,5 +67,6 @@ test_that("the threads that a call names are those that the engine is asked for"
     after[[name]](threads = 3)
     expect_identical(asked[[name]], 3L, label = name)
   }
+  after <- c(after, lapply(list(test_kr, rstandard, rstudent, cooks.distance), function(method) function(...) method(fit, ...)))
   for (call in after) expect_error(call(threads = 0), "'threads' must be a number of threads")
 })

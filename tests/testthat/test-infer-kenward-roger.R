@@ -184,10 +184,12 @@ test_that("results do not depend on the number of threads", {
   part <- droplevels(rbind(part, part))
   fit <- lmer(y ~ service + (1 | s) + (1 | d), part)
   expect_gt(nrow(part), 20000)
-  on <- function(threads) {
-    withr::local_options(fastlmer.threads = threads)
+  afresh <- function(call) {
     rm(list = intersect("kenward_roger", ls(engine_of(fit)$cache)), envir = engine_of(fit)$cache)
-    test_kr(fit)
+    call
   }
-  expect_identical(on(1), on(2))
+  by_option <- function(threads) withr::with_options(list(fastlmer.threads = threads), afresh(test_kr(fit)))
+  expect_identical(by_option(1), by_option(2))
+  expect_identical(afresh(test_kr(fit, threads = 2)), by_option(1))
+  expect_identical(afresh(vcov_kr(fit, threads = 2)), afresh(vcov_kr(fit, threads = 1)))
 })
