@@ -1,7 +1,8 @@
-//! Quantiles and tails of the distributions that intervals and tests need, by statrs; within 1e-12 of the value, far tails too.
+//! Quantiles and tails of the distributions that intervals and tests need, by the crate statrs. Their relative error is below 1e-12, also
+//! far out in the tails.
 //!
-//! Student's t and F are not here, R's own are better: statrs' tails lose digits as the degrees of freedom grow (3e-12 at 100, 9e-9 at a
-//! million), and its quantiles are further off (F: 3e-8 at 10 degrees; chi-squared: NaN for one degree and a small probability).
+//! Student's t and F are not here, because R's own are better: statrs' tails lose digits as the degrees of freedom grow (3e-12 at 100, 9e-9
+//! at a million), and its quantiles are further off (F: 3e-8 at 10 degrees; chi-squared: NaN for one degree and a small probability).
 
 use statrs::distribution::{ContinuousCDF, Normal};
 use statrs::function::gamma::gamma_ur;

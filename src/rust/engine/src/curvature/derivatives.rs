@@ -1,17 +1,15 @@
 //! Exact gradient of the profiled criterion in Lambda, and the matrix of second derivatives.
 //!
-//! With P = V^-1 - V^-1 X (X'V^-1X)^-1 X'V^-1, T = Z'V^-1Z, F = Z'V^-1X, g = Z'Py (V in units of sigma^2)
-//! and D = sum over levels of [T - F (X'V^-1X)^-1 F' (REML only) - (nu / pwrss) g g'], the differential of the
-//! criterion is <D, d(Lambda Lambda')>: D is its derivative in the covariance. All of it comes from M^-1 and
-//! the identities T Lambda = A Lambda M^-1, Lambda'F = C = M^-1 Lambda'Z'WX and Lambda'g = u, none of which
-//! cancels. For the second derivatives in directions S_k = d(Lambda Lambda'), V_k = Z S_k Z':
+//! With P = V^-1 - V^-1 X (X'V^-1X)^-1 X'V^-1, T = Z'V^-1Z, F = Z'V^-1X, g = Z'Py (V in units of sigma^2) and D = sum over levels of [T - F
+//! (X'V^-1X)^-1 F' (REML only) - (nu / pwrss) g g'], the differential of the criterion is <D, d(Lambda Lambda')>: D is its derivative in
+//! the covariance. All of it comes from M^-1 and the identities T Lambda = A Lambda M^-1, Lambda'F = C = M^-1 Lambda'Z'WX and Lambda'g = u,
+//! in none of which digits are lost by cancellation. For the second derivatives in directions S_k = d(Lambda Lambda'), V_k = Z S_k Z':
 //!
 //! d2 = <D, d2(Lambda Lambda')> - tr(P V_k P V_l) + nu (2 y'P V_k P V_l P y / pwrss - y'PV_kPy y'PV_lPy / pwrss^2),
 //!
-//! for maximum likelihood with V^-1 in place of P in the trace. With one grouping factor (see
-//! [`crate::factor::by_class`]) the trace is computed; in [`crate::factor::dense`] too; here its expectation's estimate
-//! (nu / pwrss) y'P V_k P V_l P y stands for it, which gives the average information (Gilmour, Thompson and Cullis
-//! 1995, doi:10.2307/2533274).
+//! for maximum likelihood with V^-1 in place of P in the trace. The trace itself is computed with one grouping factor (see
+//! [`crate::factor::by_class`]) and with a dense cross block ([`crate::factor::dense`]). Here an estimate of its expectation, (nu / pwrss)
+//! y'P V_k P V_l P y, takes its place, which gives the average information (Gilmour, Thompson and Cullis 1995, doi:10.2307/2533274).
 
 use crate::curvature::frame::Frame;
 use crate::curvature::traces::Curvature;

@@ -1,4 +1,4 @@
-//! Factorisation and solution at one theta: for any design, by classes of equal levels, and with a dense cross block.
+//! Factorisation and solution at one theta, in three ways: for any design, by classes of equal levels, and with a dense cross block.
 
 pub mod blocks;
 pub mod by_class;

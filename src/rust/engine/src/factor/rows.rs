@@ -1,6 +1,6 @@
-//! Solutions for many right-hand sides at once: rows of length m, one per effect and one after the other.
+//! Solutions for m right-hand sides at once, kept as one row of m values for each effect, row after row.
 //!
-//! They need the factorisation only to read it, so that threads can share it.
+//! They only read the factorisation, so that threads can share it.
 
 use crate::factor::blocks::{rest_begin, Factor};
 use crate::linalg::blocks::{nth, scale_rows};

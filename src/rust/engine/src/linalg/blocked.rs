@@ -1,5 +1,5 @@
-//! Cholesky factor and inverse of a large dense matrix by block columns (Golub and Van Loan, Matrix Computations, 4th edition,
-//! section 4.2.9), each of them by faer: at order 20,000 they take a minute, and between two blocks the user may stop.
+//! Cholesky factor and inverse of a large dense matrix by block columns (Golub and Van Loan, Matrix Computations, 4th edition, section
+//! 4.2.9). faer computes each block. At order 20,000 all of them take a minute, and the user may stop between two blocks.
 
 use faer::linalg::cholesky::llt;
 use faer::linalg::matmul::triangular::{matmul, BlockStructure};

@@ -1,6 +1,7 @@
 //! A symmetric positive definite matrix S, dense or sparse: its Cholesky factor and its inverse.
 //!
-//! In the sparse case values, factor and inverse live on the pattern of the factor; the inverse there is enough.
+//! In the sparse case the values, the factor and the inverse have elements only where the factor has them; no other element of the inverse
+//! is needed.
 
 use faer::dyn_stack::MemStack;
 use faer::linalg::cholesky::llt;

@@ -1,10 +1,9 @@
 //! A factor of very many levels among the fixed effects, without its dummy columns.
 //!
-//! The dummies D of a factor are, for the normal equations, one more grouping factor whose effects have no prior: M gets
-//! their blocks without the identity, so that one sparse factorisation takes out random effects and level constants
-//! together, and X keeps the other columns only. With treatment contrasts the columns (1, D_2, ..., D_L) are D times a
-//! matrix of determinant one, so that the REML criterion needs nothing else; log |M| of the random effects alone, which
-//! maximum likelihood needs, takes a factorisation of its own.
+//! The dummies D of a factor are, for the normal equations, one more grouping factor whose effects have no prior: M gets their blocks
+//! without the identity, so that one sparse factorisation eliminates random effects and level constants together, and X keeps the other
+//! columns only. With treatment contrasts the columns (1, D_2, ..., D_L) are D times a matrix of determinant one, so that the REML
+//! criterion needs nothing else; log |M| of the random effects alone, which maximum likelihood needs, takes a factorisation of its own.
 
 /// Where an absorbed factor's columns stand among all columns of the fixed effects, which otherwise are those of X in
 /// their order.

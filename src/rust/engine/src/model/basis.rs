@@ -1,4 +1,4 @@
-//! The bases of terms' rows in which a parameter that is held is simple, see [`crate::model::coordinates`].
+//! Bases of a term's rows in which the parameter that a profile holds at a value has a simple form, see [`crate::model::coordinates`].
 
 use crate::linalg::blocks::add_product;
 use crate::linalg::small::{dot, transpose};

@@ -1,9 +1,9 @@
-//! Lambda and sigma in coordinates of which one is a parameter that is held: sigma, or a standard deviation, a correlation or a
-//! covariance of a term's effects.
+//! Lambda and sigma in coordinates one of which is the parameter that a profile holds at a value: sigma, or a standard deviation, a
+//! correlation or a covariance of a term's effects.
 //!
-//! Any factor of a term's covariance may be taken for its Lambda, so that one is taken in which the held parameter is simple: with a basis
-//! B of the term's rows, whose first rows are those of the caller's columns that the parameter is about (over their lengths), B Lambda Q =
-//! L is lower triangular for an orthogonal Q. With tau = log sigma in the unit of the engine's response,
+//! Any factor of a term's covariance may be its Lambda. The one used here makes the held parameter simple: with a basis B of the term's
+//! rows, whose first rows are those of the caller's columns that the parameter is about (over their lengths), B Lambda Q = L is lower
+//! triangular for an orthogonal Q. With tau = log sigma in the unit of the engine's response,
 //!
 //! ```text
 //! sigma                 exp(tau)
@@ -12,7 +12,7 @@
 //! covariance            exp(2 tau) L11 L21: held at c, L21 = c exp(-2 tau) / L11
 //! ```
 //!
-//! All of these are smooth also where a standard deviation is zero and a correlation one.
+//! All of these are smooth, even where a standard deviation is zero and a correlation one.
 
 use crate::linalg::blocks::{make_lower_triangular, nth};
 use crate::linalg::small::dot;

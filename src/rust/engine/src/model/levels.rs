@@ -1,4 +1,4 @@
-//! Grouping factors out of integers.
+//! Grouping factors from integers: which levels there are, and their numbers.
 
 use std::collections::HashMap;
 

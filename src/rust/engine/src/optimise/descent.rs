@@ -1,4 +1,5 @@
-//! Descents to a minimum of the criterion, and off any point at which the derivative in the covariance has a negative direction.
+//! Descents to a minimum of the criterion, and away from any stationary point at which the derivative in the covariance has a negative
+//! direction.
 
 use crate::linalg::eigen::symmetric_eigen;
 use crate::linalg::small::semidefinite_cholesky;

@@ -1,5 +1,5 @@
-//! Minimisation from values alone, for where derivatives say that a step must go down and none does: Powell's BOBYQA (2009,
-//! report DAMTP 2009/NA06), by the crate of that name.
+//! Minimisation by values alone, used where the derivatives say that a small step must lower the criterion and no step does: Powell's
+//! BOBYQA (2009, report DAMTP 2009/NA06), by the crate of that name.
 
 use bobyqa::{Bobyqa, Config, FUNCMAX};
 

@@ -3,11 +3,12 @@
 //! With sigma = scale exp(tau) and the fixed effects at their estimates it is, by maximum likelihood,
 //!
 //! ```text
-//! f(L, tau) = log |M| + n (log(2 pi scale^2) + 2 tau) + pwrss exp(-2 tau) - log |W|,
+//! f(L, tau) = log |M| + n (log(2 pi scale^2) + 2 tau) + pwrss exp(-2 tau) - log |W|.
 //! ```
 //!
-//! whose derivatives in tau are plain, and in the elements of L those of log |M| + w pwrss with w = exp(-2 tau). They are carried to the
-//! [`Coordinates`] in which the parameter is one; it takes part in them, so that they also say how the optimum moves with it.
+//! Its derivatives in tau are plain; those in the elements of L are the derivatives of log |M| + w pwrss with w = exp(-2 tau). They are
+//! carried over to the [`Coordinates`], one of which is the held parameter. The derivatives in it are kept too: they say how the optimum
+//! moves with it.
 
 use crate::curvature::frame::Frame;
 use crate::linalg::blocks::nth;

@@ -1,8 +1,8 @@
-//! Off the ridges beside a nearly vanished variance.
+//! How a search leaves the ridges beside a variance that has nearly vanished.
 //!
-//! Where a diagonal a of Lambda is all but zero and the elements below it aren't, these and the diagonals c of their rows matter little
-//! but for their sums of squares: a ridge, along which Newton's steps promise little and lead far. A descent may end on it with a small
-//! variance although the optimum is at the ridge's end, where the covariance is singular because c, not a, is zero.
+//! Where a diagonal a of Lambda is nearly zero but the elements below it are not, these elements and the diagonals c of their rows matter
+//! almost only by their sums of squares. That is a ridge, along which Newton's steps promise little and lead far. A descent may end on it
+//! with a small variance although the optimum is at the ridge's end, where the covariance is singular because c, not a, is zero.
 
 use crate::optimise::criterion::Criterion;
 use crate::optimise::descent::near_zero;

@@ -1,11 +1,10 @@
 //! A start for the optimiser: one step of Fisher's scoring in the covariances.
 //!
-//! In a covariance the criterion of a balanced one-way layout is q log v + S / v, which Newton's method overshoots
-//! from afar, while scoring, with the expected second derivative q / v^2, is there in one step from anywhere. With D
-//! the derivative in the covariance and T_j = [Z'V^-1Z]_jj the expected second derivatives in directions S_k are
-//! tr(V^-1 V_k V^-1 V_l) - tr(V^-1 V_k) tr(V^-1 V_l) / nu, of which, with several factors of many effects, only the blocks of single
-//! levels, sum over j of tr(T_j S_k T_j S_l), are used: the step has to be good, not exact (Harville 1977,
-//! doi:10.1080/01621459.1977.10480998).
+//! In a covariance the criterion of a balanced one-way layout is q log v + S / v, whose minimum Newton's method overshoots from afar.
+//! Scoring, with the expected second derivative q / v^2, reaches it in one step from anywhere. With D the derivative in the covariance and
+//! T_j = [Z'V^-1Z]_jj the expected second derivatives in directions S_k are tr(V^-1 V_k V^-1 V_l) - tr(V^-1 V_k) tr(V^-1 V_l) / nu, of
+//! which, with several factors of many effects, only the blocks of single levels, sum over j of tr(T_j S_k T_j S_l), are used: the step has
+//! to be good, not exact (Harville 1977, doi:10.1080/01621459.1977.10480998).
 
 use crate::curvature::frame::Frame;
 use crate::factor::criterion::degrees_of_freedom;

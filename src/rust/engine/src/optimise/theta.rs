@@ -1,4 +1,4 @@
-//! The sizes that elements of the caller's theta have, and differences of the criterion's gradient in them.
+//! The natural sizes of the elements of the caller's theta, and second derivatives by differences of the gradient over such sizes.
 
 use crate::linalg::small::symmetrise;
 use crate::model::structure::ThetaEntry;

@@ -1,4 +1,4 @@
-//! What a factorisation will need, compared with what the machine has, before it is allocated.
+//! The memory that a factorisation will need, compared with what the machine has before any of it is allocated.
 
 use std::fs::read_to_string;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! What is chosen once per design: the ordering of the Schur complement, its storage, classes of equal levels, the dense way, and
-//! what all that takes of memory.
+//! What is chosen once per design: the ordering of the Schur complement, its storage, classes of equal levels, the dense way, and how much
+//! memory all that takes.
 
 pub mod adjacency;
 pub mod classes;

@@ -1,12 +1,12 @@
-//! Cross-products of data that are seen a chunk at a time, or a part of them on each of several machines.
+//! Cross-products of data that come a chunk at a time, or in parts on several machines.
 //!
-//! A model needs V'WV, V'Wy, y'Wy and, level by level, Z'WZ, Z'WV and Z'Wy: sums over rows, so those of two sets of rows
-//! add up. V holds raw columns, the first of them constant, of which X is a linear combination that may be chosen at the
-//! end (see [`crate::products::stream`]): the levels of a factor are known by then.
+//! A model needs V'WV, V'Wy, y'Wy and, level by level, Z'WZ, Z'WV and Z'Wy: sums over rows, so those of two sets of rows add up. V holds
+//! raw columns, the first of them constant, of which X is a linear combination that may be chosen at the end (see
+//! [`crate::products::stream`]): the levels of a factor are known by then.
 //!
-//! Raw sums cancel. So every [`CrossProducts`] belongs to a *base*: columns V - 1 m' (and columns of random effects that
-//! share a term with a constant, minus their centres), and y minus its regression V b on them. To another base lead exact
-//! linear maps of the cross-products, and [`CrossProducts::merge`] adds on a common base near the means of both (for one
+//! Raw sums lose digits by cancellation. So every [`CrossProducts`] belongs to a *base*: columns V - 1 m' (and columns of random effects
+//! that share a term with a constant, minus their centres), and y minus its regression V b on them. Exact linear maps turn the
+//! cross-products of one base into those of another, and [`CrossProducts::merge`] adds on a common base near the means of both (for one
 //! column this is the update of Chan, Golub and LeVeque 1983, doi:10.1080/00031305.1983.10483115).
 
 use crate::error::Error;

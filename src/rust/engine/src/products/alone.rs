@@ -1,7 +1,7 @@
-//! Cross-products of the random effects alone, where a factor is absorbed: the blocks of Z'WZ that are not its own.
+//! Cross-products of the random effects alone, where a factor is absorbed: the blocks of Z'WZ that don't belong to the absorbed factor.
 //!
-//! Nothing is summed again. Where the absorbed factor leads, another group takes its place, and the pairs of levels that this one has
-//! with the others become its neighbours.
+//! Nothing is summed again. Where the absorbed factor leads, another group takes its place, and its neighbours are the levels of other
+//! groups that its own levels meet.
 
 use crate::linalg::blocks::transposed;
 use crate::model::columns::ColumnTransform;

@@ -1,4 +1,4 @@
-//! Levels that no row connects.
+//! Sets of levels between which no row makes a connection.
 
 use crate::products::cross::Products;
 

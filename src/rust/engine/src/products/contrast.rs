@@ -1,9 +1,8 @@
 //! A model with a combination of its fixed effects held at a value: one column less, and an offset.
 //!
-//! With a'beta = t, and m the element of a that is largest, beta_m = (t - sum of a_l beta_l) / a_m for the others, so that
-//! X beta = t h + X_ beta_ with h = x_m / a_m and columns x_l - (a_l / a_m) x_m. What X_ explains of h is taken from it, h~ = h - X_ gamma:
-//! the model is the same, and y - t h~ stays orthogonal to X_, as y is to X (see [`Response`]). All of it comes from the
-//! cross-products.
+//! With a'beta = t, and m the element of a that is largest, beta_m = (t - sum of a_l beta_l) / a_m for the others, so that X beta = t h +
+//! X_ beta_ with h = x_m / a_m and columns x_l - (a_l / a_m) x_m. The part of h that X_ explains is subtracted from it, h~ = h - X_ gamma:
+//! the model is the same, and y - t h~ stays orthogonal to X_, as y is to X (see [`Response`]). All of it comes from the cross-products.
 
 use crate::error::Error;
 use crate::linalg::small::{axpy, dot, solve_lower, solve_lower_transpose};

@@ -1,9 +1,9 @@
 //! Cross-products of the design: everything about Z, X and the weights that the criterion needs.
 //!
-//! Z is never formed. With W the prior weights, Z'WZ consists of one K x K block per level of each group and
-//! of one block per pair of levels that meet in some row; Z'WX and X'WX are dense. X is centred (where the
-//! model has an intercept) and scaled first, since raw sums of squares cancel; likewise the columns of the random
-//! effects (see [`ColumnBasis`](crate::model::group::ColumnBasis)).
+//! Z is never formed. With W the prior weights, Z'WZ consists of one K x K block per level of each group and of one block per pair of
+//! levels that meet in some row; Z'WX and X'WX are dense. X is centred (where the model has an intercept) and scaled first, since raw sums
+//! of squares lose digits by cancellation, and so are the columns of the random effects (see
+//! [`ColumnBasis`](crate::model::group::ColumnBasis)).
 
 use crate::error::Error;
 use crate::linalg::blocks::add_cross_product;

@@ -1,4 +1,4 @@
-//! Cross-products of rows that are there, in one pass.
+//! Cross-products of rows that are in memory, formed in one pass.
 
 use std::ops::Range;
 

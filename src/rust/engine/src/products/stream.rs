@@ -1,5 +1,5 @@
-//! From the cross-products of a stream to those of a model, and to its response: what [`Products::of_rows`] and [`Response::new`]
-//! make of rows that are there, made of the sums that [`CrossProducts`] has kept.
+//! From the cross-products of a stream to those of a model, and to its response: what [`Products::of_rows`] and [`Response::new`] make of
+//! rows in memory is made here of the sums that [`CrossProducts`] has kept.
 
 use crate::error::Error;
 use crate::linalg::blocks::{nth, nth_mut, transposed};

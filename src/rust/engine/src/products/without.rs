@@ -1,9 +1,9 @@
 //! Cross-products of the rows that are left when some are taken away.
 //!
-//! Taking rows away is a downdate: each sum loses the rows' part. A level that loses much of a sum of squares would keep what rounding
-//! left of it beside the rest, so such a level's sums are formed again from the rows that it keeps, and so are all blocks between two
-//! levels, which few rows make up. A level without rows keeps blocks of exact zeros: it adds nothing to the criterion, and its effects are
-//! zero. Where a sum over all rows loses much the caller is told to form everything anew.
+//! Taking rows away is a downdate: each sum loses the rows' part. Where a level loses most of a sum of squares, what is left would be
+//! rounding errors for a large part. So such a level's sums are formed again from the rows that it keeps, and so are all blocks between two
+//! levels, because each is made up of few rows. A level without rows keeps blocks of exact zeros: it adds nothing to the criterion, and its
+//! effects are zero. Where a sum over all rows loses much the caller is told to form everything anew.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! A model and what is asked of it, with its rows and its design in one hand.
+//! A model, which holds its rows and its design together, and what can be asked of it.
 
 use crate::error::Error;
 use crate::linalg::blocks::nth;

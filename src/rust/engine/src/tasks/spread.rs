@@ -1,5 +1,5 @@
 //! Work that comes in independent pieces, spread over threads: what each piece gives depends on its number alone, so that the results are
-//! the same for any number of threads. The caller's own thread, which alone may ask R, asks for an interrupt meanwhile.
+//! the same for any number of threads. Meanwhile the caller's own thread, the only one that may, asks whether the user wants to stop.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

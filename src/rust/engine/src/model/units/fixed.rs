@@ -1,4 +1,4 @@
-//! Between the caller's columns of the fixed effects and the engine's: coefficients, their covariance, its factor.
+//! Conversion between the caller's columns of the fixed effects and the engine's: of coefficients, their covariance and its factor.
 
 use crate::linalg::blocks::nth_mut;
 use crate::linalg::small::{inverse_from_cholesky, symmetrise};

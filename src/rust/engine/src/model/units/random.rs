@@ -1,4 +1,4 @@
-//! Between the caller's columns of the random effects and the engine's: effects, their order, Lambda and theta.
+//! Conversion between the caller's columns of the random effects and the engine's: of effects, their order, Lambda and theta.
 
 use crate::linalg::blocks::make_lower_triangular;
 use crate::linalg::small::{axpy, transpose};

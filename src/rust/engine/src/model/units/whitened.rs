@@ -1,4 +1,4 @@
-//! Between the caller's fixed effects and coordinates in which their covariance matrix is the identity.
+//! Conversion between the caller's fixed effects and coordinates in which their covariance matrix is the identity.
 
 use crate::linalg::small::{dot, solve_lower, symmetrise, transpose};
 use crate::model::absorbed::Absorbed;

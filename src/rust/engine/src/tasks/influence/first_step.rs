@@ -2,14 +2,14 @@
 //!
 //! Without row i, P = V^-1 - V^-1 X (X'V^-1X)^-1 X'V^-1 becomes P - P e_i e_i'P / P_ii (Christensen, Pearson and Johnson 1992,
 //! doi:10.2307/1269550). So with c = Z'P e_i, g = Z'Py, s = (Py)_i / P_ii and r2 = y'Py the derivative D of the criterion in the
-//! covariance, the sum over levels of [Z'PZ - (nu / r2) g g']_jj, is to the last digit
+//! covariance, the sum over levels of [Z'PZ - (nu / r2) g g']_jj, becomes exactly
 //!
 //! ```text
 //! D - c c' / P_ii + (nu / r2) g g' - ((nu - 1) / (r2 - s^2 P_ii)) (g - s c)(g - s c)',
 //! ```
 //!
 //! blocks on the diagonal, where for maximum likelihood V^-1 takes P's place in the first two terms. That takes one solution with the
-//! factor of all rows, and its Newton step with the second derivatives of all rows leaves the search all but done.
+//! factor of all rows. A Newton step with this derivative and the second derivatives of all rows leaves the search little to do.
 
 use crate::curvature::frame::Frame;
 use crate::factor::blocks::Factor;

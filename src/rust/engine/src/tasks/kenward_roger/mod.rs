@@ -8,13 +8,14 @@
 //! Phi_A = Phi + 2 Phi [sum over i, j of W_ij (Q_ij - P_i Phi P_j)] Phi.
 //! ```
 //!
-//! For an element of Psi with S_i one where it stands, G_i = Z S_i Z', and with E = Z'V^-1X and H = Z'V^-1Z (both in units of sigma^2)
+//! For an element of Psi, with S_i the matrix that has ones where the element stands and else zeros, G_i = Z S_i Z', and with E = Z'V^-1X
+//! and H = Z'V^-1Z (both in units of sigma^2)
 //!
 //! ```text
 //! P_i = -E'S_iE,   Q_ij = E'S_i H S_jE,   tr(V^-1 G_i V^-1 G_j) = tr(H S_i H S_j);
 //! ```
 //!
-//! for sigma^2, since V^-1 W^-1 = I - V^-1 Z Psi Z', what these and Psi = sum of psi_i S_i give: P_0 = -(C - E'Psi E),
+//! for sigma^2 they follow from these, since V^-1 W^-1 = I - V^-1 Z Psi Z' and Psi = sum of psi_i S_i: P_0 = -(C - E'Psi E) and
 //! Q_0j = E'S_jE - E'Psi H S_jE and so on. It all is computed for the engine's columns in coordinates in which Phi is the identity
 //! ([`Whitening`]), where a covariance parameter's unit cancels.
 

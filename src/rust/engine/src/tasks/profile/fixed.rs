@@ -1,4 +1,4 @@
-//! Profiles of the fixed effects: one column less and an offset, by cross-products.
+//! Profiles of the fixed effects: models with one column less and an offset, by cross-products.
 
 use crate::error::Error;
 use crate::linalg::small::{axpy, dot};

@@ -1,8 +1,8 @@
 //! Profiles of the deviance: how well a model fits where one of its parameters is held, all others being at their best.
 //!
-//! Each parameter is walked along in both directions from the maximum likelihood estimate ([`walk`]), which are so many tasks for the
-//! threads. Those of the covariances are held by coordinates in which they are one ([`covariance`]); fixed effects by an offset
-//! ([`fixed`]). Nothing depends on the number of rows.
+//! Each parameter is walked along in both directions from the maximum likelihood estimate ([`walk`]); each walk is a task for one thread. A
+//! parameter of the covariances is held as one of the coordinates ([`covariance`]), a fixed effect by an offset ([`fixed`]). Nothing
+//! depends on the number of rows.
 
 pub mod covariance;
 pub mod fixed;
