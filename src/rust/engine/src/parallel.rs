@@ -1,6 +1,7 @@
 //! Threads for one large model. Work is cut by the size of the model alone, never by the number of threads, and partial sums
 //! are added in a fixed order: any number of threads gives the same bits.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{mpsc, Arc, LazyLock};
 use std::time::Duration;
@@ -142,9 +143,9 @@ impl Workers {
         }
     }
 
-    /// Sum of `term(0) + ... + term(n - 1)`.
-    pub fn sum(&self, n: usize, term: impl Fn(usize) -> f64 + Sync + Send) -> f64 {
-        self.map(ranges(n, 1 << 14, 64), |range| range.map(&term).sum::<f64>()).into_iter().sum()
+    /// Sum of `part(range)` over ranges that make up 0..n.
+    pub fn sum(&self, n: usize, part: impl Fn(Range<usize>) -> f64 + Sync + Send) -> f64 {
+        self.map(ranges(n, 1 << 14, 64), part).into_iter().sum()
     }
 
     /// Whether `holds(0)`, ..., `holds(n - 1)` all do.
@@ -152,14 +153,14 @@ impl Workers {
         self.map(ranges(n, 1 << 14, 64), |mut range| range.all(&holds)).into_iter().all(|all| all)
     }
 
-    /// The largest of `value(0)`, ..., `value(n - 1)`, or zero.
-    pub fn max(&self, n: usize, value: impl Fn(usize) -> f64 + Sync + Send) -> f64 {
-        self.map(ranges(n, 1 << 14, 64), |range| range.map(&value).fold(0.0, f64::max)).into_iter().fold(0.0, f64::max)
+    /// The largest `part(range)` over ranges that make up 0..n, or zero.
+    pub fn max(&self, n: usize, part: impl Fn(Range<usize>) -> f64 + Sync + Send) -> f64 {
+        self.map(ranges(n, 1 << 14, 64), part).into_iter().fold(0.0, f64::max)
     }
 }
 
 /// Ranges of about equal length that cover 0..n: as many as `most`, but none shorter than `least`.
-pub fn ranges(n: usize, least: usize, most: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+pub fn ranges(n: usize, least: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
     let count = (n / least.max(1)).clamp(1, most.max(1));
     (0..count).map(move |i| n * i / count..n * (i + 1) / count)
 }

@@ -144,7 +144,7 @@ impl<T: Number> ClassCurvature<T> {
     ) -> Derivatives {
         let given = Given { at, classes, weight: 2.0 * nu / at.pwrss, reml };
         workers.for_each(batch_ranges::<T>(classes.batches()).zip(&mut self.parts), |(range, (sums, work))| {
-            run::<T>(SumRange { given: &given, range, sums, work });
+            run::<T, _>(SumRange { given: &given, range, sums, work });
         });
         self.sums.all().into_iter().for_each(|v| v.fill(0.0));
         self.parts.iter_mut().for_each(|(sums, _)| self.sums.add(sums));
@@ -225,6 +225,8 @@ struct SumRange<'a, T> {
 }
 
 impl<T: Number> Work for SumRange<'_, T> {
+    type Output = ();
+
     #[inline(always)]
     fn run(self) {
         with_constant!(self.given.classes.k, K, sum_batches(self.given, K, self.range, self.sums, self.work));

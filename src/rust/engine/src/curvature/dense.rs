@@ -24,7 +24,8 @@ use crate::curvature::traces::Curvature;
 use crate::factor::dense::{lead_transpose, FullFactor, Workspace};
 use crate::factor::solution::Solution;
 use crate::linalg::blocks::{add_product, congruence, nth, nth_mut, put_block, scale_blocks, solve_right_lower_wide, symmetric};
-use crate::linalg::small::{axpy, dot, inverse_lower, long_dot, mirror, solve_lower, solve_lower_transpose, symmetrise, with_constant};
+use crate::linalg::long::long_dot;
+use crate::linalg::small::{axpy, dot, inverse_lower, mirror, solve_lower, solve_lower_transpose, symmetrise, with_constant};
 use crate::parallel::Workers;
 use crate::plan::design::System;
 

@@ -72,6 +72,8 @@ struct FactorRange<'a, T> {
 }
 
 impl<T: Number> Work for FactorRange<'_, T> {
+    type Output = ();
+
     #[inline(always)]
     fn run(self) {
         with_constant!(self.classes.k, K, self.factor(K));
@@ -156,6 +158,8 @@ struct Given<'a, T> {
 }
 
 impl<T: Number> Work for SolveRange<'_, T> {
+    type Output = ();
+
     #[inline(always)]
     fn run(self) {
         with_constant!(self.at.classes.k, K, self.solve(K));
@@ -227,14 +231,14 @@ impl<T: Number> Evaluation<T> {
         let lambda = &self.lambda;
         if let [part] = &mut self.factored[..] {
             let (inverse, rzx) = (&mut self.inverse, &mut self.rzx);
-            run::<T>(FactorRange { classes, lambda, range: 0..n, part, inverse, rzx });
+            run::<T, _>(FactorRange { classes, lambda, range: 0..n, part, inverse, rzx });
         } else {
             let cuts = || batch_ranges::<T>(n);
             let inverse = pieces(&mut self.inverse, cuts().map(|r| r.len() * kk));
             let rzx = pieces(&mut self.rzx, cuts().map(|r| r.len() * k * p));
             let items = cuts().zip(&mut self.factored).zip(inverse.into_iter().zip(rzx));
             workers.for_each(items, |((range, part), (inverse, rzx))| {
-                run::<T>(FactorRange { classes, lambda, range, part, inverse, rzx });
+                run::<T, _>(FactorRange { classes, lambda, range, part, inverse, rzx });
             });
         }
         self.rx.copy_from_slice(xx);
@@ -260,14 +264,14 @@ impl<T: Number> Evaluation<T> {
         let at = &Given { classes, lambda: &self.lambda, moments, inverse: &self.inverse, rzx: &self.rzx };
         if let [part] = &mut self.solved[..] {
             let (first, second) = (&mut self.first, &mut self.second);
-            run::<T>(SolveRange { at, range: 0..n, part, first, second });
+            run::<T, _>(SolveRange { at, range: 0..n, part, first, second });
         } else {
             let cuts = || batch_ranges::<T>(n);
             let first = pieces(&mut self.first, cuts().map(|r| r.len() * k));
             let second = pieces(&mut self.second, cuts().map(|r| r.len() * kk));
             let items = cuts().zip(&mut self.solved).zip(first.into_iter().zip(second));
             workers.for_each(items, |((range, part), (first, second))| {
-                run::<T>(SolveRange { at, range, part, first, second });
+                run::<T, _>(SolveRange { at, range, part, first, second });
             });
         }
         self.beta.copy_from_slice(xy);

@@ -2,7 +2,8 @@
 
 use crate::factor::blocks::{Factor, NotPositiveDefinite};
 use crate::linalg::blocks::{add_cross_product, nth};
-use crate::linalg::small::{axpy, cholesky, dot, log_diagonal, long_dot, solve_lower, solve_lower_transpose};
+use crate::linalg::long::long_dot;
+use crate::linalg::small::{axpy, cholesky, dot, log_diagonal, solve_lower, solve_lower_transpose};
 use crate::model::lambda::scale_vector;
 use crate::parallel::Workers;
 use crate::plan::design::System;

@@ -137,14 +137,7 @@ pub(crate) fn make_lower_triangular(b: &mut [f64], k: usize, sizes: &[f64]) {
             if y == 0.0 {
                 continue;
             }
-            let h = x.hypot(y);
-            let (cos, sin) = (x / h, y / h);
-            for i in r..k {
-                let (p, q) = (b[r * k + i], b[c * k + i]);
-                b[r * k + i] = cos * p + sin * q;
-                b[c * k + i] = cos * q - sin * p;
-            }
-            b[c * k + r] = 0.0;
+            rotate(b, k, r, c, r, (x, y));
         }
     }
     for column in b.chunks_exact_mut(k) {
@@ -152,6 +145,34 @@ pub(crate) fn make_lower_triangular(b: &mut [f64], k: usize, sizes: &[f64]) {
             column.fill(0.0);
         }
     }
+}
+
+/// Rotates the columns of a lower triangular L so that a column is zero where its diagonal is; L L' stays what it is.
+pub(crate) fn empty_columns(l: &mut [f64], k: usize) {
+    for empty in 0..k {
+        if l[empty * k + empty] != 0.0 {
+            continue;
+        }
+        for c in empty + 1..k {
+            let (x, y) = (l[c * k + c], l[empty * k + c]);
+            if y != 0.0 {
+                rotate(l, k, c, empty, c, (x, y));
+            }
+        }
+    }
+}
+
+/// Rotates two columns, from a row on, so that there the first has the length of (x, y), its elements in that row, and the second is zero.
+#[inline]
+fn rotate(b: &mut [f64], k: usize, first: usize, second: usize, row: usize, (x, y): (f64, f64)) {
+    let h = x.hypot(y);
+    let (cos, sin) = (x / h, y / h);
+    for i in row..k {
+        let (p, q) = (b[first * k + i], b[second * k + i]);
+        b[first * k + i] = cos * p + sin * q;
+        b[second * k + i] = cos * q - sin * p;
+    }
+    b[second * k + row] = 0.0;
 }
 
 /// Adds `sign` times the cross-product of rows of length p (one after the other) to the lower triangle of `out`.

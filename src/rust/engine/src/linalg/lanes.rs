@@ -143,28 +143,36 @@ lane_by_lane!(Div, div, DivAssign, div_assign);
 
 /// Work on numbers. All that it calls in its loops has to be inlined, closures too, to profit from wide registers.
 pub trait Work {
+    /// What comes of it.
+    type Output;
+
     /// Does it.
-    fn run(self);
+    fn run(self) -> Self::Output;
 }
 
 /// A piece of work as the dispatcher takes it.
 struct Dispatched<W>(W);
 
 impl<W: Work> pulp::NullaryFnOnce for Dispatched<W> {
-    type Output = ();
+    type Output = W::Output;
 
     #[inline(always)]
-    fn call(self) {
-        self.0.run();
+    fn call(self) -> W::Output {
+        self.0.run()
     }
 }
 
-/// Does work, if on several numbers side by side with the widest registers that the processor has.
-pub fn run<T: Number>(work: impl Work) {
+/// Does work with the widest registers that the processor has.
+pub fn wide<W: Work>(work: W) -> W::Output {
+    pulp::Arch::new().dispatch(Dispatched(work))
+}
+
+/// Does work on numbers, if on several side by side with the widest registers.
+pub fn run<T: Number, W: Work>(work: W) -> W::Output {
     if T::WIDTH > 1 {
-        pulp::Arch::new().dispatch(Dispatched(work));
+        wide(work)
     } else {
-        work.run();
+        work.run()
     }
 }
 
@@ -180,6 +188,8 @@ mod tests {
     }
 
     impl Work for Inverse<'_> {
+        type Output = ();
+
         #[inline(always)]
         fn run(self) {
             assert!(cholesky_of(self.matrices, self.k));
@@ -197,7 +207,7 @@ mod tests {
             matrix(lane).iter().zip(&mut side_by_side).for_each(|(from, to)| *to.lane_mut(lane) = *from);
         }
         let mut inverses = vec![Lanes::all(0.0); k * k];
-        run::<Lanes>(Inverse { matrices: &mut side_by_side, inverses: &mut inverses, k });
+        run::<Lanes, _>(Inverse { matrices: &mut side_by_side, inverses: &mut inverses, k });
         for lane in 0..Lanes::WIDTH {
             let (mut alone, mut inverse) = (matrix(lane), vec![0.0; k * k]);
             assert!(cholesky_of(&mut alone, k));

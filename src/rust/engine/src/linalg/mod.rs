@@ -4,6 +4,7 @@ pub mod blocked;
 pub mod blocks;
 pub mod eigen;
 pub mod lanes;
+pub mod long;
 pub mod scratch;
 pub mod small;
 pub mod sparse;

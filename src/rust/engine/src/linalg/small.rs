@@ -141,18 +141,6 @@ pub fn dot<T: Number>(x: &[T], y: &[T]) -> T {
     sum
 }
 
-/// Inner product of long vectors, in eight sums that do not wait for each other.
-pub fn long_dot(x: &[f64], y: &[f64]) -> f64 {
-    const LANES: usize = 8;
-    let mut sums = [0.0; LANES];
-    let (x_lanes, y_lanes) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
-    let rest = dot(x_lanes.remainder(), y_lanes.remainder());
-    for (x, y) in x_lanes.zip(y_lanes) {
-        (0..LANES).for_each(|i| sums[i] += x[i] * y[i]);
-    }
-    sums.iter().sum::<f64>() + rest
-}
-
 /// out = A L for a k x k matrix A and a lower triangular L.
 #[inline(always)]
 pub fn times_lower<T: Number>(a: &[T], l: &[T], k: usize, out: &mut [T]) {

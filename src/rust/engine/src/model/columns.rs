@@ -1,6 +1,7 @@
 //! The engine's columns in the caller's rows: of X and of the random effects.
 
-use crate::linalg::blocks::nth;
+use crate::linalg::blocks::{nth, nth_mut};
+use crate::linalg::long::{long_sum, long_sum_of_pairs};
 use crate::model::rows::Rows;
 use crate::model::structure::Structure;
 use crate::parallel::Workers;
@@ -22,7 +23,7 @@ impl ColumnTransform {
         let columns: Vec<&[f64]> = (0..p).map(|j| nth(rows.x, j, n)).collect();
         let constant = |c: &&[f64]| c.first().is_some_and(|&v| v != 0.0 && c[n - 1] == v && workers.all(n, |i| c[i] == v));
         let intercept = columns.iter().position(constant);
-        let total = if rows.weights.is_some() { workers.sum(n, |i| rows.weight(i)) } else { n as f64 };
+        let total = rows.weights.map_or(n as f64, |weights| workers.sum(n, |range| long_sum(&weights[range], |w| w)));
         let (mut centre, mut scale) = (vec![0.0; p], vec![1.0; p]);
         for (j, column) in columns.iter().enumerate() {
             if intercept == Some(j) {
@@ -31,10 +32,10 @@ impl ColumnTransform {
             }
             if (intercept.is_some() || rows.absorbed.is_some()) && total > 0.0 {
                 let pivot = column[0]; // sums of differences do not overflow the mantissa on time stamps
-                centre[j] = pivot + workers.sum(n, |i| rows.weight(i) * (column[i] - pivot)) / total;
+                centre[j] = pivot + weighted_sum(rows, column, workers, |v| v - pivot) / total;
             }
             let m = centre[j];
-            let sum = workers.sum(n, |i| rows.weight(i) * (column[i] - m) * (column[i] - m));
+            let sum = weighted_sum(rows, column, workers, |v| (v - m) * (v - m));
             let rms = (sum / total.max(f64::MIN_POSITIVE)).sqrt();
             if rms > 0.0 && rms.is_finite() {
                 scale[j] = rms;
@@ -47,6 +48,20 @@ impl ColumnTransform {
     pub(crate) fn centred_away(&self, j: usize, n: usize) -> f64 {
         let m = self.centre[j] / self.scale[j];
         m * m * n as f64
+    }
+
+    /// Writes the centred and scaled rows `begin..end` of X, its p columns one after the other.
+    pub fn columns(&self, rows: &Rows, begin: usize, end: usize, out: &mut [f64]) {
+        let m = end - begin;
+        for j in 0..rows.p {
+            let (own, column) = (nth_mut(out, j, m), &nth(rows.x, j, rows.n)[begin..end]);
+            if self.intercept == Some(j) {
+                own.fill(1.0);
+            } else {
+                let (centre, scale) = (self.centre[j], 1.0 / self.scale[j]);
+                own.iter_mut().zip(column).for_each(|(to, v)| *to = (v - centre) * scale);
+            }
+        }
     }
 
     /// Writes the centred and scaled rows `begin..end` of X, each p long, one after the other.
@@ -68,6 +83,14 @@ impl ColumnTransform {
             }
         }
     }
+}
+
+/// Sum over the rows of the weight times a function of a column's value.
+fn weighted_sum(rows: &Rows, column: &[f64], workers: &Workers, term: impl Fn(f64) -> f64 + Sync + Send) -> f64 {
+    workers.sum(rows.n, |range| match rows.weights {
+        Some(weights) => long_sum_of_pairs(&weights[range.clone()], &column[range], |w, v| w * term(v)),
+        None => long_sum(&column[range], &term),
+    })
 }
 
 /// A group's columns in the caller's rows, with what makes the engine's values of them.
@@ -101,6 +124,23 @@ impl<'a> GroupColumns<'a> {
             match column {
                 Some(z) => z[begin..end].iter().enumerate().for_each(|(i, z)| out[i * k + c] = (z - centre) * scale),
                 None => (0..end - begin).for_each(|i| out[i * k + c] = 1.0),
+            }
+        }
+    }
+
+    /// Number of columns.
+    pub fn k(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Makes `out` the values of these rows, K each, one row after the other.
+    pub fn gather_rows(&self, rows: &[u32], out: &mut Vec<f64>) {
+        let k = self.columns.len();
+        out.clear();
+        out.resize(rows.len() * k, 1.0);
+        for (c, (column, centre, scale)) in self.columns.iter().enumerate() {
+            if let Some(z) = column {
+                out.iter_mut().skip(c).step_by(k).zip(rows).for_each(|(to, &i)| *to = (z[i as usize] - centre) * scale);
             }
         }
     }

@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use crate::linalg::long::{long_max, long_sum};
 use crate::parallel::Workers;
 
 /// One grouping factor with the columns of all its terms.
@@ -68,7 +69,8 @@ pub(crate) fn column_bases(z: &[f64], n: usize, first: usize, workers: &Workers)
     let constant = columns.iter().position(|c| c[0] != 0.0 && c[n - 1] == c[0] && workers.all(n, |i| c[i] == c[0]));
     let basis = |(j, column): (usize, &&[f64])| {
         let centred = constant.filter(|&c| c != j);
-        let centre = if centred.is_some() { column[0] + workers.sum(n, |i| column[i] - column[0]) / n as f64 } else { 0.0 };
+        let mean = || column[0] + workers.sum(n, |range| long_sum(&column[range], |v| v - column[0])) / n as f64;
+        let centre = if centred.is_some() { mean() } else { 0.0 };
         let size = root_mean_square(column, centre, workers);
         ColumnBasis { centre, scale: if constant == Some(j) { column[0] } else { size }, constant: centred.map(|c| first + c) }
     };
@@ -76,10 +78,10 @@ pub(crate) fn column_bases(z: &[f64], n: usize, first: usize, workers: &Workers)
 }
 
 fn root_mean_square(column: &[f64], centre: f64, workers: &Workers) -> f64 {
-    let largest = workers.max(column.len(), |i| (column[i] - centre).abs());
+    let largest = workers.max(column.len(), |range| long_max(&column[range], |v| (v - centre).abs()));
     if largest == 0.0 || !largest.is_finite() {
         return 1.0;
     }
-    let sum = workers.sum(column.len(), |i| ((column[i] - centre) / largest).powi(2));
+    let sum = workers.sum(column.len(), |range| long_sum(&column[range], |v| ((v - centre) / largest).powi(2)));
     largest * (sum / column.len() as f64).sqrt()
 }

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use crate::linalg::small::semidefinite_cholesky;
+use crate::linalg::blocks::empty_columns;
 use crate::model::group::{column_bases, ColumnBasis, Group};
-use crate::model::lambda::{flip_columns, set_term_block, term_block, term_covariance, Lambda};
+use crate::model::lambda::{flip_columns, set_term_block, term_block, Lambda};
 use crate::model::rows::Rows;
 use crate::parallel::Workers;
 
@@ -129,10 +129,9 @@ impl Structure {
     pub fn canonical(&self, lambda: &mut Lambda) {
         for (g, group) in self.groups.iter().enumerate() {
             for &(_, k, first) in &group.terms {
-                let (block, sigma) = (term_block(&lambda[g], group.k, first, k), term_covariance(&lambda[g], group.k, first, k));
-                let singular = (0..k).any(|i| block[i * k + i] == 0.0);
-                let factor = if singular { semidefinite_cholesky(&sigma, k) } else { flip_columns(&block, k) };
-                set_term_block(&mut lambda[g], group.k, first, k, &factor);
+                let mut block = term_block(&lambda[g], group.k, first, k);
+                empty_columns(&mut block, k);
+                set_term_block(&mut lambda[g], group.k, first, k, &flip_columns(&block, k));
             }
         }
     }
@@ -171,6 +170,18 @@ mod tests {
             s.canonical(&mut lambda);
             let canonical = s.theta(&lambda);
             assert!((canonical[2] - 0.5).abs() < 1e-15 && canonical[0] == 0.0 && canonical[1] == 0.0, "{canonical:?}");
+        }
+    }
+
+    #[test]
+    fn a_zero_stays_a_zero_whatever_the_centres() {
+        let theta = [0.98, 0.6166, 0.3438, 0.0332, 1.1024, 0.0];
+        for i in 0..100 {
+            let centre = 0.3 * i as f64;
+            let z = [vec![1.0; 4], vec![centre - 1.0, centre, centre + 2.0, centre], vec![2.0, -1.0, centre, 6.0]].concat();
+            let s = Structure::new(&rows(vec![&[1, 1, 2, 2]], vec![2], vec![Term { factor: 0, z: Some(&z), k: 3 }]), Workers::none());
+            let found = s.theta(&s.lambda(&theta));
+            assert!(found[5] == 0.0 && found.iter().zip(&theta).all(|(a, b)| (a - b).abs() < 1e-11), "{centre}: {found:?}");
         }
     }
 

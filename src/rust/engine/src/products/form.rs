@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use crate::error::Error;
-use crate::linalg::blocks::{add_cross_product, nth, nth_mut};
+use crate::linalg::blocks::{nth, nth_mut};
+use crate::linalg::long::add_gram;
 use crate::linalg::small::{axpy, mirror, with_constant};
 use crate::model::columns::{ColumnTransform, GroupColumns, ZRow};
 use crate::model::order::{rows_by_level, RowOrder};
@@ -167,10 +168,11 @@ impl Neighbours {
     fn of_levels(structure: &Structure, rows: &Rows, order: &RowOrder, range: Range<usize>, workers: &Workers) -> Self {
         let lead = &structure.groups[0];
         let rest_offset = lead.effects();
-        let mut mark = vec![u32::MAX; structure.q - rest_offset];
-        let mut z = ZRow::new(structure, rows);
-        let mut found: Vec<Neighbour> = Vec::new();
-        let mut z1 = vec![0.0; lead.k];
+        // where the values begin that belong to an effect's level and the present one
+        let mut mark = vec![usize::MAX; structure.q - rest_offset];
+        let columns: Vec<GroupColumns> = (0..structure.groups.len()).map(|g| GroupColumns::new(structure, rows, g)).collect();
+        let (mut found, mut starts): (Vec<Neighbour>, Vec<u32>) = Default::default();
+        let (mut z1, mut z2) = (Vec::new(), Vec::new());
         let mut out = Neighbours::default();
         let mut round = 0;
         for level in range {
@@ -179,10 +181,12 @@ impl Neighbours {
                 return out;
             }
             found.clear();
+            starts.clear();
             for (g, group) in structure.groups.iter().enumerate().skip(1) {
                 for &i in members {
                     let start = group.offset - rest_offset + rows.level(group.factor, i as usize) * group.k;
-                    if mark[start] == u32::MAX {
+                    starts.push(start as u32);
+                    if mark[start] == usize::MAX {
                         mark[start] = 0;
                         found.push(Neighbour { start: start as u32, group: g as u32 });
                     }
@@ -190,28 +194,36 @@ impl Neighbours {
             }
             found.sort_unstable_by_key(|b| b.start);
             for b in &found {
-                mark[b.start as usize] = out.neighbours.len() as u32;
-                out.neighbours.push(*b);
+                mark[b.start as usize] = out.values.len();
                 let end = out.values.len() + lead.k * structure.groups[b.group as usize].k;
                 out.values.resize(end, 0.0);
                 out.value_ends.push(end);
             }
+            out.neighbours.extend_from_slice(&found);
             out.ends.push(out.neighbours.len());
-            for &i in members {
-                let (i, w) = (i as usize, rows.weight(i as usize));
-                z1.copy_from_slice(z.get(0, i));
-                for (g, group) in structure.groups.iter().enumerate().skip(1) {
-                    let start = group.offset - rest_offset + rows.level(group.factor, i) * group.k;
-                    let end = out.value_ends[mark[start] as usize];
-                    let values = &mut out.values[end - lead.k * group.k..end];
-                    for (c, &zc) in z.get(g, i).iter().enumerate() {
-                        axpy(w * zc, &z1, &mut values[c * lead.k..(c + 1) * lead.k]);
-                    }
+            columns[0].gather_rows(members, &mut z1);
+            for (columns, starts) in columns[1..].iter().zip(starts.chunks_exact(members.len().max(1))) {
+                columns.gather_rows(members, &mut z2);
+                if let Some(weights) = rows.weights {
+                    let k = columns.k();
+                    z2.chunks_exact_mut(k).zip(members).for_each(|(z, &i)| z.iter_mut().for_each(|z| *z *= weights[i as usize]));
                 }
+                with_constant!(lead.k, K, add_pairs(K, &z1, columns.k(), &z2, starts, &mark, &mut out.values));
             }
-            found.iter().for_each(|b| mark[b.start as usize] = u32::MAX);
+            found.iter().for_each(|b| mark[b.start as usize] = usize::MAX);
         }
         out
+    }
+}
+
+/// Adds z1 z2' of each row to the block of its pair of levels; k columns of the leading group, `others` of another one.
+#[inline(always)]
+fn add_pairs(k: usize, z1: &[f64], others: usize, z2: &[f64], starts: &[u32], mark: &[usize], values: &mut [f64]) {
+    for ((z1, z2), &start) in z1.chunks_exact(k).zip(z2.chunks_exact(others)).zip(starts) {
+        let begin = mark[start as usize];
+        for (column, &z) in values[begin..begin + k * others].chunks_exact_mut(k).zip(z2) {
+            axpy(z, z1, column);
+        }
     }
 }
 
@@ -233,21 +245,20 @@ fn gives_up(round: &mut usize, rows: usize, workers: &Workers) -> bool {
 /// X'WX of some rows, lower triangle.
 fn weighted_cross_product(transform: &ColumnTransform, rows: &Rows, range: Range<usize>, workers: &Workers) -> Vec<f64> {
     let p = rows.p;
-    let (mut out, mut chunk) = (vec![0.0; p * p], vec![0.0; CHUNK * p]);
+    let (mut out, mut columns) = (vec![0.0; p * p], vec![0.0; CHUNK * p]);
     let mut round = 0;
     for begin in range.clone().step_by(CHUNK) {
         if gives_up(&mut round, CHUNK, workers) {
             break;
         }
         let end = (begin + CHUNK).min(range.end);
-        transform.gather(rows, begin, end, &mut chunk);
-        if rows.weights.is_some() && p > 0 {
-            for (i, row) in (begin..end).zip(chunk.chunks_exact_mut(p)) {
-                let root = rows.weight(i).sqrt();
-                row.iter_mut().for_each(|v| *v *= root);
-            }
+        let columns = &mut columns[..(end - begin) * p];
+        transform.columns(rows, begin, end, columns);
+        if let Some(weights) = rows.weights {
+            let roots: Vec<f64> = weights[begin..end].iter().map(|w| w.sqrt()).collect();
+            columns.chunks_exact_mut(end - begin).for_each(|column| column.iter_mut().zip(&roots).for_each(|(v, root)| *v *= root));
         }
-        add_cross_product(&mut out, &chunk[..(end - begin) * p], p, 1.0);
+        add_gram(columns, p, &mut out);
     }
     out
 }

@@ -1,6 +1,9 @@
 //! Cross-products of a response with the design, and passes over the rows that need a fitted model.
 
+use std::ops::Range;
+
 use crate::error::Error;
+use crate::linalg::long::{long_axpy, long_dot, long_max};
 use crate::linalg::small::{axpy, dot, with_constant};
 use crate::model::columns::GroupColumns;
 use crate::model::rows::Rows;
@@ -31,7 +34,7 @@ pub struct Response {
 }
 
 /// Rows gathered at a time: few, so that the memory for them is of the size that is reused most quickly.
-const CHUNK: usize = 64;
+const CHUNK: usize = 256;
 
 impl Response {
     /// Passes over the rows: the regression on X, its residuals, and their cross-products.
@@ -65,13 +68,17 @@ impl Response {
         if !workers.all(y.len(), |i| y[i].is_finite()) {
             return Err(Error::NotFinite("NA/NaN/Inf in 'y'".into()));
         }
-        let (first, largest) = (y.first().copied().unwrap_or(0.0), workers.max(y.len(), |i| y[i].abs()));
+        let (first, largest) = (y.first().copied().unwrap_or(0.0), workers.max(y.len(), |range| long_max(&y[range], f64::abs)));
         let constant = design.transform.intercept.is_some() || design.absorbed.is_some();
         let shift = if constant { first } else { 0.0 };
         self.beta0.fill(0.0);
         for part in workers.map(row_blocks(design.n), |range| {
-            let mut xy = vec![0.0; design.p];
-            for_each_row(design, rows, range, |i, x| axpy(rows.weight(i) * (y[i] - shift), x, &mut xy));
+            let (mut xy, mut wy) = (vec![0.0; design.p], [0.0; CHUNK]);
+            for_each_chunk(design, rows, range, |chunk, x| {
+                let wy = &mut wy[..chunk.len()];
+                wy.iter_mut().zip(chunk).for_each(|(wy, i)| *wy = rows.weight(i) * (y[i] - shift));
+                xy.iter_mut().zip(x.chunks_exact(wy.len())).for_each(|(sum, column)| *sum += long_dot(column, wy));
+            });
             xy
         }) {
             axpy(1.0, &part, &mut self.beta0);
@@ -89,13 +96,17 @@ impl Response {
         self.xy.fill(0.0);
         self.yy = 0.0;
         for (xy, yy) in workers.map(items, |(range, residual)| {
-            let (begin, mut xy, mut yy) = (range.start, vec![0.0; design.p], 0.0);
-            for_each_row(design, rows, range, |i, x| {
-                let r = (y[i] - shift) - dot(x, beta0) - absorbed.map_or(0.0, |a| levels0[rows.level(a.factor, i)]);
-                let wr = rows.weight(i) * r;
-                residual[i - begin] = r;
-                yy += wr * r;
-                axpy(wr, x, &mut xy);
+            let (first, mut xy, mut yy, mut wr) = (range.start, vec![0.0; design.p], 0.0, [0.0; CHUNK]);
+            for_each_chunk(design, rows, range, |chunk, x| {
+                let (r, wr) = (&mut residual[chunk.start - first..chunk.end - first], &mut wr[..chunk.len()]);
+                r.iter_mut().zip(&y[chunk.clone()]).for_each(|(r, y)| *r = y - shift);
+                x.chunks_exact(wr.len()).zip(beta0).for_each(|(column, b)| long_axpy(-b, column, r));
+                if let Some(a) = absorbed {
+                    r.iter_mut().zip(chunk.clone()).for_each(|(r, i)| *r -= levels0[rows.level(a.factor, i)]);
+                }
+                wr.iter_mut().zip(&*r).zip(chunk).for_each(|((wr, r), i)| *wr = rows.weight(i) * r);
+                yy += long_dot(wr, r);
+                xy.iter_mut().zip(x.chunks_exact(wr.len())).for_each(|(sum, column)| *sum += long_dot(column, wr));
             });
             (xy, yy)
         }) {
@@ -164,7 +175,7 @@ fn for_each_effect(
     k: usize,
     rows: &Rows,
     factor: usize,
-    range: std::ops::Range<usize>,
+    range: Range<usize>,
     mut visit: impl FnMut(usize, usize, &[f64]),
 ) {
     let mut z = vec![0.0; CHUNK * k];
@@ -175,14 +186,14 @@ fn for_each_effect(
     }
 }
 
-/// Calls `visit` with each row's index and its centred and scaled row of X.
-fn for_each_row(design: &Products, rows: &Rows, range: std::ops::Range<usize>, mut visit: impl FnMut(usize, &[f64])) {
-    let p = design.p;
-    let mut chunk = vec![0.0; CHUNK.min(range.len()) * p];
+/// Calls `visit` with chunks of rows and their centred and scaled columns of X, one after the other.
+fn for_each_chunk(design: &Products, rows: &Rows, range: Range<usize>, mut visit: impl FnMut(Range<usize>, &[f64])) {
+    let mut columns = vec![0.0; CHUNK.min(range.len()) * design.p];
     for begin in range.clone().step_by(CHUNK) {
-        let end = (begin + CHUNK).min(range.end);
-        design.transform.gather(rows, begin, end, &mut chunk);
-        (begin..end).for_each(|i| visit(i, &chunk[(i - begin) * p..(i - begin + 1) * p]));
+        let chunk = begin..(begin + CHUNK).min(range.end);
+        let columns = &mut columns[..chunk.len() * design.p];
+        design.transform.columns(rows, chunk.start, chunk.end, columns);
+        visit(chunk, columns);
     }
 }
 
@@ -193,7 +204,10 @@ pub fn fitted_values(design: &Products, rows: &Rows, beta: &[f64], b: &[f64], wo
     let items = row_blocks(design.n).zip(pieces(&mut out, row_blocks(design.n).map(|r| r.len())));
     workers.for_each(items, |(range, out)| {
         let first = range.start;
-        for_each_row(design, rows, range.clone(), |i, x| out[i - first] = dot(x, beta));
+        for_each_chunk(design, rows, range.clone(), |chunk, x| {
+            let out = &mut out[chunk.start - first..chunk.end - first];
+            x.chunks_exact(out.len()).zip(beta).for_each(|(column, b)| long_axpy(*b, column, out));
+        });
         for (g, group) in design.structure.groups.iter().enumerate() {
             let columns = GroupColumns::new(&design.structure, rows, g);
             let b = &b[group.offset..group.offset + group.effects()];

@@ -4,6 +4,7 @@ use crate::curvature::traces::{inverse_diagonal_blocks, Coupled};
 use crate::error::Error;
 use crate::factor::blocks::Factor;
 use crate::factor::criterion::{criterion_value, degrees_of_freedom};
+use crate::linalg::long::long_sum_of_pairs;
 use crate::linalg::small::{axpy, dot};
 use crate::model::rows::Rows;
 use crate::optimise::criterion::{Criterion, Solved};
@@ -263,7 +264,10 @@ fn fitted_and_wrss(
         b[group.range()].copy_from_slice(&levels);
     }
     let fitted = fitted_values(design, rows, &beta, &b, workers);
-    let wrss = workers.sum(design.n, |i| rows.weight(i) * (y[i] - fitted[i]) * (y[i] - fitted[i]));
+    let wrss = workers.sum(design.n, |range| match rows.weights {
+        Some(weights) => range.map(|i| weights[i] * (y[i] - fitted[i]) * (y[i] - fitted[i])).sum(),
+        None => long_sum_of_pairs(&y[range.clone()], &fitted[range], |y, fitted| (y - fitted) * (y - fitted)),
+    });
     (fitted, wrss)
 }
 
