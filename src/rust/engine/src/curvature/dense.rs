@@ -12,8 +12,6 @@
 //!
 //! (see [`crate::curvature::derivatives`] for the letters; for maximum likelihood T stands for G in the trace).
 
-use faer::dyn_stack::MemStack;
-use faer::linalg::cholesky::llt;
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{matmul as matmul_triangular, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
@@ -24,7 +22,8 @@ use crate::curvature::traces::Curvature;
 use crate::factor::dense::{lead_transpose, FullFactor, Workspace};
 use crate::factor::solution::Solution;
 use crate::linalg::blocks::{add_product, congruence, nth, nth_mut, put_block, scale_blocks, solve_right_lower_wide, symmetric};
-use crate::linalg::long::long_dot;
+use crate::linalg::long::{long_dot, subtract_products};
+use crate::linalg::positive;
 use crate::linalg::small::{axpy, dot, inverse_lower, mirror, solve_lower, solve_lower_transpose, symmetrise, with_constant};
 use crate::parallel::Workers;
 use crate::plan::design::System;
@@ -71,10 +70,7 @@ impl FullCurvature {
     /// -M^-1 in `full`, and the diagonal blocks of M^-1.
     fn invert(&mut self, design: &System, factor: &FullFactor, work: &mut Workspace) {
         let (k, q1, r, q) = (design.structure.groups[0].k, design.structure.groups[0].effects(), design.rest(), design.structure.q);
-        let s = MatRef::from_column_major_slice(&factor.s, r, r);
-        let s_inverse = MatMut::from_column_major_slice_mut(&mut work.s_inverse, r, r);
-        llt::inverse::inverse(s_inverse, s, Par::Seq, MemStack::new(&mut work.stack));
-        mirror(&mut work.s_inverse, r);
+        positive::invert(&factor.s, r, &mut work.s_inverse, &mut work.room);
         work.v.copy_from_slice(&factor.u);
         for column in work.v.chunks_exact_mut(q1) {
             lead_transpose(&factor.lead_inverse, k, column);
@@ -95,12 +91,16 @@ impl FullCurvature {
         );
         for (e, column) in self.full.chunks_exact_mut(q).skip(q1).enumerate() {
             column[..q1].copy_from_slice(nth(&work.y, e, q1));
-            column[q1..].iter_mut().zip(nth(&work.s_inverse, e, r)).for_each(|(to, from)| *to = -from);
+            for (to, from) in column[q1..].iter_mut().zip(nth(&work.s_inverse, e, r)) {
+                *to = -from;
+            }
         }
         for (level, l) in factor.lead_inverse.chunks_exact(k * k).enumerate() {
             for c in 0..k {
                 let at = (level * k + c) * q + level * k;
-                (c..k).for_each(|r| self.full[at + r] -= (r..k).map(|s| l[r * k + s] * l[c * k + s]).sum::<f64>());
+                for r in c..k {
+                    self.full[at + r] -= dot(&l[r * k + r..(r + 1) * k], &l[c * k + r..(c + 1) * k]);
+                }
             }
         }
         mirror_lead(&mut self.full, q, q1);
@@ -109,7 +109,9 @@ impl FullCurvature {
                 let start = group.offset + level * group.k;
                 for (c, column) in block.chunks_exact_mut(group.k).enumerate() {
                     let from = &self.full[(start + c) * q + start..][..group.k];
-                    column.iter_mut().zip(from).for_each(|(to, from)| *to = -from);
+                    for (to, from) in column.iter_mut().zip(from) {
+                        *to = -from;
+                    }
                 }
             }
         }
@@ -122,9 +124,15 @@ impl FullCurvature {
         let mut sums = vec![0.0; q1 * k];
         for e in 0..r {
             let (a, m) = (nth(&factor.coupling, e, q1), &self.full[(q1 + e) * q..(q1 + e) * q + q1]);
+            if k == 1 {
+                subtract_products(a, m, &mut sums);
+                continue;
+            }
             with_constant!(k, K, {
                 for ((sum, a), m) in sums.chunks_exact_mut(K * K).zip(a.chunks_exact(K)).zip(m.chunks_exact(K)) {
-                    (0..K).for_each(|c| axpy(-m[c], a, &mut sum[c * K..(c + 1) * K]));
+                    for c in 0..K {
+                        axpy(-m[c], a, &mut sum[c * K..(c + 1) * K]);
+                    }
                 }
             });
         }
@@ -169,7 +177,9 @@ impl FullCurvature {
                     axpy(1.0, &self.full[(start + c) * q + start..][..k], nth_mut(trace, c, k));
                 }
             }
-            trace.chunks_exact_mut(k).for_each(|column| solve_lower_transpose(l, k, column));
+            for column in trace.chunks_exact_mut(k) {
+                solve_lower_transpose(l, k, column);
+            }
             for columns in self.full[group.offset * q..(group.offset + group.effects()) * q].chunks_exact_mut(k * q) {
                 solve_right_lower_wide(columns, l, k, q);
             }
@@ -212,7 +222,9 @@ impl FullCurvature {
                     for columns in columns {
                         let part = |c: usize| &columns[c * q + a.offset..c * q + a.offset + a.effects()];
                         for c in 0..size {
-                            (0..size).for_each(|d| w[d * size + c] += long_dot(part(c), part(d)));
+                            for d in 0..size {
+                                w[d * size + c] += long_dot(part(c), part(d));
+                            }
                         }
                     }
                     continue;

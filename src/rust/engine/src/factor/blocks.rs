@@ -7,9 +7,10 @@
 use crate::error::Error;
 use crate::factor::solution::factor_fixed;
 use crate::linalg::blocks::{congruence, nth, nth_mut, scale_rows};
+use crate::linalg::log_product::LogProduct;
 use crate::linalg::scratch::Scratch;
 use crate::linalg::small::{
-    axpy, cholesky, dot, log_diagonal, lower_transpose_times, solve_lower, solve_lower_rows, solve_lower_transpose_rows, with_constant,
+    axpy, cholesky, dot, lower_transpose_times, solve_lower, solve_lower_rows, solve_lower_transpose_rows, with_constant,
 };
 use crate::model::lambda::Lambda;
 use crate::parallel::{pieces, ranges, Workers};
@@ -243,18 +244,27 @@ pub fn level_ranges(levels: usize) -> impl Iterator<Item = std::ops::Range<usize
     ranges(levels, 512, 64)
 }
 
-/// L_i of a leading level, and its rows of rzx; log |L_i|, or nothing where M_i is not positive definite.
+/// L_i of a leading level, and its rows of rzx; `determinant` is multiplied by |L_i|. False where M_i is not positive definite.
 #[inline(always)]
-pub(crate) fn factor_level(design: &System, lambda: &[f64], k: usize, level: usize, l: &mut [f64], x: &mut [f64]) -> Option<f64> {
+pub(crate) fn factor_level(
+    design: &System,
+    lambda: &[f64],
+    k: usize,
+    level: usize,
+    l: &mut [f64],
+    x: &mut [f64],
+    determinant: &mut LogProduct,
+) -> bool {
     let p = design.p;
     congruence(nth(&design.diagonal[0], level, k * k), lambda, k, l);
     (0..k).for_each(|i| l[i * k + i] += design.structure.groups[0].prior);
     if !cholesky(l, k) {
-        return None;
+        return false;
     }
+    (0..k).for_each(|i| determinant.multiply(l[i * k + i]));
     scale_rows(nth(&design.zx, level, k * p), lambda, k, p, x);
     solve_lower_rows(l, k, x, p);
-    Some(log_diagonal(l, k))
+    true
 }
 
 /// L_i, U_i and the rows of rzx of a range of leading levels; the sum of log |L_i|, or nothing where one is not positive
@@ -271,10 +281,12 @@ fn factor_levels(
 ) -> Option<f64> {
     let p = design.p;
     let first = design.plan.adjacency.ptr[range.start];
-    let mut log_det = 0.0;
+    let mut determinant = LogProduct::default();
     for (i, level) in range.enumerate() {
         let l = nth_mut(l, i, k * k);
-        log_det += factor_level(design, &lambda[0], k, level, l, nth_mut(x, i, k * p))?;
+        if !factor_level(design, &lambda[0], k, level, l, nth_mut(x, i, k * p), &mut determinant) {
+            return None;
+        }
         let mut at = design.plan.adjacency.ptr[level] - first;
         for b in design.neighbour_ptr[level]..design.neighbour_ptr[level + 1] {
             let g = design.neighbours[b].group as usize;
@@ -290,7 +302,7 @@ fn factor_levels(
             }
         }
     }
-    Some(log_det)
+    Some(determinant.ln())
 }
 
 /// Column e of S (its lower part) less the sum over the leading levels that meet it of U_i'u_i,e.

@@ -1,7 +1,5 @@
 //! Models of several grouping factors with few random effects, with what couples the leading group to the others as a dense matrix.
 
-use faer::dyn_stack::{MemBuffer, MemStack, StackReq};
-use faer::linalg::cholesky::llt;
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{matmul as matmul_triangular, BlockStructure};
 use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
@@ -10,7 +8,9 @@ use faer::{Accum, MatMut, MatRef, Par};
 use crate::factor::blocks::{factor_level, NotPositiveDefinite};
 use crate::factor::solution::{factor_fixed, solve_fixed, Solution};
 use crate::linalg::blocks::{nth_mut, scale_blocks, scale_rows, times_lower_wide};
-use crate::linalg::long::long_dot;
+use crate::linalg::log_product::LogProduct;
+use crate::linalg::long::{long_dot, multiply};
+use crate::linalg::positive::{self, Room};
 use crate::linalg::small::{axpy, inverse_lower, log_diagonal, lower_times, lower_transpose_times, mirror, with_constant};
 use crate::model::lambda::{scale_vector, Lambda};
 use crate::plan::coupling::Coupling;
@@ -45,17 +45,19 @@ pub struct FullFactor {
 /// L_i^-1 and the rows of rzx of all leading levels; the sum of log |L_i|, or nothing where one is not positive definite.
 #[inline(always)]
 fn invert_levels(design: &System, lambda: &[f64], k: usize, inverse: &mut [f64], x: &mut [f64]) -> Option<f64> {
-    let (mut log_det, mut l) = (0.0, vec![0.0; k * k]);
+    let (mut determinant, mut l) = (LogProduct::default(), vec![0.0; k * k]);
     for (level, inverse) in inverse.chunks_exact_mut(k * k).enumerate() {
-        log_det += factor_level(design, lambda, k, level, &mut l, nth_mut(x, level, k * design.p))?;
+        if !factor_level(design, lambda, k, level, &mut l, nth_mut(x, level, k * design.p), &mut determinant) {
+            return None;
+        }
         inverse_lower(&l, k, inverse);
     }
-    Some(log_det)
+    Some(determinant.ln())
 }
 
 /// Memory that both work in.
 pub struct Workspace {
-    pub(crate) stack: MemBuffer,
+    pub(crate) room: Room,
     /// q1 x r.
     pub(crate) v: Vec<f64>,
     /// q1 x r.
@@ -70,11 +72,7 @@ impl Workspace {
     /// Allocates for a design.
     pub fn new(design: &System) -> Self {
         let (q1, r) = (design.structure.groups[0].effects(), design.rest());
-        let stack = MemBuffer::new(StackReq::any_of(&[
-            llt::factor::cholesky_in_place_scratch::<f64>(r, Par::Seq, Default::default()),
-            llt::inverse::inverse_scratch::<f64>(r, Par::Seq),
-        ]));
-        Workspace { stack, v: vec![0.0; q1 * r], y: vec![0.0; q1 * r], s_inverse: vec![0.0; r * r], blocks: Vec::new() }
+        Workspace { room: Room::new(r), v: vec![0.0; q1 * r], y: vec![0.0; q1 * r], s_inverse: vec![0.0; r * r], blocks: Vec::new() }
     }
 }
 
@@ -108,7 +106,7 @@ impl FullFactor {
         self.lambda.clone_from(lambda);
         self.factor_lead(design)?;
         self.couple(design, parts);
-        self.factor_rest(design, parts, work)?;
+        self.factor_rest(design, work)?;
         self.ld_rx2 = factor_fixed(design, &self.rzx, &mut self.rx)?;
         if self.ld_l2.is_finite() {
             Ok(())
@@ -125,10 +123,10 @@ impl FullFactor {
         Ok(())
     }
 
-    /// Lambda_1'A_12 Lambda_2 and U.
+    /// Lambda_1'A_12 Lambda_2, U, and Lambda_2'A_22 Lambda_2.
     fn couple(&mut self, design: &System, parts: &Coupling) {
         let groups = &design.structure.groups;
-        let (k, q1) = (groups[0].k, groups[0].effects());
+        let (k, q1, r) = (groups[0].k, groups[0].effects(), design.rest());
         for (g, group) in groups.iter().enumerate().skip(1) {
             let begin = (group.offset - q1) * q1..(group.offset - q1 + group.effects()) * q1;
             let (from, to) = (&parts.lead_rest[begin.clone()], &mut self.coupling[begin]);
@@ -141,12 +139,6 @@ impl FullFactor {
         for column in self.u.chunks_exact_mut(q1) {
             lead_lower(&self.lead_inverse, k, column);
         }
-    }
-
-    /// S, its factor, and the rest's rows of rzx.
-    fn factor_rest(&mut self, design: &System, parts: &Coupling, work: &mut Workspace) -> Result<(), NotPositiveDefinite> {
-        let groups = &design.structure.groups;
-        let (q1, r, p) = (groups[0].effects(), design.rest(), design.p);
         for (g, group) in groups.iter().enumerate().skip(1) {
             let begin = (group.offset - q1) * r..(group.offset - q1 + group.effects()) * r;
             let (from, to) = (&parts.rest[begin.clone()], &mut self.rest_product[begin]);
@@ -161,6 +153,12 @@ impl FullFactor {
             }
         }
         mirror(&mut self.rest_product, r);
+    }
+
+    /// S, its factor, and the rest's rows of rzx.
+    fn factor_rest(&mut self, design: &System, work: &mut Workspace) -> Result<(), NotPositiveDefinite> {
+        let groups = &design.structure.groups;
+        let (q1, r, p) = (groups[0].effects(), design.rest(), design.p);
         self.s.copy_from_slice(&self.rest_product);
         (0..r).for_each(|i| self.s[i * r + i] += 1.0);
         let u = MatRef::from_column_major_slice(&self.u, q1, r);
@@ -175,9 +173,9 @@ impl FullFactor {
             -1.0,
             Par::Seq,
         );
-        let s = MatMut::from_column_major_slice_mut(&mut self.s, r, r);
-        llt::factor::cholesky_in_place(s, Default::default(), Par::Seq, MemStack::new(&mut work.stack), Default::default())
-            .map_err(|_| NotPositiveDefinite)?;
+        if !positive::factor(&mut self.s, r, &mut work.room) {
+            return Err(NotPositiveDefinite);
+        }
         self.ld_l2 += 2.0 * log_diagonal(&self.s, r);
         if p == 0 {
             return Ok(());
@@ -243,10 +241,24 @@ impl FullFactor {
 
 /// v := L^-1 v for a column of the leading group's effects, from the inverses of its levels.
 fn lead_lower(inverses: &[f64], k: usize, v: &mut [f64]) {
-    with_constant!(k, K, v.chunks_exact_mut(K).zip(inverses.chunks_exact(K * K)).for_each(|(v, l)| lower_times(l, K, v)));
+    if k == 1 {
+        return multiply(inverses, v);
+    }
+    with_constant!(k, K, {
+        for (v, l) in v.chunks_exact_mut(K).zip(inverses.chunks_exact(K * K)) {
+            lower_times(l, K, v);
+        }
+    });
 }
 
 /// v := L^-T v likewise.
 pub(crate) fn lead_transpose(inverses: &[f64], k: usize, v: &mut [f64]) {
-    with_constant!(k, K, v.chunks_exact_mut(K).zip(inverses.chunks_exact(K * K)).for_each(|(v, l)| lower_transpose_times(l, K, v)));
+    if k == 1 {
+        return multiply(inverses, v);
+    }
+    with_constant!(k, K, {
+        for (v, l) in v.chunks_exact_mut(K).zip(inverses.chunks_exact(K * K)) {
+            lower_transpose_times(l, K, v);
+        }
+    });
 }

@@ -4,6 +4,7 @@ use faer::linalg::matmul::triangular::{matmul, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
 
 use crate::linalg::lanes::Number;
+use crate::linalg::long::{long_axpy, long_scale};
 use crate::linalg::small::{axpy, lower_transpose_times, mirror, times_lower, with_constant};
 use crate::tolerances::VANISHED;
 
@@ -84,9 +85,10 @@ pub(crate) fn times_lower_transpose<T: Number>(a: &mut [T], l: &[T], k: usize) {
 /// out := X L for k columns of length m and a lower triangular L.
 pub(crate) fn times_lower_wide(x: &[f64], l: &[f64], k: usize, m: usize, out: &mut [f64]) {
     for c in 0..k {
-        let column = nth_mut(out, c, m);
-        column.iter_mut().zip(nth(x, c, m)).for_each(|(to, x)| *to = l[c * k + c] * x);
-        (c + 1..k).for_each(|s| axpy(l[c * k + s], nth(x, s, m), column));
+        let (column, diagonal) = (nth_mut(out, c, m), l[c * k + c]);
+        column.copy_from_slice(nth(x, c, m));
+        long_scale(diagonal, column);
+        (c + 1..k).for_each(|s| long_axpy(l[c * k + s], nth(x, s, m), column));
     }
 }
 
@@ -95,15 +97,21 @@ pub(crate) fn solve_right_lower_wide(x: &mut [f64], l: &[f64], k: usize, m: usiz
     for c in (0..k).rev() {
         let (head, later) = x.split_at_mut((c + 1) * m);
         let column = &mut head[c * m..];
-        (c + 1..k).for_each(|s| axpy(-l[c * k + s], &later[(s - c - 1) * m..(s - c) * m], column));
-        let d = 1.0 / l[c * k + c];
-        column.iter_mut().for_each(|v| *v *= d);
+        (c + 1..k).for_each(|s| long_axpy(-l[c * k + s], nth(later, s - c - 1, m), column));
+        long_scale(1.0 / l[c * k + c], column);
     }
 }
 
 /// v := L'v for each k elements of columns.
 pub(crate) fn scale_blocks(l: &[f64], k: usize, v: &mut [f64]) {
-    with_constant!(k, K, v.chunks_exact_mut(K).for_each(|v| lower_transpose_times(l, K, v)));
+    if k == 1 {
+        return long_scale(l[0], v);
+    }
+    with_constant!(k, K, {
+        for v in v.chunks_exact_mut(K) {
+            lower_transpose_times(l, K, v);
+        }
+    });
 }
 
 /// The transpose of a column-major block with so many rows.

@@ -121,6 +121,70 @@ impl<F: Fn(f64) -> f64> Work for Largest<'_, F> {
     }
 }
 
+/// y := a y.
+pub fn long_scale(a: f64, y: &mut [f64]) {
+    wide(Scale { a, y });
+}
+
+/// out -= x y, element by element.
+pub fn subtract_products(x: &[f64], y: &[f64], out: &mut [f64]) {
+    wide(Products { x, y, out });
+}
+
+/// y := x y, element by element.
+pub fn multiply(x: &[f64], y: &mut [f64]) {
+    wide(Multiply { x, y });
+}
+
+struct Multiply<'a> {
+    x: &'a [f64],
+    y: &'a mut [f64],
+}
+
+impl Work for Multiply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (y, x) in self.y.iter_mut().zip(self.x) {
+            *y *= x;
+        }
+    }
+}
+
+struct Scale<'a> {
+    a: f64,
+    y: &'a mut [f64],
+}
+
+impl Work for Scale<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for y in self.y {
+            *y *= self.a;
+        }
+    }
+}
+
+struct Products<'a> {
+    x: &'a [f64],
+    y: &'a [f64],
+    out: &'a mut [f64],
+}
+
+impl Work for Products<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for ((out, x), y) in self.out.iter_mut().zip(self.x).zip(self.y) {
+            *out -= x * y;
+        }
+    }
+}
+
 struct Axpy<'a> {
     a: f64,
     x: &'a [f64],
@@ -182,6 +246,13 @@ mod tests {
             let expected: Vec<f64> = x.iter().zip(&y).map(|(a, b)| b + 0.5 * a).collect();
             long_axpy(0.5, &x, &mut y);
             assert_eq!(y, expected);
+            let expected: Vec<f64> = x.iter().zip(&y).map(|(a, b)| 3.0 * b - a * b).collect();
+            let mut out = y.clone();
+            long_scale(3.0, &mut out);
+            subtract_products(&x, &y, &mut out);
+            assert_eq!(out, expected);
+            multiply(&x, &mut out);
+            assert_eq!(out, expected.iter().zip(&x).map(|(a, b)| a * b).collect::<Vec<_>>());
         }
     }
 }

@@ -7,6 +7,7 @@ use faer::linalg::cholesky::llt;
 use faer::{MatMut, MatRef, Par};
 
 use crate::linalg::lanes::Number;
+use crate::linalg::log_product::LogProduct;
 use crate::tolerances::LEFT_BY_ROUNDING;
 
 /// Cholesky factor in place: overwrites the lower triangle of the k x k matrix `a` by L with A = L L'.
@@ -67,7 +68,9 @@ fn large_inverse(l: &[f64], k: usize) -> Vec<f64> {
 /// Sum of the logarithms of the diagonal of a k x k matrix.
 #[inline]
 pub fn log_diagonal(l: &[f64], k: usize) -> f64 {
-    (0..k).map(|i| l[i * k + i].ln()).sum()
+    let mut product = LogProduct::default();
+    (0..k).for_each(|i| product.multiply(l[i * k + i]));
+    product.ln()
 }
 
 /// Solves L x = b in place for one vector.
