@@ -47,7 +47,7 @@ mod tests {
     fn a_product_beyond_a_doubles_range_has_its_logarithm() {
         for factors in [vec![], vec![3.0, 0.5], vec![1e200; 40], vec![1e-200; 40], vec![1e308, 1e-308, 1e308, 1e308, 2.0], vec![7.3; 5000]]
         {
-            let expected: f64 = factors.iter().map(|v| v.ln()).sum();
+            let expected: f64 = factors.iter().map(|v: &f64| v.ln()).sum();
             assert!((of(&factors) - expected).abs() <= 1e-12 * expected.abs(), "{} for {expected}", of(&factors));
         }
         assert_eq!(of(&[2.0, 0.0, 3.0]), f64::NEG_INFINITY);
