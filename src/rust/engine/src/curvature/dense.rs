@@ -95,25 +95,10 @@ impl FullCurvature {
                 *to = -from;
             }
         }
-        for (level, l) in factor.lead_inverse.chunks_exact(k * k).enumerate() {
-            for c in 0..k {
-                let at = (level * k + c) * q + level * k;
-                for r in c..k {
-                    self.full[at + r] -= dot(&l[r * k + r..(r + 1) * k], &l[c * k + r..(c + 1) * k]);
-                }
-            }
-        }
+        with_constant!(k, K, subtract_squares(&factor.lead_inverse, K, q, &mut self.full));
         mirror_lead(&mut self.full, q, q1);
         for (group, blocks) in design.structure.groups.iter().zip(&mut self.inverse_blocks) {
-            for (level, block) in blocks.chunks_exact_mut(group.k * group.k).enumerate() {
-                let start = group.offset + level * group.k;
-                for (c, column) in block.chunks_exact_mut(group.k).enumerate() {
-                    let from = &self.full[(start + c) * q + start..][..group.k];
-                    for (to, from) in column.iter_mut().zip(from) {
-                        *to = -from;
-                    }
-                }
-            }
+            with_constant!(group.k, K, take_blocks(&self.full, q, group.offset, K, blocks));
         }
     }
 
@@ -136,15 +121,8 @@ impl FullCurvature {
                 }
             });
         }
-        let mut own = vec![0.0; k * k];
-        for (level, sum) in sums.chunks_exact_mut(k * k).enumerate() {
-            let span = level * k * k..(level + 1) * k * k;
-            congruence(&design.diagonal[0][span.clone()], &factor.lambda[0], k, &mut own);
-            mirror(&mut own, k);
-            add_product(&own, &self.inverse_blocks[0][span], k, sum);
-            symmetrise(sum, k);
-            put_block(&mut self.full, q, level * k, sum, k);
-        }
+        let (diagonal, inverse, full) = (&design.diagonal[0], &self.inverse_blocks[0], &mut self.full);
+        with_constant!(k, K, put_lead_blocks(diagonal, &factor.lambda[0], inverse, K, &mut sums, q, full));
         for group in &groups[1..] {
             let k = group.k;
             let mut block = vec![0.0; k * k];
@@ -171,12 +149,7 @@ impl FullCurvature {
         for (g, group) in groups.iter().enumerate() {
             let (k, l, trace) = (group.k, &factor.lambda[g], &mut self.curvature.trace[g]);
             trace.fill(0.0);
-            for level in 0..group.levels {
-                let start = group.offset + level * k;
-                for c in 0..k {
-                    axpy(1.0, &self.full[(start + c) * q + start..][..k], nth_mut(trace, c, k));
-                }
-            }
+            with_constant!(k, K, add_blocks(&self.full, q, group.offset, group.levels, K, trace));
             for column in trace.chunks_exact_mut(k) {
                 solve_lower_transpose(l, k, column);
             }
@@ -329,6 +302,60 @@ impl FullCurvature {
         }
         symmetrise(&mut second, n);
         (second, first)
+    }
+}
+
+/// Subtracts L^-T L^-1 of each leading level from the lower triangle of its block; `inverse` holds the L^-1.
+#[inline(always)]
+fn subtract_squares(inverse: &[f64], k: usize, q: usize, full: &mut [f64]) {
+    for (level, l) in inverse.chunks_exact(k * k).enumerate() {
+        for c in 0..k {
+            let at = (level * k + c) * q + level * k;
+            for r in c..k {
+                full[at + r] -= dot(&l[r * k + r..(r + 1) * k], &l[c * k + r..(c + 1) * k]);
+            }
+        }
+    }
+}
+
+/// Takes the diagonal blocks of a group, whose effects begin at `offset`, with the other sign.
+#[inline(always)]
+fn take_blocks(full: &[f64], q: usize, offset: usize, k: usize, blocks: &mut [f64]) {
+    for (level, block) in blocks.chunks_exact_mut(k * k).enumerate() {
+        let start = offset + level * k;
+        for (c, column) in block.chunks_exact_mut(k).enumerate() {
+            let from = &full[(start + c) * q + start..][..k];
+            for (to, from) in column.iter_mut().zip(from) {
+                *to = -from;
+            }
+        }
+    }
+}
+
+/// The leading levels' diagonal blocks of I - M^-1: what the other groups contribute is in `sums`.
+#[inline(always)]
+fn put_lead_blocks(diagonal: &[f64], lambda: &[f64], inverse: &[f64], k: usize, sums: &mut [f64], q: usize, full: &mut [f64]) {
+    let kk = k * k;
+    let mut own = vec![0.0; kk];
+    for (level, sum) in sums.chunks_exact_mut(kk).enumerate() {
+        congruence(nth(diagonal, level, kk), lambda, k, &mut own);
+        if k > 1 {
+            mirror(&mut own, k);
+        }
+        add_product(&own, nth(inverse, level, kk), k, sum);
+        symmetrise(sum, k);
+        put_block(full, q, level * k, sum, k);
+    }
+}
+
+/// Adds up the diagonal blocks of a group.
+#[inline(always)]
+fn add_blocks(full: &[f64], q: usize, offset: usize, levels: usize, k: usize, sum: &mut [f64]) {
+    for level in 0..levels {
+        let start = offset + level * k;
+        for c in 0..k {
+            axpy(1.0, &full[(start + c) * q + start..][..k], nth_mut(sum, c, k));
+        }
     }
 }
 

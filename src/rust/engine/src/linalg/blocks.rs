@@ -120,6 +120,7 @@ pub(crate) fn transposed(block: &[f64], rows: usize) -> Vec<f64> {
 }
 
 /// Overwrites the k x k diagonal block that begins at `start`.
+#[inline]
 pub(crate) fn put_block(a: &mut [f64], n: usize, start: usize, block: &[f64], k: usize) {
     for (c, column) in block.chunks_exact(k).enumerate() {
         a[(start + c) * n + start..(start + c) * n + start + k].copy_from_slice(column);

@@ -277,6 +277,7 @@ pub fn mirror(a: &mut [f64], n: usize) {
 }
 
 /// A := (A + A') / 2.
+#[inline]
 pub fn symmetrise(a: &mut [f64], k: usize) {
     for c in 0..k {
         for r in c + 1..k {
