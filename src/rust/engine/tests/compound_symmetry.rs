@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{simulate, Model, Uniform};
+use common::{minimum, simulate, Model, Uniform};
 use fastlmer_engine::{fit, fit_structured, Covariance, Design, Fit, Options};
 
 /// Columns of equal variance, each pair of which has the same correlation r, from -1 / (k - 1) to 1. Parameters are the relative standard
@@ -184,18 +184,7 @@ fn a_negative_correlation_is_where_the_dense_likelihood_is_least() {
             CompoundSymmetry.theta(4, &x, &mut theta);
             model.reference(&theta, reml)
         };
-        // a search that knows values alone
-        let (mut at, mut step) = ([0.5, 0.0], 0.5);
-        let mut least = value(at);
-        while step > 1e-6 {
-            let tries = (0..4).map(|t| std::array::from_fn(|i| at[i] + if i == t / 2 { step * [1.0, -1.0][t % 2] } else { 0.0 }));
-            let (there, x) = tries.map(|x| (value(x), x)).min_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
-            if there < least {
-                (least, at) = (there, x);
-            } else {
-                step /= 2.0;
-            }
-        }
+        let (least, at) = minimum(value, [0.5, 0.0]);
         assert!(found.converged && (found.criterion - least).abs() < 1e-7, "reml {reml}: {} {least}", found.criterion);
         let expected = CompoundSymmetry.near(4, &found.theta);
         expected.iter().zip(&at).for_each(|(a, b)| assert!((a - b).abs() < 1e-4, "{expected:?} {at:?}"));

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{designs, simulate, Model};
+use common::{designs, minimum, simulate, Model};
 use fastlmer_engine::{
     fit, fit_structured, CommonVariance, Covariance, Design, Diagonal, Evaluator, Options, Response, Unstructured, Workers,
 };
@@ -192,18 +192,7 @@ fn another_structure_is_fitted_where_the_dense_likelihood_is_least() {
             theta[10] = x[2];
             model.reference(&theta, reml)
         };
-        // the dense likelihood's minimum by a search that knows values alone, from far away
-        let (mut at, mut step) = ([0.5, 0.0, 0.5], 0.5);
-        let mut least = value(at);
-        while step > 1e-6 {
-            let tries = (0..6).map(|t| std::array::from_fn(|i| at[i] + if i == t / 2 { step * [1.0, -1.0][t % 2] } else { 0.0 }));
-            let (there, x) = tries.map(|x| (value(x), x)).min_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
-            if there < least {
-                (least, at) = (there, x);
-            } else {
-                step /= 2.0;
-            }
-        }
+        let (least, at) = minimum(value, [0.5, 0.0, 0.5]);
         assert!(found.converged && (found.criterion - least).abs() < 1e-7, "reml {reml}: {} {least}", found.criterion);
         let expected = Autoregressive.near(4, &found.theta[..10]);
         assert!((expected[0] - at[0]).abs() < 1e-4 && (expected[1] - at[1]).abs() < 1e-4, "{expected:?} {at:?}");

@@ -179,3 +179,18 @@ pub fn some_theta(model: &Model) -> Vec<f64> {
     }
     theta
 }
+
+/// The least value of a function and where it is, by a search along the axes that knows values alone.
+pub fn minimum<const N: usize>(value: impl Fn([f64; N]) -> f64, start: [f64; N]) -> (f64, [f64; N]) {
+    let (mut least, mut at, mut step) = (value(start), start, 0.5);
+    while step > 1e-6 {
+        let tries = (0..2 * N).map(|t| std::array::from_fn(|i| at[i] + if i == t / 2 { step * [1.0, -1.0][t % 2] } else { 0.0 }));
+        let (there, x) = tries.map(|x| (value(x), x)).min_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
+        if there < least {
+            (least, at) = (there, x);
+        } else {
+            step /= 2.0;
+        }
+    }
+    (least, at)
+}
