@@ -13,7 +13,7 @@ use crate::linalg::small::{
     cholesky, cholesky_of, dot, inverse_lower, log_diagonal, lower_times, lower_transpose_times, solve_lower, solve_lower_transpose,
     times_lower, with_constant,
 };
-use crate::parallel::{pieces, ranges, Workers};
+use crate::parallel::{pieces, Workers};
 use crate::plan::classes::{batch_ranges, place, Classes, Moments};
 
 /// What an evaluation leaves behind, and the memory it works in.
@@ -290,7 +290,7 @@ impl<T: Number> Evaluation<T> {
     pub fn spherical_effects(&self, classes: &Classes<T>, lambda: &[f64], zy: &[f64], workers: &Workers) -> Vec<f64> {
         let (k, p) = (classes.k, classes.p);
         let mut out = zy.to_vec();
-        let cuts = || ranges(classes.class_of.len(), 1024, 64);
+        let cuts = || batch_ranges::<f64>(classes.class_of.len());
         workers.for_each(cuts().zip(pieces(&mut out, cuts().map(|r| r.len() * k))), |(range, u)| {
             let mut inverse = vec![0.0; k * k];
             for (u, &class) in u.chunks_exact_mut(k).zip(&classes.class_of[range]) {

@@ -36,7 +36,22 @@ pub fn long_max(x: &[f64], value: impl Fn(f64) -> f64) -> f64 {
 
 /// y += a x.
 pub fn long_axpy(a: f64, x: &[f64], y: &mut [f64]) {
-    wide(Axpy { a, x, y });
+    wide(Update { x, y, update: |y, x| y + a * x });
+}
+
+/// y := a y.
+pub fn long_scale(a: f64, y: &mut [f64]) {
+    wide(Scale { a, y });
+}
+
+/// out -= x y, element by element.
+pub fn subtract_products(x: &[f64], y: &[f64], out: &mut [f64]) {
+    wide(Products { x, y, out });
+}
+
+/// y := x y, element by element.
+pub fn multiply(x: &[f64], y: &mut [f64]) {
+    wide(Update { x, y, update: |y, x| y * x });
 }
 
 /// Adds V'V to the lower triangle of a p x p matrix, where the p columns of V follow one after the other.
@@ -121,37 +136,6 @@ impl<F: Fn(f64) -> f64> Work for Largest<'_, F> {
     }
 }
 
-/// y := a y.
-pub fn long_scale(a: f64, y: &mut [f64]) {
-    wide(Scale { a, y });
-}
-
-/// out -= x y, element by element.
-pub fn subtract_products(x: &[f64], y: &[f64], out: &mut [f64]) {
-    wide(Products { x, y, out });
-}
-
-/// y := x y, element by element.
-pub fn multiply(x: &[f64], y: &mut [f64]) {
-    wide(Multiply { x, y });
-}
-
-struct Multiply<'a> {
-    x: &'a [f64],
-    y: &'a mut [f64],
-}
-
-impl Work for Multiply<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        for (y, x) in self.y.iter_mut().zip(self.x) {
-            *y *= x;
-        }
-    }
-}
-
 struct Scale<'a> {
     a: f64,
     y: &'a mut [f64],
@@ -164,6 +148,23 @@ impl Work for Scale<'_> {
     fn run(self) {
         for y in self.y {
             *y *= self.a;
+        }
+    }
+}
+
+struct Update<'a, F> {
+    x: &'a [f64],
+    y: &'a mut [f64],
+    update: F,
+}
+
+impl<F: Fn(f64, f64) -> f64> Work for Update<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (y, x) in self.y.iter_mut().zip(self.x) {
+            *y = (self.update)(*y, *x);
         }
     }
 }
@@ -181,23 +182,6 @@ impl Work for Products<'_> {
     fn run(self) {
         for ((out, x), y) in self.out.iter_mut().zip(self.x).zip(self.y) {
             *out -= x * y;
-        }
-    }
-}
-
-struct Axpy<'a> {
-    a: f64,
-    x: &'a [f64],
-    y: &'a mut [f64],
-}
-
-impl Work for Axpy<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        for (y, x) in self.y.iter_mut().zip(self.x) {
-            *y += self.a * x;
         }
     }
 }
