@@ -108,7 +108,8 @@ lines_through_optimum <- function(report, record, along, which, most = 12L) {
     # What is zero can only grow. (Where one would fall as another grows, the criterion is the same for both signs.)
     growing <- sign(line$by[variance & moved & theta == 0])
     if (length(growing) && all(growing == growing[1L])) ends[if (growing[1L] > 0) 1L else 2L] <- 0
-    t <- sort(unique(c(seq(ends[1L], ends[2L], length.out = 41L), 0)))
+    steps <- seq(ends[1L], ends[2L], length.out = 41L)
+    t <- sort(c(steps[abs(steps) > 1e-9 * diff(ends)], 0))
     c(line, list(t = t, boundary = t %in% zeros))
   })
 }

@@ -64,12 +64,26 @@ pub const CHANGE: f64 = 1e-9;
 /// Decrease that a Newton step must promise to be taken.
 pub const PROMISE: f64 = 1e-10;
 
+/// An exact Newton step of at most this length, where an element of theta's own size is one, is taken without an evaluation: what is then
+/// left to go is of the order of its square.
+pub const SHORT_STEP: f64 = 1e-4;
+
+/// It must promise no more than this, which is what it could be wrong by where the criterion is flat of higher order.
+pub const SHORT_STEP_PROMISE: f64 = 1e-8;
+
+/// A last step that promises too little for the value to tell is taken up to this length: beyond it nothing says that it squares the error.
+pub const LAST_STEP: f64 = 1e-2;
+
 /// Decrease that still counts after [`crate::optimise::trust_region::PATIENCE`] evaluations.
 pub const PATIENT_PROMISE: f64 = 1e-8;
 
 /// Decrease that a step must promise to be taken on a profile: its root is what the profile's zeta is off by where it is zero, and at two
 /// it is off by a quarter of this.
 pub const PROFILE_PROMISE: f64 = 1e-8;
+
+/// A step that lets the criterion's rounding grow by more than a third of its decrease isn't taken. Where the residual variance goes to
+/// zero rounding grows fourfold whenever theta doubles, and its own ups and downs would be taken for the criterion's.
+pub const DOUBT: f64 = 3.0;
 
 /// Relative error of a sum of some logarithms.
 pub const SUM_OF_LOGARITHMS: f64 = 1e-15;

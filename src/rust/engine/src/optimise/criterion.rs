@@ -209,7 +209,7 @@ impl<'a> Criterion<'a> {
             }
         }
         self.covariance = d.covariance;
-        Point { x, value, gradient: d.gradient, hessian: d.hessian }
+        Point { x, value, noise: self.rounding(value), gradient: d.gradient, hessian: d.hessian }
     }
 
     /// The expected second derivatives in the covariances where [`Objective::evaluate`] was last called, if all of them are at hand.
@@ -278,10 +278,6 @@ impl Objective for Criterion<'_> {
             same.map(|(_, v)| v * v).sum::<f64>().sqrt()
         };
         entries.iter().zip(&self.natural).map(|(e, n)| row_norm(e).max(*n)).collect()
-    }
-
-    fn noise(&self, value: f64) -> f64 {
-        self.rounding(value)
     }
 
     fn exact_hessian(&self) -> bool {

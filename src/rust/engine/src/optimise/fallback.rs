@@ -48,7 +48,7 @@ fn below(objective: &mut impl Objective, from: &Point, limit: usize) -> (Option<
     };
     let lowest: Vec<f64> = reach.iter().map(|r| -r).collect();
     let found = solver.minimize(value, &mut s, &lowest, &reach);
-    let better = found.f < from.value - CHANGE.max(10.0 * objective.noise(from.value));
+    let better = found.f < from.value - CHANGE.max(10.0 * from.noise);
     (better.then(|| there(&s)), found.n_eval)
 }
 
@@ -65,16 +65,13 @@ mod tests {
             let value = self.value(&x)?;
             let (a, b) = (1.0 - x[0], x[1] - x[0] * x[0]);
             let gradient = vec![2.0 * a + 400.0 * x[0] * b, -200.0 * b];
-            Some(Point { x, value, gradient, hessian: vec![1.0, 0.0, 0.0, 1.0] })
+            Some(Point { x, value, noise: 0.0, gradient, hessian: vec![1.0, 0.0, 0.0, 1.0] })
         }
         fn value(&mut self, x: &[f64]) -> Option<f64> {
             Some((1.0 - x[0]).powi(2) + 100.0 * (x[1] - x[0] * x[0]).powi(2))
         }
         fn step_scale(&self, _: &[f64]) -> Vec<f64> {
             vec![1.0, 1.0]
-        }
-        fn noise(&self, _: f64) -> f64 {
-            0.0
         }
         fn exact_hessian(&self) -> bool {
             true

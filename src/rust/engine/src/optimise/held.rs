@@ -270,7 +270,9 @@ impl Objective for HeldDeviance<'_> {
         let gradient: Vec<f64> = (0..n - 1).map(|i| self.gradient[free(i)]).collect();
         let hessian: Vec<f64> = (0..(n - 1) * (n - 1)).map(|i| self.hessian[free(i / (n - 1)) * n + free(i % (n - 1))]).collect();
         let finite = gradient.iter().chain(&hessian).all(|v| v.is_finite());
-        finite.then_some(Point { x, value, gradient, hessian })
+        let rows = self.design.n as f64;
+        let noise = SUM_OF_LOGARITHMS * (value.abs() + rows) + f64::EPSILON * rows * self.cancellation;
+        finite.then_some(Point { x, value, noise, gradient, hessian })
     }
 
     fn value(&mut self, x: &[f64]) -> Option<f64> {
@@ -294,11 +296,6 @@ impl Objective for HeldDeviance<'_> {
         out.push(0.5);
         out.remove(held);
         out
-    }
-
-    fn noise(&self, value: f64) -> f64 {
-        let n = self.design.n as f64;
-        SUM_OF_LOGARITHMS * (value.abs() + n) + f64::EPSILON * n * self.cancellation
     }
 
     fn exact_hessian(&self) -> bool {

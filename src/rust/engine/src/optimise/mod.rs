@@ -8,6 +8,7 @@ pub mod held;
 pub mod ridge;
 pub mod scoring;
 pub mod search;
+pub mod step;
 pub mod structured;
 pub mod theta;
 pub mod trust_region;

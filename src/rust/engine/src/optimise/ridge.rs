@@ -7,7 +7,7 @@
 use crate::optimise::criterion::Criterion;
 use crate::optimise::descent::near_zero;
 use crate::optimise::trust_region::{minimise, Descent, Outcome};
-use crate::tolerances::{ALONG_RIDGE, RIDGE};
+use crate::tolerances::{ALONG_RIDGE, FLOOR, RIDGE};
 
 /// Tries the ends of a point's ridges and moves to one that is no higher.
 pub fn leave_ridges(criterion: &mut Criterion, best: &mut Descent, limit: usize) {
@@ -16,6 +16,9 @@ pub fn leave_ridges(criterion: &mut Criterion, best: &mut Descent, limit: usize)
     for a in near_zero(criterion, &best.point.x, RIDGE) {
         let own = entries[a];
         let beside = |i: &usize| (entries[*i].group, entries[*i].col) == (own.group, own.col) && entries[*i].row != own.row;
+        if best.point.x[a].abs() <= FLOOR {
+            continue; // the same covariance is at the ridge's other end
+        }
         for below in (0..entries.len()).filter(beside) {
             let Some(trial) = turned(criterion, &best.point.x, a, below) else { continue };
             best.evaluations += 1;

@@ -11,6 +11,9 @@ use crate::optimise::scoring::scoring_step;
 use crate::optimise::trust_region::{Descent, Outcome, Point};
 use crate::tolerances::{CHANGE, FAR_FROM_ZERO, FIRST_START, NEAR_ZERO, OTHER_START};
 
+/// Steps of scoring to a start. Far from the optimum the second one leads further than the first of Newton's; a third one rarely does.
+const SCORINGS: usize = 2;
+
 /// Where a search ended.
 #[derive(Clone, Debug)]
 pub struct Found {
@@ -46,16 +49,16 @@ impl<'a> Search<'a> {
             return Ok(Found { lambda: self.structure().zero_lambda(), theta, outcome: Outcome::Converged, evaluations: 0 });
         }
         let limit = self.max_evaluations;
-        let scored = usize::from(start.is_none());
-        let start = match start {
-            Some(theta) => free_elements(self.structure(), &self.structure().lambda(theta)),
-            None => self.scored_start(FIRST_START),
+        let (start, scored) = match start {
+            Some(theta) => (free_elements(self.structure(), &self.structure().lambda(theta)), 0),
+            None => self.scored_start(FIRST_START, &[]),
         };
         self.criterion.known = None;
-        let mut best = descend(&mut self.criterion, start, limit).ok_or("the criterion cannot be computed at the starting values")?;
+        let mut best =
+            descend(&mut self.criterion, start.clone(), limit).ok_or("the criterion cannot be computed at the starting values")?;
         best.evaluations += scored;
         if is_singular(&self.criterion, &best.point.x) && best.outcome != Outcome::Interrupted {
-            self.try_other_starts(&mut best);
+            self.try_other_starts(&mut best, &start);
         }
         if best.outcome == Outcome::Stalled {
             self.criterion.known = None;
@@ -69,12 +72,16 @@ impl<'a> Search<'a> {
     }
 
     /// A singular fit's descents from two more starts.
-    fn try_other_starts(&mut self, best: &mut Descent) {
+    fn try_other_starts(&mut self, best: &mut Descent, first: &[f64]) {
         for far in [false, true] {
-            let start = if far { self.away_from_zero(&best.point.x) } else { self.scored_start(OTHER_START) };
+            let (start, scored) = if far { (self.away_from_zero(&best.point.x), 0) } else { self.scored_start(OTHER_START, first) };
+            best.evaluations += scored;
+            if start == first {
+                continue;
+            }
             self.criterion.known = Some(best.point.clone());
             let Some(other) = descend(&mut self.criterion, start, self.max_evaluations) else { continue };
-            best.evaluations += other.evaluations + usize::from(!far);
+            best.evaluations += other.evaluations;
             if other.outcome == Outcome::Interrupted {
                 best.outcome = Outcome::Interrupted;
                 return;
@@ -85,10 +92,20 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// One step of scoring from [`Search::uniform_start`].
-    fn scored_start(&mut self, multiple: f64) -> Vec<f64> {
-        let uniform = self.uniform_start(multiple);
-        scoring_step(&mut self.criterion, uniform.clone()).unwrap_or(uniform)
+    /// Where [`SCORINGS`] steps of scoring from [`Search::uniform_start`] lead, and their number; fewer of them where they lead to
+    /// `known`.
+    fn scored_start(&mut self, multiple: f64, known: &[f64]) -> (Vec<f64>, usize) {
+        let mut x = self.uniform_start(multiple);
+        for step in 1..=SCORINGS {
+            match scoring_step(&mut self.criterion, x.clone()) {
+                Some(next) => x = next,
+                None => return (x, step),
+            }
+            if x == known {
+                return (x, step);
+            }
+        }
+        (x, SCORINGS)
     }
 
     /// A point with its singular terms moved into the interior.
@@ -117,7 +134,7 @@ impl<'a> Search<'a> {
         let structure = self.structure();
         let mut x = self.criterion.without_idle(point.x.clone());
         let candidates = near_zero(&self.criterion, &point.x, NEAR_ZERO);
-        let tolerance = CHANGE.max(10.0 * self.criterion.rounding(point.value));
+        let tolerance = CHANGE.max(10.0 * point.noise);
         for i in candidates {
             let own = structure.entries[i];
             let same_column = |j: usize| structure.entries[j].group == own.group && structure.entries[j].col == own.col;

@@ -92,7 +92,7 @@ impl<'s, 'a> Structured<'s, 'a> {
 
     /// Parameters that can be exactly zero are.
     fn settle(&mut self, point: &mut Point) {
-        let tolerance = CHANGE.max(10.0 * self.noise(point.value));
+        let tolerance = CHANGE.max(10.0 * point.noise);
         for i in (0..point.x.len()).filter(|&i| point.x[i].abs() < NEAR_ZERO * self.natural[i]).collect::<Vec<_>>() {
             let kept = std::mem::replace(&mut point.x[i], 0.0);
             if !self.value(&point.x).is_some_and(|value| value <= point.value + tolerance) {
@@ -139,11 +139,12 @@ impl Objective for Structured<'_, '_> {
     fn evaluate(&mut self, x: Vec<f64>) -> Option<Point> {
         let theta = self.theta(&x);
         let value = self.value(&x)?;
+        let noise = self.criterion.rounding(value);
         let lambda = self.criterion.design.structure.lambda(&theta);
         let (gradient, hessian) = self.criterion.derivatives_in_theta(&lambda, &theta)?;
         let (gradient, hessian) = self.chain(&x, &gradient, &hessian);
         let finite = gradient.iter().chain(&hessian).all(|v| v.is_finite());
-        finite.then_some(Point { x, value, gradient, hessian })
+        finite.then_some(Point { x, value, noise, gradient, hessian })
     }
 
     fn value(&mut self, x: &[f64]) -> Option<f64> {
@@ -153,10 +154,6 @@ impl Objective for Structured<'_, '_> {
 
     fn step_scale(&self, x: &[f64]) -> Vec<f64> {
         x.iter().zip(&self.natural).map(|(x, natural)| x.abs().max(*natural)).collect()
-    }
-
-    fn noise(&self, value: f64) -> f64 {
-        self.criterion.rounding(value)
     }
 
     fn exact_hessian(&self) -> bool {

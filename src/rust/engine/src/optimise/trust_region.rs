@@ -1,13 +1,11 @@
 //! Newton's method in a trust region (Nocedal and Wright 2006, Numerical Optimization, chapter 4).
 //!
 //! The criterion is even in each column of a Lambda, so the elements of Lambda need no bounds: a variance of
-//! zero is a stationary point like any other, and the second derivatives say whether it is a minimum. The
-//! subproblem is solved by the eigenvalues of the scaled Hessian, so that a step can leave a saddle point
-//! along its direction of negative curvature.
+//! zero is a stationary point like any other, and the second derivatives say whether it is a minimum.
 
-use crate::linalg::eigen::symmetric_eigen;
 use crate::linalg::small::dot;
-use crate::tolerances::{PATIENT_PROMISE, PROMISE};
+use crate::optimise::step::Step;
+use crate::tolerances::{DOUBT, LAST_STEP, PATIENT_PROMISE, PROMISE, SHORT_STEP, SHORT_STEP_PROMISE};
 
 /// The objective with its derivatives at a point.
 #[derive(Clone, Debug)]
@@ -16,6 +14,8 @@ pub struct Point {
     pub x: Vec<f64>,
     /// Value.
     pub value: f64,
+    /// What rounding may have added to the value.
+    pub noise: f64,
     /// Gradient.
     pub gradient: Vec<f64>,
     /// Second derivatives or an approximation to them, n x n.
@@ -32,8 +32,6 @@ pub trait Objective {
     }
     /// Length that counts as a step of one in each coordinate.
     fn step_scale(&self, x: &[f64]) -> Vec<f64>;
-    /// Differences of the value below this are rounding.
-    fn noise(&self, value: f64) -> f64;
     /// Whether `hessian` is exact; if not, differences of gradients correct it.
     fn exact_hessian(&self) -> bool;
     /// Whether the user wants to stop.
@@ -101,7 +99,7 @@ pub fn minimise(objective: &mut impl Objective, start: Vec<f64>, limit: usize) -
         fresh = false;
         let hessian: Vec<f64> = best.hessian.iter().zip(&correction).map(|(h, c)| h + c).collect();
         let step = Step::new(&best.gradient, &hessian, &scale, radius);
-        let tolerance = objective.promise(evaluations > PATIENCE).max(objective.noise(best.value));
+        let tolerance = objective.promise(evaluations > PATIENCE).max(best.noise);
         if step.decrease <= tolerance && correction.iter().any(|c| *c != 0.0) {
             // The correction is a guess; the end must not hang on it.
             let plain = Step::new(&best.gradient, &best.hessian, &scale, radius);
@@ -110,10 +108,13 @@ pub fn minimise(objective: &mut impl Objective, start: Vec<f64>, limit: usize) -
                 continue;
             }
         }
-        if step.decrease <= tolerance {
-            // Too short to be judged by the value; an exact Newton step still squares the error that is left.
-            if step.newton && objective.exact_hessian() {
+        let exact = step.newton && objective.exact_hessian();
+        let squares = exact && step.length <= SHORT_STEP && step.decrease <= SHORT_STEP_PROMISE;
+        if step.decrease <= tolerance || squares {
+            // Not worth its evaluation; an exact Newton step squares the error that is left.
+            if exact && step.length <= LAST_STEP {
                 best.x.iter_mut().zip(&step.step).for_each(|(x, s)| *x += s);
+                best.value -= step.decrease;
             }
             return Some(Descent { point: best, outcome: Outcome::Converged, evaluations });
         }
@@ -128,6 +129,9 @@ pub fn minimise(objective: &mut impl Objective, start: Vec<f64>, limit: usize) -
         let trial = objective.evaluate(x);
         let ratio = trial.as_ref().map_or(f64::NEG_INFINITY, |t| {
             let decrease = best.value - t.value;
+            if DOUBT * (t.noise - best.noise) > decrease.max(tolerance) {
+                return f64::NEG_INFINITY; // what is won may be rounding
+            }
             // Where the change drowns in rounding, the gradients along the step tell.
             if step.decrease < 100.0 * tolerance {
                 let slope: f64 = dot(&best.gradient, &step.step) + dot(&t.gradient, &step.step);
@@ -165,67 +169,6 @@ fn shrinkage(from: &Point, to: &Point, step: &[f64]) -> f64 {
         (-slope / curvature).clamp(0.1, 0.5)
     } else {
         0.25
-    }
-}
-
-/// Solution of the trust-region subproblem.
-struct Step {
-    step: Vec<f64>,
-    /// Decrease that the quadratic model promises.
-    decrease: f64,
-    /// Length in the scaled norm.
-    length: f64,
-    /// Whether it is the unrestricted minimum of a convex model.
-    newton: bool,
-}
-
-impl Step {
-    /// Minimises g's + s'Hs / 2 over |s / scale| <= radius, by eigenvalues (Nocedal and Wright, section 4.3).
-    fn new(gradient: &[f64], hessian: &[f64], scale: &[f64], radius: f64) -> Self {
-        let n = gradient.len();
-        let scaled: Vec<f64> = (0..n * n).map(|i| hessian[i] * scale[i / n] * scale[i % n]).collect();
-        let (values, vectors) = symmetric_eigen(&scaled, n);
-        let g: Vec<f64> = (0..n).map(|j| (0..n).map(|i| vectors[j * n + i] * gradient[i] * scale[i]).sum()).collect();
-        let largest = values.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
-        let flat = 1e-11 * largest;
-        let length = |shift: f64| -> f64 {
-            g.iter().zip(&values).map(|(g, v)| if g.abs() == 0.0 { 0.0 } else { (g / (v + shift)).powi(2) }).sum::<f64>().sqrt()
-        };
-        let least = values.first().copied().unwrap_or(0.0);
-        let mut coefficients: Vec<f64>;
-        let newton = least > flat && length(0.0) <= radius;
-        if newton {
-            coefficients = g.iter().zip(&values).map(|(g, v)| -g / v).collect();
-        } else {
-            let mut low = (-least).max(0.0) + flat.max(f64::MIN_POSITIVE);
-            coefficients = g.iter().zip(&values).map(|(g, v)| -g / (v + low)).collect();
-            let norm = dot(&coefficients, &coefficients).sqrt();
-            if norm < radius {
-                // the hard case: the rest of the way along the direction of least curvature
-                if least < -flat {
-                    let rest = (radius * radius - norm * norm).sqrt();
-                    coefficients[0] += if coefficients[0] < 0.0 { -rest } else { rest };
-                }
-            } else {
-                let g_norm = dot(&g, &g).sqrt();
-                let mut high = low + g_norm / radius;
-                for _ in 0..100 {
-                    let shift = 0.5 * (low + high);
-                    if length(shift) > radius {
-                        low = shift;
-                    } else {
-                        high = shift;
-                    }
-                    if high - low <= 1e-3 * high {
-                        break;
-                    }
-                }
-                coefficients = g.iter().zip(&values).map(|(g, v)| -g / (v + high)).collect();
-            }
-        }
-        let decrease = -coefficients.iter().zip(&g).zip(&values).map(|((c, g), v)| c * g + 0.5 * v * c * c).sum::<f64>();
-        let step = (0..n).map(|i| scale[i] * (0..n).map(|j| vectors[j * n + i] * coefficients[j]).sum::<f64>()).collect();
-        Step { step, decrease, length: dot(&coefficients, &coefficients).sqrt(), newton }
     }
 }
 
@@ -285,13 +228,10 @@ mod tests {
     impl Objective for Function {
         fn evaluate(&mut self, x: Vec<f64>) -> Option<Point> {
             let (value, gradient, hessian) = (self.0)(&x);
-            Some(Point { x, value, gradient: gradient.to_vec(), hessian: hessian.to_vec() })
+            Some(Point { x, value, noise: 0.0, gradient: gradient.to_vec(), hessian: hessian.to_vec() })
         }
         fn step_scale(&self, _: &[f64]) -> Vec<f64> {
             vec![1.0, 1.0]
-        }
-        fn noise(&self, _: f64) -> f64 {
-            0.0
         }
         fn exact_hessian(&self) -> bool {
             self.1
@@ -343,6 +283,47 @@ mod tests {
         let Descent { point, outcome, .. } = minimise(&mut f, vec![0.0, 0.0], 100).unwrap();
         assert_eq!(outcome, Outcome::Converged);
         assert!(point.value < 1e-9 && (point.x[1].abs() - 1.0).abs() < 1e-5);
+    }
+
+    #[test]
+    fn a_short_step_is_taken_unseen() {
+        let mut f = Function(
+            |x| {
+                let bowl = |v: f64| 0.5 * v * v + v * v * v / 3.0;
+                (bowl(x[0]) + bowl(x[1]), [x[0] + x[0] * x[0], x[1] + x[1] * x[1]], [1.0 + 2.0 * x[0], 0.0, 0.0, 1.0 + 2.0 * x[1]])
+            },
+            true,
+        );
+        let Descent { point, outcome, evaluations } = minimise(&mut f, vec![5e-5, -6e-5], 100).unwrap();
+        assert_eq!((outcome, evaluations), (Outcome::Converged, 1));
+        assert!(point.x.iter().all(|x| x.abs() < 1e-8) && point.value.abs() < 1e-12, "{point:?}");
+    }
+
+    /// 1 / x, with rounding that grows with x squared and pulls it down.
+    struct Valley;
+
+    impl Objective for Valley {
+        fn evaluate(&mut self, x: Vec<f64>) -> Option<Point> {
+            let (x, noise) = (x[0], 1e-12 * x[0] * x[0]);
+            let (gradient, hessian) = (vec![-1.0 / (x * x)], vec![2.0 / (x * x * x)]);
+            Some(Point { x: vec![x], value: 1.0 / x - noise, noise, gradient, hessian })
+        }
+        fn step_scale(&self, x: &[f64]) -> Vec<f64> {
+            x.to_vec()
+        }
+        fn exact_hessian(&self) -> bool {
+            true
+        }
+        fn interrupted(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn rounding_leads_nowhere() {
+        let Descent { point, .. } = minimise(&mut Valley, vec![1.0], 1000).unwrap();
+        // a step of x / 2 wins 1 / (3 x), and three times the rounding that it adds is 3.75e-12 x^2
+        assert!(point.x[0] > 1e3 && point.x[0] < 1e4 && point.noise < 1e-4, "{point:?}");
     }
 
     #[test]
