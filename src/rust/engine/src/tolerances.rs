@@ -81,8 +81,8 @@ pub const PATIENT_PROMISE: f64 = 1e-8;
 /// it is off by a quarter of this.
 pub const PROFILE_PROMISE: f64 = 1e-8;
 
-/// A step that lets the criterion's rounding grow by more than a third of its decrease isn't taken. Where the residual variance goes to
-/// zero rounding grows fourfold whenever theta doubles, and its own ups and downs would be taken for the criterion's.
+/// Where the criterion isn't convex a step isn't taken that lets its rounding grow by more than a third of its decrease. Where the residual
+/// variance goes to zero rounding grows fourfold whenever theta doubles, and its own ups and downs would be taken for the criterion's.
 pub const DOUBT: f64 = 3.0;
 
 /// Relative error of a sum of some logarithms.
