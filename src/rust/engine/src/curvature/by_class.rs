@@ -6,12 +6,13 @@
 
 use std::ops::Range;
 
-use crate::curvature::derivatives::Derivatives;
+use crate::curvature::derivatives::{gradient_element, Derivatives};
 use crate::curvature::frame::Frame;
 use crate::factor::by_class::Evaluation;
 use crate::linalg::blocks::{nth, nth_mut, times_lower_transpose};
 use crate::linalg::lanes::{run, Number, Work};
 use crate::linalg::small::{axpy, contract, dot, inverse_lower, lower_transpose_times, mirror, times_lower, with_constant};
+use crate::model::structure::ThetaEntry;
 use crate::parallel::Workers;
 use crate::plan::classes::{batch_ranges, Classes};
 use crate::plan::design::System;
@@ -166,15 +167,21 @@ impl<T: Number> ClassCurvature<T> {
         let directions = &frame.directions;
         let n = directions.len();
         let first: Vec<f64> = directions.iter().map(|d| dot(d, &s.gg)).collect();
-        let forms: Vec<Vec<f64>> = directions.iter().map(|d| contract(&s.forms, d, k)).collect();
-        let fixed: Vec<Vec<f64>> = directions.iter().map(|d| s.fg.chunks_exact(k * k).map(|fg| dot(d, fg)).collect()).collect();
-        let cross: Vec<Vec<f64>> = if reml { directions.iter().map(|d| self.cross_product(d, k, p)).collect() } else { Vec::new() };
+        let (mut forms, mut fixed) = (vec![0.0; n * k * k], vec![0.0; n * p]);
+        let mut cross = vec![0.0; if reml { n * p * p } else { 0 }];
+        for (i, direction) in directions.iter().enumerate() {
+            contract(&s.forms, direction, k, nth_mut(&mut forms, i, k * k));
+            nth_mut(&mut fixed, i, p).iter_mut().zip(s.fg.chunks_exact(k * k)).for_each(|(to, fg)| *to = dot(direction, fg));
+            if reml {
+                self.cross_product(direction, k, p, nth_mut(&mut cross, i, p * p));
+            }
+        }
         let mut hessian = vec![0.0; n * n];
         for i in 0..n {
             for j in 0..=i {
-                let mut value = dot(&forms[i], &directions[j]) - 2.0 * weight * dot(&fixed[i], &fixed[j]);
+                let mut value = dot(nth(&forms, i, k * k), &directions[j]) - 2.0 * weight * dot(nth(&fixed, i, p), nth(&fixed, j, p));
                 if reml {
-                    value -= dot(&cross[i], &cross[j]);
+                    value -= dot(nth(&cross, i, p * p), nth(&cross, j, p * p));
                 }
                 value -= nu * first[i] * first[j] / (at.pwrss * at.pwrss);
                 hessian[j * n + i] = value;
@@ -188,22 +195,17 @@ impl<T: Number> ClassCurvature<T> {
     /// 2 [A Lambda M^-1 - (F Cx F' + (nu / pwrss) g g') Lambda] at the free elements.
     fn gradient(&self, design: &System, lambda: &[f64], weight: f64) -> Vec<f64> {
         let (k, s) = (design.structure.groups[0].k, &self.sums);
-        let mut rest = s.fixed.clone();
-        axpy(weight, &s.gg, &mut rest);
-        let mut full = vec![0.0; k * k];
-        times_lower(&rest, lambda, k, &mut full);
-        design.structure.entries.iter().map(|e| 2.0 * (s.trace[e.col * k + e.row] - full[e.col * k + e.row])).collect()
+        let element = |e: &ThetaEntry| gradient_element(e, k, &s.trace, &s.fixed, &s.gg, weight, lambda);
+        design.structure.entries.iter().map(element).collect()
     }
 
     /// Sum over classes of F'S F, whitened, p x p.
-    fn cross_product(&self, s: &[f64], k: usize, p: usize) -> Vec<f64> {
-        let mut out = vec![0.0; p * p];
+    fn cross_product(&self, s: &[f64], k: usize, p: usize, out: &mut [f64]) {
         let mut blocks = self.sums.ff.chunks_exact(k * k);
         for (i, j) in (0..p).flat_map(|i| (0..=i).map(move |j| (i, j))) {
             let value = dot(s, blocks.next().expect("one block a pair"));
             (out[j * p + i], out[i * p + j]) = (value, value);
         }
-        out
     }
 }
 

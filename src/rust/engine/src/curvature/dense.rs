@@ -61,8 +61,8 @@ impl FullCurvature {
     /// Fills everything from a factor; its Lambda must have non-zero diagonals.
     pub fn compute(&mut self, design: &System, factor: &FullFactor, reml: bool, work: &mut Workspace) {
         self.invert(design, factor, work);
-        self.diagonal_products(design, factor);
-        self.unscale(design, factor);
+        self.diagonal_products(design, factor, work);
+        self.unscale(design, factor, work);
         self.fixed_part(design, factor, reml);
         self.pair_sums(design, work);
     }
@@ -103,14 +103,15 @@ impl FullCurvature {
     }
 
     /// The diagonal blocks of `full` become those of I - M^-1, computed as [Lambda'A Lambda M^-1]_jj.
-    fn diagonal_products(&mut self, design: &System, factor: &FullFactor) {
+    fn diagonal_products(&mut self, design: &System, factor: &FullFactor, work: &mut Workspace) {
         let groups = &design.structure.groups;
         let (k, q1, r, q) = (groups[0].k, groups[0].effects(), design.rest(), design.structure.q);
-        let mut sums = vec![0.0; q1 * k];
+        let sums = &mut work.lead;
+        sums.fill(0.0);
         for e in 0..r {
             let (a, m) = (nth(&factor.coupling, e, q1), &self.full[(q1 + e) * q..(q1 + e) * q + q1]);
             if k == 1 {
-                subtract_products(a, m, &mut sums);
+                subtract_products(a, m, sums);
                 continue;
             }
             with_constant!(k, K, {
@@ -122,10 +123,10 @@ impl FullCurvature {
             });
         }
         let (diagonal, inverse, full) = (&design.diagonal[0], &self.inverse_blocks[0], &mut self.full);
-        with_constant!(k, K, put_lead_blocks(diagonal, &factor.lambda[0], inverse, K, &mut sums, q, full));
+        with_constant!(k, K, put_lead_blocks(diagonal, &factor.lambda[0], inverse, K, sums, q, full));
         for group in &groups[1..] {
             let k = group.k;
-            let mut block = vec![0.0; k * k];
+            let block = &mut work.block[..k * k];
             for level in 0..group.levels {
                 let start = group.offset + level * k;
                 for c in 0..k {
@@ -136,14 +137,14 @@ impl FullCurvature {
                         block[c * k + b] = -lead - long_dot(nth(&factor.rest_product, e, r), &m[q1..]);
                     }
                 }
-                symmetrise(&mut block, k);
-                put_block(&mut self.full, q, start, &block, k);
+                symmetrise(block, k);
+                put_block(&mut self.full, q, start, block, k);
             }
         }
     }
 
     /// T in `full`, from I - M^-1 there; the traces of A Lambda M^-1 are the sums of Lambda^-T [I - M^-1]_jj.
-    fn unscale(&mut self, design: &System, factor: &FullFactor) {
+    fn unscale(&mut self, design: &System, factor: &FullFactor, work: &mut Workspace) {
         let q = design.structure.q;
         let groups = &design.structure.groups;
         for (g, group) in groups.iter().enumerate() {
@@ -158,10 +159,10 @@ impl FullCurvature {
             }
         }
         for (g, group) in groups.iter().enumerate() {
-            let mut inverse = vec![0.0; group.k * group.k];
-            inverse_lower(&factor.lambda[g], group.k, &mut inverse);
+            let inverse = &mut work.block[..group.k * group.k];
+            inverse_lower(&factor.lambda[g], group.k, inverse);
             for column in self.full.chunks_exact_mut(q) {
-                scale_blocks(&inverse, group.k, &mut column[group.offset..group.offset + group.effects()]);
+                scale_blocks(inverse, group.k, &mut column[group.offset..group.offset + group.effects()]);
             }
         }
     }
@@ -273,7 +274,8 @@ impl FullCurvature {
     /// y'P V_k P V_l P y = h_k'G h_l for all pairs, and y'P V_k P y.
     fn quadratic_forms(&self, design: &System, factor: &FullFactor, reml: bool, frame: &Frame, g: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let (p, q, n) = (design.p, design.structure.q, frame.directions.len());
-        let (mut h, mut gh) = (vec![0.0; q * n], vec![0.0; q * n]);
+        let mut memory = vec![0.0; 2 * q * n];
+        let (h, gh) = memory.split_at_mut(q * n);
         let mut first = vec![0.0; n];
         for ((h, first), (direction, e)) in
             h.chunks_exact_mut(q).zip(&mut first).zip(frame.directions.iter().zip(&design.structure.entries))
@@ -285,11 +287,11 @@ impl FullCurvature {
                 *first += dot(h, g);
             }
         }
-        let columns = MatRef::from_column_major_slice(&h, q, n);
+        let columns = MatRef::from_column_major_slice(h, q, n);
         let full = MatRef::from_column_major_slice(&self.full, q, q);
-        matmul(MatMut::from_column_major_slice_mut(&mut gh, q, n), Accum::Replace, full, columns, 1.0, Par::Seq);
+        matmul(MatMut::from_column_major_slice_mut(gh, q, n), Accum::Replace, full, columns, 1.0, Par::Seq);
         let mut second = vec![0.0; n * n];
-        let product = MatRef::from_column_major_slice(&gh, q, n);
+        let product = MatRef::from_column_major_slice(gh, q, n);
         matmul(MatMut::from_column_major_slice_mut(&mut second, n, n), Accum::Replace, columns.transpose(), product, 1.0, Par::Seq);
         if !reml && p > 0 {
             let mut fixed = vec![0.0; p * n];

@@ -15,8 +15,9 @@ use crate::curvature::frame::Frame;
 use crate::curvature::traces::Curvature;
 use crate::factor::solution::Solution;
 use crate::linalg::blocks::{nth_mut, solve_right_lower};
-use crate::linalg::small::{axpy, solve_lower_transpose, symmetrise, times_lower};
+use crate::linalg::small::{axpy, solve_lower_transpose, symmetrise};
 use crate::model::lambda::Lambda;
+use crate::model::structure::ThetaEntry;
 use crate::plan::design::System;
 
 /// Value and derivatives of the criterion at one theta.
@@ -81,18 +82,25 @@ impl Derivatives {
 
     /// 2 [A Lambda M^-1 - (F Cx F' + (nu / pwrss) g g') Lambda] at the free elements.
     fn gradient(design: &System, lambda: &Lambda, curvature: &Curvature, quadratic: &[Vec<f64>], weight: f64) -> Vec<f64> {
-        let full: Vec<Vec<f64>> = (0..design.structure.groups.len())
-            .map(|g| {
-                let k = design.structure.groups[g].k;
-                let mut out = curvature.trace[g].clone();
-                let mut rest = curvature.fixed[g].clone();
-                axpy(weight, &quadratic[g], &mut rest);
-                let mut product = vec![0.0; k * k];
-                times_lower(&rest, &lambda[g], k, &mut product);
-                axpy(-1.0, &product, &mut out);
-                out
-            })
-            .collect();
-        design.structure.entries.iter().map(|e| 2.0 * full[e.group][e.col * design.structure.groups[e.group].k + e.row]).collect()
+        let element = |e: &ThetaEntry| {
+            let (g, k) = (e.group, design.structure.groups[e.group].k);
+            gradient_element(e, k, &curvature.trace[g], &curvature.fixed[g], &quadratic[g], weight, &lambda[g])
+        };
+        design.structure.entries.iter().map(element).collect()
     }
+}
+
+/// An element of 2 [trace - (fixed + weight quadratic) Lambda], of one group's matrices.
+pub(crate) fn gradient_element(
+    at: &ThetaEntry,
+    k: usize,
+    trace: &[f64],
+    fixed: &[f64],
+    quadratic: &[f64],
+    weight: f64,
+    lambda: &[f64],
+) -> f64 {
+    let rest = |s: usize| fixed[s * k + at.row] + weight * quadratic[s * k + at.row];
+    let product: f64 = (at.col..k).map(|s| rest(s) * lambda[at.col * k + s]).sum();
+    2.0 * (trace[at.col * k + at.row] - product)
 }

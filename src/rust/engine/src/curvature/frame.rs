@@ -1,5 +1,7 @@
 //! The coordinates in which derivatives are wanted.
 
+use std::borrow::Cow;
+
 use crate::linalg::small::{dot, transpose};
 use crate::model::lambda::Lambda;
 use crate::model::structure::{Structure, ThetaEntry};
@@ -25,8 +27,18 @@ enum Kind {
 impl Frame {
     /// The free elements of the engine's Lambda.
     pub fn engine(structure: &Structure, lambda: &Lambda) -> Self {
-        let directions = structure.entries.iter().map(|e| direction(&lambda[e.group], structure.groups[e.group].k, e.row, e.col)).collect();
-        Frame { directions, kind: Kind::Engine }
+        let directions = structure.entries.iter().map(|e| vec![0.0; structure.groups[e.group].k.pow(2)]).collect();
+        let mut frame = Frame { directions, kind: Kind::Engine };
+        frame.move_to(structure, lambda);
+        frame
+    }
+
+    /// Takes the free elements at another Lambda for its coordinates.
+    pub fn move_to(&mut self, structure: &Structure, lambda: &Lambda) {
+        self.kind = Kind::Engine;
+        for (direction, e) in self.directions.iter_mut().zip(&structure.entries) {
+            fill_direction(&lambda[e.group], structure.groups[e.group].k, e.row, e.col, direction);
+        }
     }
 
     /// Coordinates in whose directions Lambda Lambda' is taken to be linear: what its second derivatives add is left out.
@@ -76,9 +88,9 @@ impl Frame {
         if self.kind == Kind::Directions {
             return;
         }
-        let mut d = covariance.to_vec();
+        let mut d = Cow::Borrowed(covariance);
         if self.kind == Kind::Theta {
-            d.iter_mut().zip(&structure.groups).for_each(|(d, group)| group.pull_back(d));
+            d.to_mut().iter_mut().zip(&structure.groups).for_each(|(d, group)| group.pull_back(d));
         }
         let n = structure.entries.len();
         for (i, a) in structure.entries.iter().enumerate() {
@@ -92,12 +104,11 @@ impl Frame {
 }
 
 /// d(Lambda Lambda') for an element (row, col) of Lambda.
-fn direction(lambda: &[f64], k: usize, row: usize, col: usize) -> Vec<f64> {
-    let mut s = vec![0.0; k * k];
+fn fill_direction(lambda: &[f64], k: usize, row: usize, col: usize, s: &mut [f64]) {
+    s.fill(0.0);
     for r in 0..k {
         let l = lambda[col * k + r];
         s[r * k + row] += l;
         s[row * k + r] += l;
     }
-    s
 }

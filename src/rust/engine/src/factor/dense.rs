@@ -44,13 +44,13 @@ pub struct FullFactor {
 
 /// L_i^-1 and the rows of rzx of all leading levels; the sum of log |L_i|, or nothing where one is not positive definite.
 #[inline(always)]
-fn invert_levels(design: &System, lambda: &[f64], k: usize, inverse: &mut [f64], x: &mut [f64]) -> Option<f64> {
-    let (mut determinant, mut l) = (LogProduct::default(), vec![0.0; k * k]);
+fn invert_levels(design: &System, lambda: &[f64], k: usize, inverse: &mut [f64], x: &mut [f64], l: &mut [f64]) -> Option<f64> {
+    let mut determinant = LogProduct::default();
     for (level, inverse) in inverse.chunks_exact_mut(k * k).enumerate() {
-        if !factor_level(design, lambda, k, level, &mut l, nth_mut(x, level, k * design.p), &mut determinant) {
+        if !factor_level(design, lambda, k, level, l, nth_mut(x, level, k * design.p), &mut determinant) {
             return None;
         }
-        inverse_lower(&l, k, inverse);
+        inverse_lower(l, k, inverse);
     }
     Some(determinant.ln())
 }
@@ -66,13 +66,26 @@ pub struct Workspace {
     pub(crate) s_inverse: Vec<f64>,
     /// Blocks G_ij side by side.
     pub(crate) blocks: Vec<f64>,
+    /// One block of each leading level.
+    pub(crate) lead: Vec<f64>,
+    /// One block of any group.
+    pub(crate) block: Vec<f64>,
 }
 
 impl Workspace {
     /// Allocates for a design.
     pub fn new(design: &System) -> Self {
         let (q1, r) = (design.structure.groups[0].effects(), design.rest());
-        Workspace { room: Room::new(r), v: vec![0.0; q1 * r], y: vec![0.0; q1 * r], s_inverse: vec![0.0; r * r], blocks: Vec::new() }
+        let (k, widest) = (design.structure.groups[0].k, design.structure.groups.iter().map(|g| g.k).max().unwrap_or(0));
+        Workspace {
+            room: Room::new(r),
+            v: vec![0.0; q1 * r],
+            y: vec![0.0; q1 * r],
+            s_inverse: vec![0.0; r * r],
+            blocks: Vec::new(),
+            lead: vec![0.0; q1 * k],
+            block: vec![0.0; widest * widest],
+        }
     }
 }
 
@@ -104,7 +117,7 @@ impl FullFactor {
         work: &mut Workspace,
     ) -> Result<(), NotPositiveDefinite> {
         self.lambda.clone_from(lambda);
-        self.factor_lead(design)?;
+        self.factor_lead(design, work)?;
         self.couple(design, parts);
         self.factor_rest(design, work)?;
         self.ld_rx2 = factor_fixed(design, &self.rzx, &mut self.rx)?;
@@ -116,9 +129,9 @@ impl FullFactor {
     }
 
     /// L_i^-1 and the leading rows of rzx.
-    fn factor_lead(&mut self, design: &System) -> Result<(), NotPositiveDefinite> {
+    fn factor_lead(&mut self, design: &System, work: &mut Workspace) -> Result<(), NotPositiveDefinite> {
         let (k, lambda, inverse, x) = (design.structure.groups[0].k, &self.lambda[0], &mut self.lead_inverse, &mut self.rzx);
-        let log_det = with_constant!(k, K, invert_levels(design, lambda, K, inverse, x));
+        let log_det = with_constant!(k, K, invert_levels(design, lambda, K, inverse, x, &mut work.block[..K * K]));
         self.ld_l2 = 2.0 * log_det.ok_or(NotPositiveDefinite)?;
         Ok(())
     }

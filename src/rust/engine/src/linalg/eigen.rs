@@ -42,11 +42,16 @@ pub fn symmetric_eigen(a: &[f64], k: usize) -> (Vec<f64>, Vec<f64>) {
             }
         }
     }
-    let mut order: Vec<usize> = (0..k).collect();
-    order.sort_by(|&i, &j| a[i * k + i].total_cmp(&a[j * k + j]));
-    let values = order.iter().map(|&i| a[i * k + i]).collect();
-    let vectors = order.iter().flat_map(|&i| v[i * k..(i + 1) * k].to_vec()).collect();
-    (values, vectors)
+    let mut values: Vec<f64> = (0..k).map(|i| a[i * k + i]).collect();
+    for end in 1..k {
+        let mut at = end;
+        while at > 0 && values[at] < values[at - 1] {
+            values.swap(at, at - 1);
+            (0..k).for_each(|j| v.swap(at * k + j, (at - 1) * k + j));
+            at -= 1;
+        }
+    }
+    (values, v)
 }
 
 /// One Jacobi rotation that makes a[p, q] zero.

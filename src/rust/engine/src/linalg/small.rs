@@ -240,8 +240,8 @@ pub fn inverse_from_cholesky(l: &[f64], k: usize) -> Vec<f64> {
 
 /// The symmetric Y with <Y, C> = sum of tr(X B T C) for symmetric k x k matrices B and C, where `tensor` is the sum of T (x) X: its
 /// column (i, j) holds T[i, j] X.
-pub fn contract(tensor: &[f64], b: &[f64], k: usize) -> Vec<f64> {
-    let mut out = vec![0.0; k * k];
+pub fn contract(tensor: &[f64], b: &[f64], k: usize, out: &mut [f64]) {
+    out.fill(0.0);
     with_constant!(k, K, {
         for (column, blocks) in out.chunks_exact_mut(K).zip(tensor.chunks_exact(K * K * K)) {
             for (block, weights) in blocks.chunks_exact(K * K).zip(b.chunks_exact(K)) {
@@ -249,8 +249,7 @@ pub fn contract(tensor: &[f64], b: &[f64], k: usize) -> Vec<f64> {
             }
         }
     });
-    symmetrise(&mut out, k);
-    out
+    symmetrise(out, k);
 }
 
 /// A := A'.

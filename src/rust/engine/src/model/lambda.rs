@@ -10,10 +10,15 @@ pub type Lambda = Vec<Vec<f64>>;
 /// Lambda from its free elements.
 pub fn lambda_of(structure: &Structure, x: &[f64]) -> Lambda {
     let mut lambda = structure.zero_lambda();
+    set_free_elements(structure, x, &mut lambda);
+    lambda
+}
+
+/// Overwrites the free elements of a Lambda.
+pub fn set_free_elements(structure: &Structure, x: &[f64], lambda: &mut Lambda) {
     for (v, e) in x.iter().zip(&structure.entries) {
         lambda[e.group][e.col * structure.groups[e.group].k + e.row] = *v;
     }
-    lambda
 }
 
 /// The free elements of a Lambda, in the order of theta.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::linalg::blocks::empty_columns;
 use crate::model::group::{column_bases, ColumnBasis, Group};
-use crate::model::lambda::{flip_columns, set_term_block, term_block, Lambda};
+use crate::model::lambda::{flip_columns, lambda_of, set_term_block, term_block, Lambda};
 use crate::model::rows::Rows;
 use crate::parallel::Workers;
 
@@ -117,11 +117,7 @@ impl Structure {
 
     /// Theta as it stands: per group the relative covariance factor for the caller's columns.
     pub fn caller_lambda(&self, theta: &[f64]) -> Lambda {
-        let mut lambda = self.zero_lambda();
-        for (e, t) in self.entries.iter().zip(theta) {
-            lambda[e.group][e.col * self.groups[e.group].k + e.row] = *t;
-        }
-        lambda
+        lambda_of(self, theta)
     }
 
     /// Replaces Lambda by the canonical factor of the same covariance Lambda Lambda': diagonals not negative,

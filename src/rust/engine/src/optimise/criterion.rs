@@ -5,7 +5,7 @@ use std::cell::Cell;
 use crate::curvature::derivatives::Derivatives;
 use crate::curvature::frame::Frame;
 use crate::factor::criterion::criterion_value;
-use crate::model::lambda::{free_elements, lambda_of, scale_effects, term_covariance, Lambda};
+use crate::model::lambda::{free_elements, lambda_of, scale_effects, set_free_elements, term_covariance, Lambda};
 use crate::model::structure::{Structure, ThetaEntry};
 use crate::optimise::trust_region::{Objective, Point};
 use crate::parallel::Workers;
@@ -35,6 +35,9 @@ pub struct Criterion<'a> {
     /// Elements that the criterion doesn't depend on and that stay zero; empty where there are none.
     idle: Vec<bool>,
     lambda: Lambda,
+    /// Memory for the next one, and for the coordinates of derivatives.
+    next: Lambda,
+    frame: Frame,
     /// The criterion at `lambda`, if it has been computed there.
     there: Option<f64>,
     scale: f64,
@@ -85,6 +88,8 @@ impl<'a> Criterion<'a> {
             there: None,
             workers,
             lambda: design.structure.zero_lambda(),
+            next: design.structure.zero_lambda(),
+            frame: Frame::engine(&design.structure, &design.structure.zero_lambda()),
             scale: 1.0,
             exact: false,
             cancellation: 1.0,
@@ -133,8 +138,11 @@ impl<'a> Criterion<'a> {
 
     /// The criterion alone, also where a diagonal is zero.
     pub fn value(&mut self, x: &[f64]) -> Option<f64> {
-        let lambda = lambda_of(&self.design.structure, x);
-        self.solve(&lambda)
+        let mut lambda = std::mem::take(&mut self.next);
+        set_free_elements(&self.design.structure, x, &mut lambda);
+        let value = self.solve(&lambda);
+        self.next = lambda;
+        value
     }
 
     /// The criterion at a Lambda.
@@ -259,8 +267,8 @@ impl Objective for Criterion<'_> {
         progress::evaluated();
         let x = self.admissible(x);
         let value = self.value(&x)?;
-        let frame = Frame::engine(&self.design.structure, &self.lambda);
-        let d = self.pls.derivatives(&frame);
+        self.frame.move_to(&self.design.structure, &self.lambda);
+        let d = self.pls.derivatives(&self.frame);
         let finite = d.gradient.iter().chain(&d.hessian).all(|v| v.is_finite());
         let point = self.point(x, value, d);
         finite.then_some(point)

@@ -77,11 +77,13 @@ fn blockwise_information(criterion: &mut Criterion, lambda: &[Vec<f64>], basis: 
     let (squares, sums) = information(criterion, lambda);
     let n = structure.entries.len();
     let traces: Vec<f64> = structure.entries.iter().zip(basis).map(|(e, s)| dot(&sums[e.group], s)).collect();
-    let mut expected = vec![0.0; n * n];
+    let widest = structure.groups.iter().map(|g| g.k).max().unwrap_or(0);
+    let (mut expected, mut image) = (vec![0.0; n * n], vec![0.0; widest * widest]);
     for (i, a) in structure.entries.iter().enumerate() {
-        let image = contract(&squares[a.group], &basis[i], structure.groups[a.group].k);
+        let k = structure.groups[a.group].k;
+        contract(&squares[a.group], &basis[i], k, &mut image[..k * k]);
         for (j, b) in structure.entries.iter().enumerate() {
-            let own = if a.group == b.group { dot(&image, &basis[j]) } else { 0.0 };
+            let own = if a.group == b.group { dot(&image[..basis[j].len()], &basis[j]) } else { 0.0 };
             expected[j * n + i] = own - traces[i] * traces[j] / nu;
         }
     }

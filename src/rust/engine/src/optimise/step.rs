@@ -17,10 +17,13 @@ pub struct Step {
 }
 
 impl Step {
-    /// Minimises g's + s'Hs / 2 over |s / scale| <= radius, by eigenvalues (Nocedal and Wright, section 4.3).
-    pub fn new(gradient: &[f64], hessian: &[f64], scale: &[f64], radius: f64) -> Self {
+    /// Minimises g's + s'Hs / 2 over |s / scale| <= radius, by eigenvalues (Nocedal and Wright, section 4.3). H is the sum of the Hessian and
+    /// of its correction, if there is one.
+    pub fn new(gradient: &[f64], hessian: &[f64], correction: &[f64], scale: &[f64], radius: f64) -> Self {
         let n = gradient.len();
-        let scaled: Vec<f64> = (0..n * n).map(|i| hessian[i] * scale[i / n] * scale[i % n]).collect();
+        let mut scaled = hessian.to_vec();
+        scaled.iter_mut().zip(correction).for_each(|(h, c)| *h += c);
+        (0..n * n).for_each(|i| scaled[i] *= scale[i / n] * scale[i % n]);
         let (values, vectors) = symmetric_eigen(&scaled, n);
         let g: Vec<f64> = (0..n).map(|j| (0..n).map(|i| vectors[j * n + i] * gradient[i] * scale[i]).sum()).collect();
         let largest = values.iter().fold(0.0_f64, |m, v| m.max(v.abs()));

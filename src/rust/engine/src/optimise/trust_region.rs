@@ -85,7 +85,7 @@ pub const PATIENCE: usize = 40;
 pub fn minimise(objective: &mut impl Objective, start: Vec<f64>, limit: usize) -> Option<Descent> {
     let mut best = objective.evaluate(start)?;
     let n = best.x.len();
-    let mut correction = vec![0.0; n * n];
+    let mut correction = vec![0.0; if objective.exact_hessian() { 0 } else { n * n }];
     let (mut radius, mut evaluations, mut fresh) = (1.0_f64, 1, true);
     loop {
         if objective.interrupted() {
@@ -97,12 +97,11 @@ pub fn minimise(objective: &mut impl Objective, start: Vec<f64>, limit: usize) -
             correction.fill(0.0);
         }
         fresh = false;
-        let hessian: Vec<f64> = best.hessian.iter().zip(&correction).map(|(h, c)| h + c).collect();
-        let step = Step::new(&best.gradient, &hessian, &scale, radius);
+        let step = Step::new(&best.gradient, &best.hessian, &correction, &scale, radius);
         let tolerance = objective.promise(evaluations > PATIENCE).max(best.noise);
         if step.decrease <= tolerance && correction.iter().any(|c| *c != 0.0) {
             // The correction is a guess; the end must not hang on it.
-            let plain = Step::new(&best.gradient, &best.hessian, &scale, radius);
+            let plain = Step::new(&best.gradient, &best.hessian, &[], &scale, radius);
             if plain.decrease > 1e3 * tolerance {
                 correction.fill(0.0);
                 continue;
