@@ -12,6 +12,14 @@ drop_aliased <- function(x, kind) in_lme4(quote(chkRank.drop.cols(X, kind = rank
 
 check_scale <- function(x, kind) in_lme4(quote(checkScaleX(X, kind = scaleX.chk)), list(X = x, scaleX.chk = kind))
 
+# lme4's check of an optimum, as its lmer() or refit() calls it. The names in that call are found in one environment, devfun's too.
+check_conv <- function(caller, variables) {
+  frame <- list2env(variables, parent = asNamespace("lme4"))
+  frame$rho <- frame
+  frame$devfun <- `environment<-`(function() NULL, frame)
+  eval(check_conv_call(caller), frame)
+}
+
 # The call of checkConv() in lme4's lmer() or refit(), which differs between versions.
 check_conv_call <- function(caller) {
   if (is.null(cache[[caller]])) {

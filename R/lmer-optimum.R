@@ -92,12 +92,12 @@ check_optimum <- function(fit, derivs, control, problem, caller = "lmer") {
 }
 
 lme4_check <- function(derivs, theta, control, problem, caller = "lmer") {
-  bounds <- list(lower = problem$lower, upper = rep.int(Inf, length(problem$lower)))
-  rho <- list2env(bounds, parent = emptyenv())
-  in_lme4(check_conv_call(caller), c(bounds, list(
-    opt = structure(list(par = theta), derivs = derivs), control = control, rho = rho, devfun = `environment<-`(function() NULL, rho),
-    nobs = observations(problem), npar = length(theta)
-  )))
+  opt <- list(par = theta)
+  attr(opt, "derivs") <- derivs
+  lower <- problem$lower
+  check_conv(caller, list(
+    opt = opt, control = control, lower = lower, upper = rep.int(Inf, length(lower)), nobs = observations(problem), npar = length(theta)
+  ))
 }
 
 observations <- function(problem) problem$parts$n %||% length(problem$y)
