@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use crate::curvature::derivatives::Derivatives;
 use crate::curvature::frame::Frame;
-use crate::factor::criterion::criterion_value;
+use crate::factor::criterion::{criterion_value, rounding};
 use crate::model::lambda::{free_elements, lambda_of, scale_effects, set_free_elements, term_covariance, Lambda};
 use crate::model::structure::{Structure, ThetaEntry};
 use crate::optimise::trust_region::{Objective, Point};
@@ -13,7 +13,7 @@ use crate::plan::design::Design;
 use crate::pls::{self, Pls};
 use crate::products::response::Response;
 use crate::progress;
-use crate::tolerances::{CHANGE, FLOOR, NEAR, SUM_OF_LOGARITHMS};
+use crate::tolerances::{CHANGE, FLOOR, NEAR};
 
 /// The criterion with all the memory that its evaluation needs; it serves one response after the other.
 pub struct Criterion<'a> {
@@ -257,8 +257,7 @@ impl<'a> Criterion<'a> {
 
     /// What is added to the value by rounding, at most.
     pub fn rounding(&self, value: f64) -> f64 {
-        let n = self.design.n as f64;
-        SUM_OF_LOGARITHMS * (value.abs() + n) + f64::EPSILON * n * self.cancellation
+        rounding(self.design.n, value, self.cancellation)
     }
 }
 

@@ -11,6 +11,7 @@
 //! moves with it.
 
 use crate::curvature::frame::Frame;
+use crate::factor::criterion::rounding;
 use crate::linalg::blocks::nth;
 use crate::linalg::eigen::symmetric_eigen;
 use crate::linalg::small::{axpy, semidefinite_cholesky};
@@ -23,7 +24,7 @@ use crate::parallel::Workers;
 use crate::plan::design::Design;
 use crate::pls::{self, Pls};
 use crate::products::response::Response;
-use crate::tolerances::{CHANGE, NEAR_ZERO, NEGATIVE_CURVATURE, PROFILE_PROMISE, SUM_OF_LOGARITHMS};
+use crate::tolerances::{CHANGE, NEAR_ZERO, NEGATIVE_CURVATURE, PROFILE_PROMISE};
 
 /// Most directions of decrease that are followed off a boundary point, one after the other.
 const MOST_ESCAPES: usize = 5;
@@ -270,8 +271,7 @@ impl Objective for HeldDeviance<'_> {
         let gradient: Vec<f64> = (0..n - 1).map(|i| self.gradient[free(i)]).collect();
         let hessian: Vec<f64> = (0..(n - 1) * (n - 1)).map(|i| self.hessian[free(i / (n - 1)) * n + free(i % (n - 1))]).collect();
         let finite = gradient.iter().chain(&hessian).all(|v| v.is_finite());
-        let rows = self.design.n as f64;
-        let noise = SUM_OF_LOGARITHMS * (value.abs() + rows) + f64::EPSILON * rows * self.cancellation;
+        let noise = rounding(self.design.n, value, self.cancellation);
         finite.then_some(Point { x, value, noise, gradient, hessian })
     }
 
