@@ -93,12 +93,20 @@ pub(crate) mod tests {
 
     /// Hands a small model of two crossed factors, the second with a slope, to `body`: by the dense way or by the general one.
     pub(crate) fn with_crossed(dense: bool, body: impl FnOnce(&Design, &Response)) {
+        with_terms(dense, false, body);
+    }
+
+    /// The same with its terms in this order or the other, whichever group leads.
+    fn with_terms(dense: bool, reversed: bool, body: impl FnOnce(&Design, &Response)) {
         let n = 60;
         let wave = |i: usize, a: f64| (i as f64 * a).sin();
         let x: Vec<f64> = (0..2 * n).map(|i| if i < n { 1.0 } else { wave(i, 0.7) }).collect();
         let y: Vec<f64> = (0..n).map(|i| wave(i, 1.3) + wave(i / 7, 2.1)).collect();
         let codes = [(0..n).map(|i| (i * 7 % 12) as i32 + 1).collect::<Vec<_>>(), (0..n).map(|i| (i % 5) as i32 + 1).collect()];
-        let terms = vec![Term { factor: 0, z: None, k: 1 }, Term { factor: 1, z: Some(&x), k: 2 }];
+        let mut terms = vec![Term { factor: 0, z: None, k: 1 }, Term { factor: 1, z: Some(&x), k: 2 }];
+        if reversed {
+            terms.reverse();
+        }
         let codes = codes.iter().map(|c| &c[..]).collect();
         let rows = Rows { n, x: &x, p: 2, codes, levels: vec![12, 5], terms, weights: None, absorbed: None };
         let mut design = Design::new(&rows).unwrap();
@@ -108,6 +116,25 @@ pub(crate) mod tests {
         }
         let response = Response::new(&design, &rows, &y, Workers::none()).unwrap();
         body(&design, &response);
+    }
+
+    #[test]
+    fn the_gradient_in_lambda_is_that_of_the_covariance() {
+        for (dense, reversed) in [(true, false), (true, true), (false, false), (false, true)] {
+            with_terms(dense, reversed, |design, response| {
+                let theta = if reversed { [0.4, 0.1, 0.3, 0.7] } else { [0.7, 0.4, 0.1, 0.3] };
+                let lambda = design.structure.lambda(&theta);
+                let mut pls = of_design(design, true, Workers::none());
+                pls.set_response(response);
+                pls.factorize(&lambda).unwrap();
+                pls.solve();
+                let frame = Frame::engine(&design.structure, &lambda);
+                let d = pls.derivatives(&frame);
+                for (a, b) in d.gradient.iter().zip(frame.gradient(&design.structure, &d.covariance)) {
+                    assert!((a - b).abs() < 1e-10 * (1.0 + b.abs()), "dense {dense}, reversed {reversed}: {a} {b}");
+                }
+            });
+        }
     }
 
     /// All that can be read off a problem that is factored and solved.
