@@ -223,7 +223,7 @@ fn add_lead_traces(design: &System, factor: &Factor, coupled: &Coupled, k: usize
     let lead_trace = &mut lead_trace[0];
     let (mut w, mut a_lambda) = (vec![0.0; k * k], vec![0.0; k * k]);
     let (mut column, mut inverse) = (vec![0.0; k], vec![0.0; k]);
-    let widest = groups.iter().map(|g| g.k).max().unwrap_or(0);
+    let widest = design.structure.widest();
     let mut inverses = vec![0.0; widest * k];
     for level in range {
         let l = nth(&factor.lead, level, k * k);

@@ -58,7 +58,7 @@ impl Factor {
     pub fn new(design: &System) -> Self {
         let (layout, adjacency) = (&design.plan.layout, &design.plan.adjacency);
         let lead = &design.structure.groups[0];
-        let (k, p, widest) = (lead.k, design.p, design.structure.groups.iter().map(|g| g.k).max().unwrap_or(1));
+        let (k, p, widest) = (lead.k, design.p, design.structure.widest());
         Factor {
             lambda: design.structure.groups.iter().map(|g| vec![0.0; g.k * g.k]).collect(),
             lead: vec![0.0; lead.levels * k * k],

@@ -76,7 +76,7 @@ impl Workspace {
     /// Allocates for a design.
     pub fn new(design: &System) -> Self {
         let (q1, r) = (design.structure.groups[0].effects(), design.rest());
-        let (k, widest) = (design.structure.groups[0].k, design.structure.groups.iter().map(|g| g.k).max().unwrap_or(0));
+        let (k, widest) = (design.structure.groups[0].k, design.structure.widest());
         Workspace {
             room: Room::new(r),
             v: vec![0.0; q1 * r],

@@ -164,7 +164,7 @@ impl<'a> ZRow<'a> {
     /// Prepares the look-up.
     pub fn new(structure: &Structure, rows: &Rows<'a>) -> Self {
         let groups = (0..structure.groups.len()).map(|g| GroupColumns::new(structure, rows, g)).collect();
-        let widest = structure.groups.iter().map(|g| g.k).max().unwrap_or(0);
+        let widest = structure.widest();
         ZRow { groups, buffer: vec![0.0; widest] }
     }
 

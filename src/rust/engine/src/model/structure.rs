@@ -99,6 +99,11 @@ impl Structure {
         usize::from(self.fixed == Some(0))..self.groups.len() - usize::from(self.fixed.is_some_and(|at| at > 0))
     }
 
+    /// Most columns of a group.
+    pub fn widest(&self) -> usize {
+        self.groups.iter().map(|g| g.k).max().unwrap_or(0)
+    }
+
     /// Where the random effects stand in the vector of all effects.
     pub fn random(&self) -> Range<usize> {
         let groups = &self.groups[self.random_groups()];

@@ -77,13 +77,14 @@ fn blockwise_information(criterion: &mut Criterion, lambda: &[Vec<f64>], basis: 
     let (squares, sums) = information(criterion, lambda);
     let n = structure.entries.len();
     let traces: Vec<f64> = structure.entries.iter().zip(basis).map(|(e, s)| dot(&sums[e.group], s)).collect();
-    let widest = structure.groups.iter().map(|g| g.k).max().unwrap_or(0);
+    let widest = structure.widest();
     let (mut expected, mut image) = (vec![0.0; n * n], vec![0.0; widest * widest]);
     for (i, a) in structure.entries.iter().enumerate() {
         let k = structure.groups[a.group].k;
-        contract(&squares[a.group], &basis[i], k, &mut image[..k * k]);
+        let image = &mut image[..k * k];
+        contract(&squares[a.group], &basis[i], k, image);
         for (j, b) in structure.entries.iter().enumerate() {
-            let own = if a.group == b.group { dot(&image[..basis[j].len()], &basis[j]) } else { 0.0 };
+            let own = if a.group == b.group { dot(image, &basis[j]) } else { 0.0 };
             expected[j * n + i] = own - traces[i] * traces[j] / nu;
         }
     }
