@@ -143,6 +143,31 @@ fn refits_are_fits() {
 }
 
 #[test]
+fn refits_from_a_start_share_its_factorisation() {
+    for case in cases() {
+        let rows = case.absorbed_rows();
+        let design = Design::new(&rows).unwrap();
+        let n = case.model.n;
+        let y: Vec<f64> = (0..4 * n).map(|i| case.model.y[i % n] + ((i * 7919) % 13) as f64 / 6.0).collect();
+        for reml in [true, false] {
+            let single = |y: &[f64]| fit(&design, &rows, y, &Options { reml, ..Options::default() }).unwrap();
+            let start = single(&case.model.y).theta;
+            let on = |threads: usize| {
+                let options = BatchOptions { reml, start: Some(&start), effects: true, threads, ..BatchOptions::default() };
+                refit(&design, &rows, &Responses::Given(&y), &options).unwrap()
+            };
+            let replicates = on(1);
+            assert_eq!(replicates, on(2), "{}", case.name);
+            for (replicate, y) in replicates.iter().zip(y.chunks_exact(n)) {
+                let (found, expected) = (replicate.as_ref().unwrap(), single(y));
+                close(case.name, "criterion", &[found.criterion], &[expected.criterion], 1e-9);
+                close(case.name, "log determinants", &[found.ld_l2, found.ld_rx2], &[expected.ld_l2, expected.ld_rx2], 1e-4);
+            }
+        }
+    }
+}
+
+#[test]
 fn any_number_of_threads_gives_the_same_bits() {
     let case = Case::new("large", simulate(38, 30_000, 3, &[1500, 700], &[(0, 2)]), true, 1);
     let rows = case.absorbed_rows();

@@ -9,24 +9,22 @@ use crate::linalg::blocks::{nth, nth_mut};
 use crate::linalg::long::long_dot;
 use crate::linalg::small::{axpy, dot, solve_lower};
 use crate::model::lambda::scale_vector;
-use crate::parallel::Workers;
 use crate::plan::design::System;
 
-/// Derivatives at the theta of a factor with the average information for the second ones.
+/// Derivatives at the theta of a factor with the average information for the second ones. `forward` does [`Factor::forward`].
 pub fn average_information(
     design: &System,
-    factor: &mut Factor,
+    factor: &Factor,
     curvature: &Curvature,
     solution: &Solution,
     nu: f64,
     frame: &Frame,
-    workers: &Workers,
+    forward: impl FnMut(&mut [f64]),
 ) -> Derivatives {
     let pwrss = solution.pwrss;
-    let lambda = factor.lambda.clone();
-    Derivatives::compute(design, &lambda, curvature, solution, nu, frame, |g| {
+    Derivatives::compute(design, &factor.lambda, curvature, solution, nu, frame, |g| {
         let n = frame.directions.len();
-        let (q2, q1) = quadratic_forms(design, factor, curvature, frame, g, workers);
+        let (q2, q1) = quadratic_forms(design, factor, curvature, frame, g, forward);
         ((0..n * n).map(|t| nu / pwrss * q2[t] - nu * q1[t % n] * q1[t / n] / (pwrss * pwrss)).collect(), q1)
     })
 }
@@ -35,18 +33,17 @@ pub fn average_information(
 /// and h'Th = h'Ah - |L^-1 Lambda'A h|^2 takes one forward solve per element of theta.
 fn quadratic_forms(
     design: &System,
-    factor: &mut Factor,
+    factor: &Factor,
     curvature: &Curvature,
     frame: &Frame,
     g: &[f64],
-    workers: &Workers,
+    mut forward: impl FnMut(&mut [f64]),
 ) -> (Vec<f64>, Vec<f64>) {
     let (p, n_theta, q) = (design.p, frame.directions.len(), design.structure.q);
     let mut first = vec![0.0; n_theta];
     let mut fixed = vec![0.0; n_theta * p];
     let mut second = vec![0.0; n_theta * n_theta];
     let (mut h, mut ah) = (vec![vec![0.0; q]; n_theta], vec![vec![0.0; q]; n_theta]);
-    let lambda = factor.lambda.clone();
     for (i, e) in design.structure.entries.iter().enumerate() {
         let group = &design.structure.groups[e.group];
         let k = group.k;
@@ -66,8 +63,8 @@ fn quadratic_forms(
         }
     }
     for v in &mut ah {
-        scale_vector(&design.structure, &lambda, v);
-        factor.forward(design, v, workers);
+        scale_vector(&design.structure, &factor.lambda, v);
+        forward(v);
     }
     fixed.chunks_exact_mut(p.max(1)).for_each(|b| solve_lower(&factor.rx, p, b));
     for i in 0..n_theta {

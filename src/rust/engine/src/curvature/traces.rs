@@ -5,6 +5,7 @@ use faer::{MatMut, MatRef};
 
 use crate::factor::blocks::{level_ranges, Factor};
 use crate::linalg::blocks::{add_product, nth, nth_mut};
+use crate::linalg::scratch::Scratch;
 use crate::linalg::small::{
     axpy, dot, lower_transpose_times, solve_lower_transpose, solve_lower_transpose_rows, times_lower, with_constant,
 };
@@ -45,14 +46,14 @@ impl Curvature {
     }
 
     /// Fills everything from a factor; its Lambda must have non-zero diagonals.
-    pub fn compute(&mut self, design: &System, factor: &mut Factor, reml: bool, workers: &Workers) {
+    pub fn compute(&mut self, design: &System, factor: &Factor, reml: bool, scratch: &mut Scratch, workers: &Workers) {
         self.trace.iter_mut().for_each(|t| t.fill(0.0));
-        factor.invert_rest(design, &mut self.rest_inverse, workers);
+        design.plan.layout.invert(&factor.rest, &mut self.rest_inverse, scratch, workers);
         self.coupled.fill(design, factor, &self.rest_inverse, workers);
         self.lead_traces(design, factor, workers);
         self.rest_traces(design, factor);
         self.f.copy_from_slice(&factor.rzx);
-        factor.backward(design, &mut self.f, design.p, workers);
+        factor.backward(design, &mut self.f, design.p, scratch, workers);
         self.fixed_part(design, &factor.lambda, &factor.rx, reml, workers);
     }
 

@@ -39,7 +39,6 @@ pub struct Factor {
     pub ld_l2: f64,
     /// log |X'V^-1X| for the engine's X.
     pub ld_rx2: f64,
-    scratch: Scratch,
     block: Vec<f64>,
 }
 
@@ -68,24 +67,36 @@ impl Factor {
             rx: vec![0.0; p * p],
             ld_l2: 0.0,
             ld_rx2: 0.0,
-            scratch: Scratch::new(layout),
             block: vec![0.0; 4 * widest * widest],
         }
     }
 
+    /// That of a design at one Lambda, and the memory that it was made in.
+    pub fn at(design: &System, lambda: &Lambda, workers: &Workers) -> Result<(Self, Scratch), NotPositiveDefinite> {
+        let (mut factor, mut scratch) = (Factor::new(design), Scratch::new(&design.plan.layout));
+        factor.factorize(design, lambda, &mut scratch, workers)?;
+        Ok((factor, scratch))
+    }
+
     /// Factors M and X'V^-1X at a Lambda.
-    pub fn factorize(&mut self, design: &System, lambda: &Lambda, workers: &Workers) -> Result<(), NotPositiveDefinite> {
+    pub fn factorize(
+        &mut self,
+        design: &System,
+        lambda: &Lambda,
+        scratch: &mut Scratch,
+        workers: &Workers,
+    ) -> Result<(), NotPositiveDefinite> {
         self.lambda.clone_from(lambda);
         self.start_rest(design, workers);
         self.factor_lead(design, workers)?;
         if design.plan.layout.order > 0 {
             self.eliminate_lead(design, workers);
-            if !design.plan.layout.factorize(&mut self.rest, &mut self.scratch, workers) {
+            if !design.plan.layout.factorize(&mut self.rest, scratch, workers) {
                 return Err(NotPositiveDefinite);
             }
             self.ld_l2 += design.plan.layout.log_determinant(&self.rest);
             let begin = rest_begin(design) * design.p;
-            design.plan.layout.forward(&self.rest, &mut self.rzx[begin..], design.p, &mut self.scratch, workers);
+            design.plan.layout.forward(&self.rest, &mut self.rzx[begin..], design.p, scratch, workers);
         }
         self.ld_rx2 = factor_fixed(design, &self.rzx, &mut self.rx)?;
         if self.ld_l2.is_finite() {
@@ -182,7 +193,7 @@ impl Factor {
     }
 
     /// L^-1 v for a vector of all random effects, in place (the rest comes back in the factor's order).
-    pub fn forward(&mut self, design: &System, v: &mut [f64], workers: &Workers) {
+    pub fn forward(&self, design: &System, v: &mut [f64], scratch: &mut Scratch, workers: &Workers) {
         let k = design.structure.groups[0].k;
         let (lead, rest) = v.split_at_mut(rest_begin(design));
         for level in 0..design.structure.groups[0].levels {
@@ -192,21 +203,21 @@ impl Factor {
                 rest[design.plan.adjacency.columns[t] as usize] -= dot(nth(&self.cross, t, k), x);
             }
         }
-        design.plan.layout.forward(&self.rest, rest, 1, &mut self.scratch, workers);
+        design.plan.layout.forward(&self.rest, rest, 1, scratch, workers);
     }
 
     /// L'^-1 V for rows of length m, in place.
-    pub fn backward(&mut self, design: &System, v: &mut [f64], m: usize, workers: &Workers) {
+    pub fn backward(&self, design: &System, v: &mut [f64], m: usize, scratch: &mut Scratch, workers: &Workers) {
         if m == 0 {
             return;
         }
         let (lead, rest) = v.split_at_mut(rest_begin(design) * m);
-        design.plan.layout.backward(&self.rest, rest, m, &mut self.scratch, workers);
+        design.plan.layout.backward(&self.rest, rest, m, scratch, workers);
         self.backward_lead(design, lead, rest, m, workers);
     }
 
     /// The leading group's part of L'^-1 V, from the other groups' part of it.
-    pub(crate) fn backward_lead(&self, design: &System, lead: &mut [f64], rest: &[f64], m: usize, workers: &Workers) {
+    fn backward_lead(&self, design: &System, lead: &mut [f64], rest: &[f64], m: usize, workers: &Workers) {
         let (k, levels) = (design.structure.groups[0].k, design.structure.groups[0].levels);
         let (adjacency, l, u) = (&design.plan.adjacency, &self.lead, &self.cross);
         let items = level_ranges(levels).zip(pieces(lead, level_ranges(levels).map(|r| r.len() * k * m)));
@@ -219,23 +230,6 @@ impl Factor {
                 solve_lower_transpose_rows(nth(l, level, k * k), k, x, m);
             }
         });
-    }
-
-    /// L_S^-1 V for rows of length m that belong to all groups but the leading one, in place.
-    pub fn forward_rest(&mut self, design: &System, v: &mut [f64], m: usize, workers: &Workers) {
-        design.plan.layout.forward(&self.rest, v, m, &mut self.scratch, workers);
-    }
-
-    /// L_S'^-1 V for rows of length m in the factor's order, in place: they come back in S's own.
-    pub fn backward_rest(&mut self, design: &System, v: &mut [f64], m: usize, workers: &Workers) {
-        design.plan.layout.backward(&self.rest, v, m, &mut self.scratch, workers);
-    }
-
-    /// Inverse of S on its pattern (both triangles of a dense one).
-    pub fn invert_rest(&mut self, design: &System, inverse: &mut [f64], workers: &Workers) {
-        if design.plan.layout.order > 0 {
-            design.plan.layout.invert(&self.rest, inverse, &mut self.scratch, workers);
-        }
     }
 }
 

@@ -25,16 +25,6 @@ impl Factor {
         design.plan.layout.forward(&self.rest, rest, m, scratch, workers);
     }
 
-    /// L'^-1 V, in place.
-    pub fn backward_rows(&self, design: &System, v: &mut [f64], m: usize, scratch: &mut Scratch, workers: &Workers) {
-        if m == 0 {
-            return;
-        }
-        let (lead, rest) = v.split_at_mut(rest_begin(design) * m);
-        design.plan.layout.backward(&self.rest, rest, m, scratch, workers);
-        self.backward_lead(design, lead, rest, m, workers);
-    }
-
     /// V := Lambda'V.
     pub fn scale_down(&self, design: &System, v: &mut [f64], m: usize) {
         let mut scaled = Vec::new();

@@ -3,6 +3,7 @@
 use crate::factor::blocks::{Factor, NotPositiveDefinite};
 use crate::linalg::blocks::{add_cross_product, nth};
 use crate::linalg::long::long_dot;
+use crate::linalg::scratch::Scratch;
 use crate::linalg::small::{axpy, cholesky, dot, log_diagonal, solve_lower, solve_lower_transpose};
 use crate::model::lambda::scale_vector;
 use crate::parallel::Workers;
@@ -31,14 +32,14 @@ impl Solution {
     /// Solves for beta and u:
     /// `c = L^-1 Lambda'Z'Wy`, `X'V^-1X beta = X'Wy - rzx'c`, `L'u = c - rzx beta`,
     /// `pwrss = y'Wy - c'c - |L_x^-1 (X'Wy - rzx'c)|^2`.
-    pub fn solve(&mut self, design: &System, response: &Response, factor: &mut Factor, workers: &Workers) {
+    pub fn solve(&mut self, design: &System, response: &Response, factor: &Factor, scratch: &mut Scratch, workers: &Workers) {
         let p = design.p;
         self.half.copy_from_slice(&response.zy);
         scale_vector(&design.structure, &factor.lambda, &mut self.half);
-        factor.forward(design, &mut self.half, workers);
+        factor.forward(design, &mut self.half, scratch, workers);
         let Solution { beta, u, pwrss, half } = self;
         solve_fixed(p, &factor.rzx, &factor.rx, response, half, beta, u, pwrss);
-        factor.backward(design, u, 1, workers);
+        factor.backward(design, u, 1, scratch, workers);
     }
 }
 

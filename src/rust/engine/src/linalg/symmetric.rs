@@ -150,6 +150,7 @@ impl RestLayout {
     /// stopped.
     pub fn invert(&self, values: &[f64], inverse: &mut [f64], work: &mut Scratch, workers: &Workers) {
         match &self.pattern {
+            _ if self.order == 0 => {}
             Pattern::Dense if self.order > LARGE => {
                 blocked::inverse(values, self.order, BLOCK, inverse, &mut work.block, workers);
                 mirror(inverse, self.order);

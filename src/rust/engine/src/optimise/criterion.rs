@@ -10,6 +10,7 @@ use crate::model::structure::{Structure, ThetaEntry};
 use crate::optimise::trust_region::{Objective, Point};
 use crate::parallel::Workers;
 use crate::plan::design::Design;
+use crate::pls::kept::Pinned;
 use crate::pls::{self, Pls};
 use crate::products::response::Response;
 use crate::progress;
@@ -108,11 +109,16 @@ impl<'a> Criterion<'a> {
         self.pls.set_response(response);
     }
 
-    /// Keeps the factorisation at a theta for all searches that start there (where that saves anything).
-    pub fn pin(&mut self, theta: &[f64]) {
+    /// Keeps the factorisation at a theta for all searches that start there (where that saves anything), and gives it to those who share it.
+    pub fn pin(&mut self, theta: &[f64]) -> Option<Pinned> {
         let structure = &self.design.structure;
         let x = self.admissible(free_elements(structure, &structure.lambda(theta)));
-        self.pls.pin(&lambda_of(structure, &x));
+        self.pls.pin(&lambda_of(structure, &x))
+    }
+
+    /// Keeps what another criterion of the same design has pinned.
+    pub fn share(&mut self, pinned: &Pinned) {
+        self.pls.share(pinned);
     }
 
     /// The estimates at a Lambda for the response of `set_response`, with the random effects where they are wanted.

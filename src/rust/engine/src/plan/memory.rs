@@ -49,10 +49,10 @@ pub fn check_traces(columns: usize, effects: usize, parameters: usize, panel: us
     })
 }
 
-/// How many of `threads` can hold a factorisation that takes `one` bytes beside `own` bytes that aren't one, and whether each may keep a
-/// second one, at a common start: as many as there is memory for, but one at least.
+/// How many of `threads` can hold a factorisation that takes `one` bytes beside `own` bytes that aren't one, and whether a further one may
+/// be kept for all of them, at a common start: as many as there is memory for, but one at least.
 pub fn workers_that_fit(one: u64, own: u64, threads: usize) -> (usize, bool) {
-    if (2 * one + own) * threads as u64 <= SMALL {
+    if (one + own) * threads as u64 + one <= SMALL {
         return (threads, true);
     }
     match available() {
@@ -61,10 +61,10 @@ pub fn workers_that_fit(one: u64, own: u64, threads: usize) -> (usize, bool) {
     }
 }
 
-/// The same for what is available. Keeping a second one saves a worker less than another worker does.
+/// The same for what is available. Keeping a further one saves less than another worker does.
 fn fitting(one: u64, own: u64, available: u64, threads: usize) -> (usize, bool) {
     let fit = ((available / (one + own).max(1)) as usize).clamp(1, threads);
-    (fit, (2 * one + own) * fit as u64 <= available)
+    (fit, (one + own) * fit as u64 + one <= available)
 }
 
 /// What is needed and what is there in words, where that isn't enough.
@@ -160,11 +160,13 @@ mod tests {
     fn fewer_threads_where_memory_is_short() {
         let gigabyte = 1 << 30;
         assert_eq!(fitting(gigabyte, 0, 100 * gigabyte, 8), (8, true));
-        assert_eq!(fitting(gigabyte, 0, 10 * gigabyte, 8), (8, false));
+        assert_eq!(fitting(gigabyte, 0, 9 * gigabyte, 8), (8, true));
+        assert_eq!(fitting(gigabyte, 0, 9 * gigabyte - 1, 8), (8, false));
         assert_eq!(fitting(gigabyte, 0, 3 * gigabyte, 8), (3, false));
         assert_eq!(fitting(gigabyte, 0, gigabyte / 2, 8), (1, false));
         assert_eq!(fitting(gigabyte, 0, 5 * gigabyte, 2), (2, true));
-        assert_eq!(fitting(gigabyte, 2 * gigabyte, 10 * gigabyte, 8), (3, false));
+        assert_eq!(fitting(gigabyte, 2 * gigabyte, 10 * gigabyte, 8), (3, true));
+        assert_eq!(fitting(gigabyte, 2 * gigabyte, 9 * gigabyte, 8), (3, false));
         assert_eq!(fitting(0, gigabyte, 3 * gigabyte, 8), (3, true));
     }
 

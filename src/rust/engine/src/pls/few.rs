@@ -39,11 +39,11 @@ impl Factorisation for Few {
         self.factor.factorize(setting.design, coupling, lambda, work)
     }
 
-    fn log_determinants(&mut self, _setting: Setting, _each: bool) -> Result<(f64, f64), NotPositiveDefinite> {
-        Ok((self.factor.ld_l2, self.factor.ld_rx2))
+    fn log_determinants(&self, _each: bool) -> (f64, f64) {
+        (self.factor.ld_l2, self.factor.ld_rx2)
     }
 
-    fn solve(&mut self, setting: Setting, response: &Response, solution: &mut Solution) {
+    fn solve(&self, setting: Setting, response: &Response, solution: &mut Solution, _work: &mut Workspace) {
         self.factor.solve(setting.design, response, solution);
     }
 
@@ -55,7 +55,7 @@ impl Factorisation for Few {
         self.curvature.compute(setting.design, &self.factor, setting.reml, work);
     }
 
-    fn derivatives(&mut self, setting: Setting, solution: &Solution, nu: f64, frame: &Frame) -> Derivatives {
+    fn derivatives(&self, setting: Setting, solution: &Solution, nu: f64, frame: &Frame, _work: &mut Workspace) -> Derivatives {
         self.curvature.derivatives(setting.design, &self.factor, solution, nu, setting.reml, frame)
     }
 

@@ -6,9 +6,9 @@ use crate::curvature::frame::Frame;
 use crate::curvature::traces::{inverse_diagonal_blocks, Curvature};
 use crate::factor::blocks::{Factor, NotPositiveDefinite};
 use crate::factor::solution::Solution;
+use crate::linalg::scratch::Scratch;
 use crate::model::lambda::Lambda;
-use crate::parallel::Workers;
-use crate::plan::design::{Design, System};
+use crate::plan::design::Design;
 use crate::pls::several::{Factorisation, Setting};
 use crate::products::response::Response;
 
@@ -16,103 +16,108 @@ use crate::products::response::Response;
 pub struct General {
     factor: Factor,
     curvature: Curvature,
-    /// Where a factor is absorbed, so that M has its effects too, what belongs to the random effects alone; made when it is needed.
+    /// log |M| of the random effects alone, where a factor is absorbed, so that M has its effects too; once it has been asked for.
+    random_log_determinant: Option<f64>,
+}
+
+/// What all factorisations of a design work in.
+pub struct Work {
+    scratch: Scratch,
+    /// Where a factor is absorbed, the random effects' own system where it was last factored; made when it is needed.
     random: Option<RandomEffects>,
 }
 
-/// The random effects' own system, where it was last factored.
+/// A factorisation of the random effects alone.
 struct RandomEffects {
     factor: Factor,
+    scratch: Scratch,
     curvature: Option<Curvature>,
-    /// Whether the factor belongs to the present Lambda.
     factored: bool,
 }
 
-impl RandomEffects {
-    fn factorize(&mut self, design: &Design, lambda: &Lambda, workers: &Workers) -> Result<(), NotPositiveDefinite> {
-        if !self.factored {
-            let own = lambda[design.structure.random_groups()].to_vec();
-            self.factor.factorize(design.random_effects(), &own, workers)?;
-            self.factored = true;
+impl Work {
+    /// The random effects' own system at a Lambda of the whole one.
+    fn random_effects(&mut self, setting: Setting, lambda: &Lambda) -> Result<&mut RandomEffects, NotPositiveDefinite> {
+        let system = setting.design.random_effects();
+        let allocate =
+            || RandomEffects { factor: Factor::new(system), scratch: Scratch::new(&system.plan.layout), curvature: None, factored: false };
+        let own = self.random.get_or_insert_with(allocate);
+        let lambda = &lambda[setting.design.structure.random_groups()];
+        if !own.factored || own.factor.lambda != lambda {
+            own.factored = false;
+            own.factor.factorize(system, &lambda.to_vec(), &mut own.scratch, setting.workers)?;
+            own.factored = true;
         }
-        Ok(())
+        Ok(own)
     }
+}
 
+impl RandomEffects {
     /// Traces of A Lambda M^-1 per group.
-    fn traces(&mut self, system: &System, workers: &Workers) -> &[Vec<f64>] {
+    fn traces(&mut self, setting: Setting) -> &[Vec<f64>] {
+        let system = setting.design.random_effects();
         let curvature = self.curvature.get_or_insert_with(|| Curvature::new(system, true));
-        curvature.compute(system, &mut self.factor, false, workers);
+        curvature.compute(system, &self.factor, false, &mut self.scratch, setting.workers);
         &curvature.trace
     }
 }
 
-impl General {
-    /// The random effects' own factorisation, where it isn't the whole one.
-    fn random_effects(&mut self, design: &Design, workers: &Workers) -> Result<Option<&mut RandomEffects>, NotPositiveDefinite> {
-        if design.structure.fixed.is_none() {
-            return Ok(None);
-        }
-        let allocate = || RandomEffects { factor: Factor::new(design.random_effects()), curvature: None, factored: false };
-        let own = self.random.get_or_insert_with(allocate);
-        own.factorize(design, &self.factor.lambda, workers)?;
-        Ok(Some(own))
-    }
-}
-
 impl Factorisation for General {
-    type Work = ();
+    type Work = Work;
     const EXACT_HESSIAN: bool = false;
 
     fn new(design: &Design) -> Self {
-        General { factor: Factor::new(design), curvature: Curvature::new(design, true), random: None }
+        General { factor: Factor::new(design), curvature: Curvature::new(design, true), random_log_determinant: None }
     }
 
-    fn work(_design: &Design) {}
+    fn work(design: &Design) -> Work {
+        Work { scratch: Scratch::new(&design.plan.layout), random: None }
+    }
 
     fn lambda(&self) -> &Lambda {
         &self.factor.lambda
     }
 
-    fn factorize(&mut self, setting: Setting, lambda: &Lambda, _work: &mut ()) -> Result<(), NotPositiveDefinite> {
-        if let Some(own) = &mut self.random {
-            own.factored = false;
-        }
-        self.factor.factorize(setting.design, lambda, setting.workers)
+    fn factorize(&mut self, setting: Setting, lambda: &Lambda, work: &mut Work) -> Result<(), NotPositiveDefinite> {
+        self.random_log_determinant = None;
+        self.factor.factorize(setting.design, lambda, &mut work.scratch, setting.workers)
     }
 
-    fn log_determinants(&mut self, setting: Setting, each: bool) -> Result<(f64, f64), NotPositiveDefinite> {
+    fn separate(&mut self, setting: Setting, work: &mut Work) -> Result<(), NotPositiveDefinite> {
+        if setting.design.structure.fixed.is_some() && self.random_log_determinant.is_none() {
+            self.random_log_determinant = Some(work.random_effects(setting, &self.factor.lambda)?.factor.ld_l2);
+        }
+        Ok(())
+    }
+
+    fn log_determinants(&self, each: bool) -> (f64, f64) {
         let (m, x) = (self.factor.ld_l2, self.factor.ld_rx2);
-        if !each {
-            return Ok((m, x));
-        }
-        let own = self.random_effects(setting.design, setting.workers)?;
-        Ok(own.map_or((m, x), |own| (own.factor.ld_l2, m + x - own.factor.ld_l2)))
+        self.random_log_determinant.filter(|_| each).map_or((m, x), |own| (own, m + x - own))
     }
 
-    fn solve(&mut self, setting: Setting, response: &Response, solution: &mut Solution) {
-        solution.solve(setting.design, response, &mut self.factor, setting.workers);
+    fn solve(&self, setting: Setting, response: &Response, solution: &mut Solution, work: &mut Work) {
+        solution.solve(setting.design, response, &self.factor, &mut work.scratch, setting.workers);
     }
 
     fn rx(&self) -> &[f64] {
         &self.factor.rx
     }
 
-    fn curve(&mut self, setting: Setting, _work: &mut ()) {
-        let (design, workers) = (setting.design, setting.workers);
-        self.curvature.compute(design, &mut self.factor, setting.reml, workers);
+    fn curve(&mut self, setting: Setting, work: &mut Work) {
+        self.curvature.compute(setting.design, &self.factor, setting.reml, &mut work.scratch, setting.workers);
         // For maximum likelihood the traces are those of the random effects alone. Where their factor can't be made there is no criterion
         // either, and nobody asks for its derivatives.
-        if setting.reml {
+        if setting.reml || setting.design.structure.fixed.is_none() {
             return;
         }
-        if let Ok(Some(own)) = self.random_effects(design, workers) {
-            let traces = own.traces(design.random_effects(), workers).to_vec();
-            self.curvature.trace[design.structure.random_groups()].clone_from_slice(&traces);
+        if let Ok(own) = work.random_effects(setting, &self.factor.lambda) {
+            self.curvature.trace[setting.design.structure.random_groups()].clone_from_slice(own.traces(setting));
         }
     }
 
-    fn derivatives(&mut self, setting: Setting, solution: &Solution, nu: f64, frame: &Frame) -> Derivatives {
-        average_information(setting.design, &mut self.factor, &self.curvature, solution, nu, frame, setting.workers)
+    fn derivatives(&self, setting: Setting, solution: &Solution, nu: f64, frame: &Frame, work: &mut Work) -> Derivatives {
+        let forward = |v: &mut [f64]| self.factor.forward(setting.design, v, &mut work.scratch, setting.workers);
+        average_information(setting.design, &self.factor, &self.curvature, solution, nu, frame, forward)
     }
 
     fn expected_information(&self, _setting: Setting) -> Option<Vec<f64>> {

@@ -1,4 +1,7 @@
-//! Two factorisations of one design: one that moves with the search, and one that stays where many searches start.
+//! Two factorisations of one design: one that moves with the search, and one that stays where many searches start, for all who search.
+
+use std::any::Any;
+use std::sync::Arc;
 
 use crate::model::lambda::Lambda;
 
@@ -8,14 +11,18 @@ pub trait AtLambda {
     fn lambda(&self) -> Option<&Lambda>;
 }
 
+/// A factorisation to be read by all problems of its design, on any thread, whichever way it was made.
+#[derive(Clone)]
+pub struct Pinned(Arc<dyn Any + Send + Sync>);
+
 /// The present factorisation, and the one that is kept.
 pub struct Kept<F> {
     moving: F,
-    pinned: Option<F>,
+    pinned: Option<Arc<F>>,
     at_pinned: bool,
 }
 
-impl<F: AtLambda> Kept<F> {
+impl<F: AtLambda + Send + Sync + 'static> Kept<F> {
     /// Nothing is kept yet.
     pub fn new(moving: F) -> Self {
         Kept { moving, pinned: None, at_pinned: false }
@@ -29,26 +36,37 @@ impl<F: AtLambda> Kept<F> {
         }
     }
 
-    /// The present factorisation.
-    pub fn now_mut(&mut self) -> &mut F {
-        match &mut self.pinned {
-            Some(pinned) if self.at_pinned => pinned,
-            _ => &mut self.moving,
-        }
+    /// The present factorisation to be worked on, unless it is the one that is kept, on which nothing is left to do.
+    pub fn moving(&mut self) -> Option<&mut F> {
+        (!self.at_pinned).then_some(&mut self.moving)
     }
 
-    /// Makes that at a Lambda the present one. False where there is none: the present one is then to be overwritten.
+    /// Makes that at a Lambda the present one. False where there is none: the one that moves is then to be overwritten.
     pub fn find(&mut self, lambda: &Lambda) -> bool {
         self.at_pinned = self.pinned.as_ref().is_some_and(|pinned| pinned.lambda() == Some(lambda));
         self.at_pinned || self.moving.lambda() == Some(lambda)
     }
 
     /// Keeps the present factorisation in place of an older one; `another` allocates for the search to go on.
-    pub fn pin(&mut self, another: impl FnOnce() -> F) {
-        if !self.at_pinned {
-            let next = self.pinned.take().unwrap_or_else(another);
-            self.pinned = Some(std::mem::replace(&mut self.moving, next));
-            self.at_pinned = true;
+    pub fn pin(&mut self, another: impl FnOnce() -> F) -> Pinned {
+        let pinned = match &self.pinned {
+            Some(pinned) if self.at_pinned => pinned.clone(),
+            _ => Arc::new(std::mem::replace(&mut self.moving, another())),
+        };
+        self.keep(pinned.clone());
+        self.at_pinned = true;
+        Pinned(pinned)
+    }
+
+    /// Keeps what another problem of the design has pinned.
+    pub fn share(&mut self, pinned: &Pinned) {
+        if let Ok(pinned) = pinned.0.clone().downcast() {
+            self.keep(pinned);
         }
+    }
+
+    fn keep(&mut self, pinned: Arc<F>) {
+        self.pinned = Some(pinned);
+        self.at_pinned = false;
     }
 }

@@ -19,6 +19,7 @@ use crate::plan::design::DesignRef;
 use crate::pls::classes::by_class;
 use crate::pls::few::Few;
 use crate::pls::general::General;
+use crate::pls::kept::Pinned;
 use crate::pls::several::{Problem, Several};
 use crate::products::response::Response;
 
@@ -70,9 +71,14 @@ pub trait Pls {
     /// Calls `visit(group, number of levels, block)` for the K x K diagonal blocks of M^-1.
     fn inverse_blocks(&mut self, visit: &mut dyn FnMut(usize, f64, &[f64]));
 
-    /// Keeps the factorisation at a Lambda, and what derivatives share there, for all searches that start from it. Where keeping it
-    /// would save nothing this does nothing.
-    fn pin(&mut self, _lambda: &Lambda) {}
+    /// Keeps the factorisation at a Lambda, and what derivatives share there, for all searches that start from it; other problems of the
+    /// same design can share it. Nothing where keeping it would save nothing, or where there is none.
+    fn pin(&mut self, _lambda: &Lambda) -> Option<Pinned> {
+        None
+    }
+
+    /// Keeps what another problem of the same design, with or without REML as this one, has pinned.
+    fn share(&mut self, _pinned: &Pinned) {}
 }
 
 /// The way that a design's plan has chosen.
@@ -165,13 +171,21 @@ pub(crate) mod tests {
                 };
                 let [here, there] = [[0.7, 0.4, 0.1, 0.3], [1.1, 0.2, -0.3, 0.6]].map(|theta| design.structure.lambda(&theta));
                 let mut pinned = problem();
-                pinned.pin(&here);
+                let first = pinned.pin(&here).unwrap();
                 for lambda in [&here, &there, &here, &there, &there, &here] {
                     let expected = readings(&mut *problem(), design, lambda, response);
                     assert_eq!(readings(&mut *pinned, design, lambda, response), expected, "dense {dense}, reml {reml}");
                 }
-                pinned.pin(&there);
+                pinned.pin(&there).unwrap();
+                let mut sharing = problem();
+                sharing.share(&first);
                 for lambda in [&here, &there] {
+                    let expected = readings(&mut *problem(), design, lambda, response);
+                    assert_eq!(readings(&mut *pinned, design, lambda, response), expected, "dense {dense}, reml {reml}");
+                    assert_eq!(readings(&mut *sharing, design, lambda, response), expected, "shared, dense {dense}, reml {reml}");
+                }
+                pinned.share(&first);
+                for lambda in [&there, &here] {
                     let expected = readings(&mut *problem(), design, lambda, response);
                     assert_eq!(readings(&mut *pinned, design, lambda, response), expected, "dense {dense}, reml {reml}");
                 }

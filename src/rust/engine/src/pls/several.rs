@@ -8,7 +8,7 @@ use crate::factor::solution::Solution;
 use crate::model::lambda::Lambda;
 use crate::parallel::Workers;
 use crate::plan::design::{Design, DesignRef};
-use crate::pls::kept::{AtLambda, Kept};
+use crate::pls::kept::{AtLambda, Kept, Pinned};
 use crate::pls::Pls;
 use crate::products::response::Response;
 
@@ -39,8 +39,9 @@ impl Problem<'_> {
     }
 }
 
-/// A way to factor: what belongs to one Lambda, and the verbs that work on it.
-pub trait Factorisation {
+/// A way to factor: what belongs to one Lambda, and the verbs that work on it. Once it has been factored, separated and curved it is only
+/// read, so that others may share it.
+pub trait Factorisation: Send + Sync + 'static {
     /// Memory that all factorisations of a design work in.
     type Work;
     /// Whether the second derivatives are exact.
@@ -54,16 +55,20 @@ pub trait Factorisation {
     fn lambda(&self) -> &Lambda;
     /// Factors at a Lambda.
     fn factorize(&mut self, setting: Setting, lambda: &Lambda, work: &mut Self::Work) -> Result<(), NotPositiveDefinite>;
-    /// See [`Pls::log_determinants`].
-    fn log_determinants(&mut self, setting: Setting, each: bool) -> Result<(f64, f64), NotPositiveDefinite>;
+    /// Computes what each of the log determinants needs, unless that is done.
+    fn separate(&mut self, _setting: Setting, _work: &mut Self::Work) -> Result<(), NotPositiveDefinite> {
+        Ok(())
+    }
+    /// See [`Pls::log_determinants`]; each of them after [`Factorisation::separate`].
+    fn log_determinants(&self, each: bool) -> (f64, f64);
     /// Solves for a response.
-    fn solve(&mut self, setting: Setting, response: &Response, solution: &mut Solution);
+    fn solve(&self, setting: Setting, response: &Response, solution: &mut Solution, work: &mut Self::Work);
     /// See [`Pls::rx`].
     fn rx(&self) -> &[f64];
     /// Computes what derivatives need of the factorisation alone; the following come after it.
     fn curve(&mut self, setting: Setting, work: &mut Self::Work);
     /// See [`Pls::derivatives_with`].
-    fn derivatives(&mut self, setting: Setting, solution: &Solution, nu: f64, frame: &Frame) -> Derivatives;
+    fn derivatives(&self, setting: Setting, solution: &Solution, nu: f64, frame: &Frame, work: &mut Self::Work) -> Derivatives;
     /// See [`Pls::expected_information`].
     fn expected_information(&self, setting: Setting) -> Option<Vec<f64>>;
     /// Diagonal blocks of M^-1 per group, handed to `visit`.
@@ -113,8 +118,7 @@ impl<'a, F: Factorisation> Several<'a, F> {
 
     /// Computes what derivatives need of the present factorisation, unless that is done.
     fn curve(&mut self) {
-        let at = self.factors.now_mut();
-        if !at.curved {
+        if let Some(at) = self.factors.moving().filter(|at| !at.curved) {
             at.own.curve(self.problem.setting(), &mut self.work);
             at.curved = true;
         }
@@ -130,19 +134,23 @@ impl<F: Factorisation> Pls for Several<'_, F> {
         if self.factors.find(lambda) {
             return Ok(());
         }
-        let at = self.factors.now_mut();
-        (at.factored, at.curved) = (false, false);
-        at.own.factorize(self.problem.setting(), lambda, &mut self.work)?;
-        at.factored = true;
+        if let Some(at) = self.factors.moving() {
+            (at.factored, at.curved) = (false, false);
+            at.own.factorize(self.problem.setting(), lambda, &mut self.work)?;
+            at.factored = true;
+        }
         Ok(())
     }
 
     fn log_determinants(&mut self, each: bool) -> Result<(f64, f64), NotPositiveDefinite> {
-        self.factors.now_mut().own.log_determinants(self.problem.setting(), each)
+        if let Some(at) = self.factors.moving().filter(|_| each) {
+            at.own.separate(self.problem.setting(), &mut self.work)?;
+        }
+        Ok(self.factors.now().own.log_determinants(each))
     }
 
     fn solve(&mut self) -> f64 {
-        self.factors.now_mut().own.solve(self.problem.setting(), &self.response, &mut self.solution);
+        self.factors.now().own.solve(self.problem.setting(), &self.response, &mut self.solution, &mut self.work);
         self.solution.pwrss
     }
 
@@ -164,7 +172,7 @@ impl<F: Factorisation> Pls for Several<'_, F> {
 
     fn derivatives_with(&mut self, nu: f64, frame: &Frame) -> Derivatives {
         self.curve();
-        self.factors.now_mut().own.derivatives(self.problem.setting(), &self.solution, nu, frame)
+        self.factors.now().own.derivatives(self.problem.setting(), &self.solution, nu, frame, &mut self.work)
     }
 
     fn has_exact_hessian(&self) -> bool {
@@ -186,9 +194,14 @@ impl<F: Factorisation> Pls for Several<'_, F> {
         });
     }
 
-    fn pin(&mut self, lambda: &Lambda) {
-        if self.factorize(lambda).is_ok() {
-            self.factors.pin(|| At::new(&self.problem.design));
-        }
+    fn pin(&mut self, lambda: &Lambda) -> Option<Pinned> {
+        self.factorize(lambda).ok()?;
+        self.log_determinants(true).ok()?;
+        self.curve();
+        Some(self.factors.pin(|| At::new(&self.problem.design)))
+    }
+
+    fn share(&mut self, pinned: &Pinned) {
+        self.factors.share(pinned);
     }
 }

@@ -2,6 +2,8 @@
 //! the factorisation. A replicate's result depends on its response alone, so it is the same for any number of
 //! threads.
 
+use std::sync::OnceLock;
+
 use crate::error::Error;
 use crate::factor::criterion::{criterion_value, degrees_of_freedom};
 use crate::linalg::blocks::nth;
@@ -14,6 +16,7 @@ use crate::optimise::trust_region::Outcome;
 use crate::parallel::Workers;
 use crate::plan::design::Design;
 use crate::plan::memory::workers_that_fit;
+use crate::pls::kept::Pinned;
 use crate::products::response::Response;
 use crate::tasks::fit::coefficients;
 use crate::tasks::satterthwaite::{self, Satterthwaite};
@@ -164,7 +167,7 @@ pub fn refit(design: &Design, rows: &Rows, responses: &Responses, options: &Batc
         pins,
     };
     let way = Spread { count, threads, interrupted: options.interrupted, ask: options.ask };
-    spread(&way, &Refits { design, rows, responses, request })
+    spread(&way, &Refits { design, rows, responses, request, pinned: OnceLock::new() })
 }
 
 /// What a thread has of the length of the rows and of the effects: the response, its residuals, and the normals that it is drawn from.
@@ -178,6 +181,8 @@ struct Refits<'a> {
     rows: &'a Rows<'a>,
     responses: &'a Responses<'a>,
     request: Request<'a>,
+    /// The factorisation at the start, which the first thread makes and all read.
+    pinned: OnceLock<Option<Pinned>>,
 }
 
 impl<'a> Pieces for Refits<'a> {
@@ -225,8 +230,12 @@ struct Worker<'a> {
 
 impl<'a> Worker<'a> {
     fn new(refits: &'a Refits<'a>, workers: &'a Workers, interrupted: &'a dyn Fn() -> bool) -> Self {
-        let Refits { design, rows, responses, request } = *refits;
-        let criterion = Criterion::new(design, request.reml, workers, interrupted);
+        let Refits { design, rows, responses, request, .. } = *refits;
+        let mut criterion = Criterion::new(design, request.reml, workers, interrupted);
+        if let Some(theta) = request.start.filter(|_| request.pins) {
+            let pinned = refits.pinned.get_or_init(|| criterion.pin(theta));
+            pinned.iter().for_each(|pinned| criterion.share(pinned));
+        }
         Worker {
             design,
             rows,
@@ -246,11 +255,7 @@ impl<'a> Worker<'a> {
         self.responses.fill(index, &mut self.normals, &mut self.y);
         self.response.fill(design, self.rows, &self.y, &mut self.residual, self.workers).ok()?;
         self.search.criterion.set_response(&self.response);
-        let start = self.request.start;
-        if let Some(theta) = start.filter(|_| self.request.pins) {
-            self.search.criterion.pin(theta);
-        }
-        let found = self.search.run(start).ok().filter(|found| found.outcome != Outcome::Interrupted)?;
+        let found = self.search.run(self.request.start).ok().filter(|found| found.outcome != Outcome::Interrupted)?;
         let solved = self.search.criterion.solution(&found.lambda, &self.response, self.request.effects)?;
         let scale = self.response.scale;
         let beta = coefficients(design, &self.response, &solved);

@@ -167,11 +167,10 @@ pub fn derivatives(design: &Design, response: &Response, theta: &[f64], reml: bo
 /// [`Error::NotPositiveDefinite`] where theta is too large for the arithmetic, [`Error::Interrupted`] where the user stopped.
 pub fn conditional_variances(design: &Design, theta: &[f64], workers: &Workers) -> Result<Vec<Vec<f64>>, Error> {
     let design = design.random_effects();
-    let mut factor = Factor::new(design);
     let lambda = design.structure.lambda(theta);
-    factor.factorize(design, &lambda, workers)?;
+    let (factor, mut scratch) = Factor::at(design, &lambda, workers)?;
     let mut inverse = vec![0.0; design.plan.layout.len()];
-    factor.invert_rest(design, &mut inverse, workers);
+    design.plan.layout.invert(&factor.rest, &mut inverse, &mut scratch, workers);
     let mut coupled = Coupled::new(design);
     coupled.fill(design, &factor, &inverse, workers);
     let mut blocks = inverse_diagonal_blocks(design, &factor, &inverse, &coupled);

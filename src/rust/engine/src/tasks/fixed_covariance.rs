@@ -29,8 +29,7 @@ pub fn fixed_factor(design: &Design, rows: &Rows, theta: &[f64], workers: &Worke
     crate::plan::memory::check_covariance(total, alone.rest())?;
     let columns = Columns { absorbed, others: absorbed.other_columns(own.levels, total), total };
     let failure = "the covariance of the fixed effects cannot be computed at this theta";
-    let mut factor = Factor::new(alone);
-    factor.factorize(alone, &alone.structure.lambda(theta), workers).map_err(|_| failure)?;
+    let (factor, mut scratch) = Factor::at(alone, &alone.structure.lambda(theta), workers).map_err(|_| failure)?;
 
     let mut information = columns.cross_product(design, own);
     let mut rest = columns.rest_rows(design, alone, rows);
@@ -43,7 +42,7 @@ pub fn fixed_factor(design: &Design, rows: &Rows, theta: &[f64], workers: &Worke
         }
     }
     columns.eliminate_lead(design, alone, &factor, rows, &mut information, &mut rest);
-    factor.forward_rest(alone, &mut rest, total, workers);
+    alone.plan.layout.forward(&factor.rest, &mut rest, total, &mut scratch, workers);
     add_cross_product(&mut information, &rest, total, -1.0);
     if !cholesky(&mut information, total) {
         return Err(failure.into());

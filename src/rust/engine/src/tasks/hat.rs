@@ -56,14 +56,13 @@ struct Inverse<'a> {
 
 impl<'a> Inverse<'a> {
     fn new(design: &'a Design, theta: &[f64], workers: &Workers) -> Result<Self, Error> {
-        let mut factor = Factor::new(design);
-        factor.factorize(design, &design.structure.lambda(theta), workers)?;
+        let (factor, mut scratch) = Factor::at(design, &design.structure.lambda(theta), workers)?;
         let mut rest = vec![0.0; design.plan.layout.len()];
-        factor.invert_rest(design, &mut rest, workers);
+        design.plan.layout.invert(&factor.rest, &mut rest, &mut scratch, workers);
         let mut coupled = Coupled::new(design);
         coupled.fill(design, &factor, &rest, workers);
         let mut products = factor.rzx.clone();
-        factor.backward(design, &mut products, design.p, workers);
+        factor.backward(design, &mut products, design.p, &mut scratch, workers);
         Ok(Inverse {
             diagonal: inverse_diagonal_blocks(design, &factor, &rest, &coupled),
             neighbours: inverse_neighbour_blocks(design, &factor, &coupled),

@@ -19,7 +19,6 @@ use faer::{MatMut, MatRef};
 use crate::error::Error;
 use crate::factor::blocks::Factor;
 use crate::linalg::blocks::add_cross_product;
-use crate::linalg::scratch::Scratch;
 use crate::linalg::small::{axpy, cholesky, symmetrise, transpose};
 use crate::model::structure::ThetaEntry;
 use crate::model::units::whitened::Whitening;
@@ -56,19 +55,17 @@ impl<'a> Marginal<'a> {
         let design = whole.random_effects();
         let p = whole.fixed_columns();
         check_derivatives(p, design.structure.q, design.structure.entries.len())?;
-        let mut factor = Factor::new(design);
-        factor.factorize(design, &design.structure.lambda(theta), workers)?;
+        let (factor, mut scratch) = Factor::at(design, &design.structure.lambda(theta), workers)?;
         workers.check()?;
         let (mut e, mut root) = whole.all_fixed_columns();
         let mut solved = e.clone();
-        let mut scratch = Scratch::for_solving();
         factor.scale_down(design, &mut solved, p);
         factor.forward_rows(design, &mut solved, p, &mut scratch, workers);
         add_cross_product(&mut root, &solved, p, -1.0);
         if !cholesky(&mut root, p) {
             return Err(Error::NotPositiveDefinite);
         }
-        factor.backward_rows(design, &mut solved, p, &mut scratch, workers);
+        factor.backward(design, &mut solved, p, &mut scratch, workers);
         factor.scale_up(design, &mut solved, p);
         let mut explained = vec![0.0; e.len()];
         design.multiply_rows(&solved, p, &mut explained);

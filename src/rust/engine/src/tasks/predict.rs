@@ -43,6 +43,7 @@ pub struct NewRows<'a> {
 #[derive(Debug)]
 pub struct Predictor {
     factor: Factor,
+    scratch: Scratch,
     /// S^-1 times the part of Lambda'Z'WX that eliminating the leading group has left, a row of length p per effect.
     solved: Vec<f64>,
 }
@@ -76,13 +77,12 @@ impl Predictor {
     /// # Errors
     /// [`Error::NotPositiveDefinite`] where that can't be done, [`Error::Interrupted`] where the user stopped.
     pub fn new(design: &Design, theta: &[f64], workers: &Workers) -> Result<Self, Error> {
-        let mut factor = Factor::new(design);
-        let made = factor.factorize(design, &design.structure.lambda(theta), workers);
+        let made = Factor::at(design, &design.structure.lambda(theta), workers);
         workers.check()?;
-        made?;
+        let (factor, mut scratch) = made?;
         let mut solved = factor.rzx[design.structure.groups[0].effects() * design.p..].to_vec();
-        factor.backward_rest(design, &mut solved, design.p, workers);
-        Ok(Predictor { factor, solved })
+        design.plan.layout.backward(&factor.rest, &mut solved, design.p, &mut scratch, workers);
+        Ok(Predictor { factor, scratch, solved })
     }
 
     /// The variance of each row's linear predictor in units of the residual variance, of `design`, which the predictor was made for. A row
@@ -100,7 +100,7 @@ impl Predictor {
             Way::Sparse
         } else if rows.n > layout.order {
             inverse.resize(layout.len(), 0.0);
-            self.factor.invert_rest(design, &mut inverse, workers);
+            layout.invert(&self.factor.rest, &mut inverse, &mut self.scratch, workers);
             workers.check()?;
             Way::Inverse(&inverse)
         } else {

@@ -75,10 +75,9 @@ impl<'a> FirstStep<'a> {
         let solved = criterion.solution(&lambda, response, true)?;
         let (u, b) = solved.effects?;
         let fitted = fitted_values(design, rows, &solved.beta, &b, workers);
-        let mut factor = Factor::new(design);
-        factor.factorize(design, &lambda, workers).ok()?;
+        let (factor, mut scratch) = Factor::at(design, &lambda, workers).ok()?;
         let mut products = factor.rzx.clone();
-        factor.backward(design, &mut products, design.p, workers);
+        factor.backward(design, &mut products, design.p, &mut scratch, workers);
         let mut g = u;
         unscale(design, &lambda, &mut g);
         Some(FirstStep {
@@ -132,7 +131,7 @@ impl<'a> FirstStep<'a> {
             own.push((start, a.to_vec()));
         }
         self.factor.forward_rows(self.design, &mut v, 1, scratch, Workers::none());
-        self.factor.backward_rows(self.design, &mut v, 1, scratch, Workers::none());
+        self.factor.backward(self.design, &mut v, 1, scratch, Workers::none());
         own.iter().for_each(|(start, a)| form += dot(a, &v[*start..start + a.len()]));
         let mut t = x;
         solve_lower(&self.factor.rx, p, &mut t);
