@@ -44,21 +44,24 @@ optimise_by_engine <- function(problem, control, start, verbose) {
     c(fit_at(problem, start), list(design = problem$design))
   })
   if (verbose > 0L) report_optimum(fit)
-  warnings <- list()
-  if (!fit$converged) {
-    text <- paste0("convergence code 5 from nloptwrap: ", fit$message)
-    warn("not_converged", text)
-    warnings <- list(text)
-  }
   derivs <- derivatives_at(fit, wants_derivs(control, problem), isTRUE(control$calc.derivs), problem$lower)
-  fit$optinfo <- list(
-    optimizer = "nloptwrap", control = list(print_level = min(as.numeric(verbose), 3)), derivs = derivs,
-    conv = list(opt = if (fit$converged) 0 else 5, lme4 = check_optimum(fit, derivs, control, problem)),
-    feval = fit$evaluations, message = fit$message, warnings = warnings, val = fit$theta + 0
-  )
+  fit$optinfo <- engine_optinfo(fit, derivs, control, problem, "lmer", min(as.numeric(verbose), 3))
   if (is.null(fit$remarks)) return(fit)
   remark_on(fit, problem$parts$x, problem$parts$cnms, problem$parts$formula, problem$parts$frame, control)
 }
+
+# lme4's record of an optimisation, for the engine's; it warns where that has found no optimum.
+engine_optinfo <- function(fit, derivs, control, problem, caller, print_level = 0) {
+  warnings <- if (fit$converged) list() else list(not_converged(fit$message))
+  for (text in warnings) warn("not_converged", text)
+  list(
+    optimizer = "nloptwrap", control = list(print_level = print_level), derivs = derivs,
+    conv = list(opt = if (fit$converged) 0 else 5, lme4 = check_optimum(fit, derivs, control, problem, caller)),
+    feval = fit$evaluations, message = fit$message, warnings = warnings, val = fit$theta + 0
+  )
+}
+
+not_converged <- function(message) paste0("convergence code 5 from nloptwrap: ", message)
 
 # Newer versions of lme4 leave derivatives out of large models by default.
 wants_derivs <- function(control, problem) {
@@ -81,7 +84,7 @@ report_optimum <- function(fit) {
 
 # Where the engine certifies an optimum in the interior, or on the boundary of it, and the user asked for no checks of their
 # own, there is nothing that lme4's checks could add; else they are made.
-check_optimum <- function(fit, derivs, control, problem, caller = "lmer") {
+check_optimum <- function(fit, derivs, control, problem, caller) {
   own_checks <- !identical(control$checkConv, default_control()$checkConv)
   # lme4 judges theta, whose size depends on the units of the predictors; the engine knows it for columns of unit size.
   limit <- control$checkConv$check.conv.singular$tol

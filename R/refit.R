@@ -146,22 +146,9 @@ with_response <- function(frame, newresp) {
 # lme4's record of the optimisation, with its messages and warnings about what was found.
 with_optinfo <- function(fit, record, control, derivs) {
   derivs <- derivatives_at(fit, derivs, FALSE, record$lower)
-  warnings <- list()
-  if (!fit$converged) {
-    text <- not_converged(fit$message)
-    warn("not_converged", text)
-    warnings <- list(text)
-  }
-  checks <- check_optimum(fit, derivs, control, list(lower = record$lower, y = record$y), "refit.merMod")
-  fit$optinfo <- list(
-    optimizer = "nloptwrap", control = list(print_level = 0), derivs = derivs,
-    conv = list(opt = if (fit$converged) 0 else 5, lme4 = checks), feval = fit$evaluations, message = fit$message,
-    warnings = warnings, val = fit$theta + 0
-  )
+  fit$optinfo <- engine_optinfo(fit, derivs, control, list(lower = record$lower, y = record$y), "refit.merMod")
   fit
 }
-
-not_converged <- function(message) paste0("convergence code 5 from nloptwrap: ", message)
 
 #' @importFrom lme4 refitML
 #' @export

@@ -92,3 +92,23 @@ test_that("a direction in which the criterion is flat is reported, whatever the 
 test_that("verbose says what the optimisation did", {
   expect_output(lmer(Reaction ~ Days + (1 | Subject), sleep, verbose = 1), "evaluations: f = ")
 })
+
+test_that("a likelihood that has no maximum is said to have none", {
+  d <- data.frame(h = factor(c(1:39, 39)), x = sin(1:40 * 1.7))
+  d$y <- d$x + cos(1:39 * 2.3)[d$h]
+  fits <- both(y ~ x + (1 | h), d, REML = FALSE)
+  expect_match(fits$theirs$conditions, "^warning: ", all = FALSE)
+  expect_match(fits$ours$conditions, "^warning: convergence code 5 .* the residual variance goes to zero", all = FALSE)
+  expect_lt(sigma(fits$ours$value), 1e-6)
+  suppressWarnings(expect_warning(refit(fits$ours$value, d$y), class = "fastlmer_not_converged"))
+  boot <- suppressMessages(suppressWarnings(bootMer(fits$ours$value, fixef, 2)))
+  expect_match(names(attr(boot, "boot.all.msgs")$`factory-warning`), "no optimum was found")
+})
+
+test_that("a residual variance that is small for a reason has its optimum", {
+  d <- data.frame(g = gl(9, 5))
+  d$y <- cos(1:9 * 2.3)[d$g] + 1e-5 * sin((1:45)^2)
+  expect_silent(fit <- lmer(y ~ 1 + (1 | g), d))
+  expect_identical(fit@optinfo$conv, list(opt = 0, lme4 = list()))
+  expect_equal(sigma(fit), 1e-5 * sqrt(mean(tapply(sin((1:45)^2), d$g, var))), tolerance = 1e-6)
+})

@@ -5,7 +5,7 @@
 
 use crate::linalg::small::dot;
 use crate::optimise::step::Step;
-use crate::tolerances::{DOUBT, LAST_STEP, PATIENT_PROMISE, PROMISE, SHORT_STEP, SHORT_STEP_PROMISE};
+use crate::tolerances::{DOUBT, LAST_STEP, PATIENT_PROMISE, PROMISE, SHORT_STEP, SHORT_STEP_PROMISE, UNRESOLVED};
 
 /// The objective with its derivatives at a point.
 #[derive(Clone, Debug)]
@@ -65,10 +65,12 @@ pub struct Descent {
 /// How an optimisation ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// The model promises no further decrease, and no direction of negative curvature is left.
+    /// The model promises no further decrease that would be seen, and no direction of negative curvature is left.
     Converged,
     /// The evaluations ran out.
     EvaluationLimit,
+    /// The model promises a further decrease, but no more of it than rounding may have added to the value.
+    Drowned,
     /// No step decreased the objective although its derivatives say that one should.
     Stalled,
     /// The user stopped it.
@@ -115,7 +117,8 @@ pub fn minimise(objective: &mut impl Objective, start: Vec<f64>, limit: usize) -
                 best.x.iter_mut().zip(&step.step).for_each(|(x, s)| *x += s);
                 best.value -= step.decrease;
             }
-            return Some(Descent { point: best, outcome: Outcome::Converged, evaluations });
+            let outcome = if step.decrease > UNRESOLVED { Outcome::Drowned } else { Outcome::Converged };
+            return Some(Descent { point: best, outcome, evaluations });
         }
         if step.newton && objective.leads_nowhere(&best, step.decrease) {
             return Some(Descent { point: best, outcome: Outcome::LedNowhere, evaluations });
@@ -298,14 +301,15 @@ mod tests {
         assert!(point.x.iter().all(|x| x.abs() < 1e-8) && point.value.abs() < 1e-12, "{point:?}");
     }
 
-    /// 1 / x, with rounding that grows with x squared, pulls it down and bends it.
-    struct Valley;
+    /// A function of x > 0 that falls for ever, by value, slope and second derivative, with rounding that grows with x squared, pulls it
+    /// down and bends it.
+    struct Valley(fn(f64) -> [f64; 3]);
 
     impl Objective for Valley {
         fn evaluate(&mut self, x: Vec<f64>) -> Option<Point> {
-            let (x, noise) = (x[0], 1e-12 * x[0] * x[0]);
-            let (gradient, hessian) = (vec![-1.0 / (x * x) - 2e-12 * x], vec![2.0 / (x * x * x) - 2e-12]);
-            Some(Point { x: vec![x], value: 1.0 / x - noise, noise, gradient, hessian })
+            let (noise, [value, slope, second]) = (1e-12 * x[0] * x[0], (self.0)(x[0]));
+            let (gradient, hessian) = (vec![slope - 2e-12 * x[0]], vec![second - 2e-12]);
+            Some(Point { x, value: value - noise, noise, gradient, hessian })
         }
         fn step_scale(&self, x: &[f64]) -> Vec<f64> {
             x.to_vec()
@@ -320,9 +324,18 @@ mod tests {
 
     #[test]
     fn rounding_leads_nowhere() {
-        let Descent { point, .. } = minimise(&mut Valley, vec![1.0], 1000).unwrap();
+        let mut level = Valley(|x| [1.0 / x, -1.0 / (x * x), 2.0 / (x * x * x)]);
+        let Descent { point, .. } = minimise(&mut level, vec![1.0], 1000).unwrap();
         // from 1e4 on the second derivative is the rounding's
         assert!(point.x[0] > 1e3 && point.x[0] < 1.5e4, "{point:?}");
+    }
+
+    #[test]
+    fn what_rounding_hides_is_no_end() {
+        let mut steep = Valley(|x| [-x.ln(), -1.0 / x, 1.0 / (x * x)]);
+        let Descent { point, outcome, .. } = minimise(&mut steep, vec![1.0], 1000).unwrap();
+        assert_eq!(outcome, Outcome::Drowned);
+        assert!(point.x[0] > 1e5 && point.x[0] < 2e6, "{point:?}");
     }
 
     #[test]
