@@ -54,9 +54,9 @@
 #'   optimizer started. (`check.conv.singular = "ignore"` turns the message off.)
 #' * A response that the fixed effects fit exactly has variances of zero, and a warning of class `fastlmer_exact_fit`. lme4 optimises the
 #'   likelihood of the rounding errors.
-#' * Where the random effects can fit the response all but exactly the likelihood may have no maximum: it rises as the residual variance goes
-#'   to zero, until rounding hides it. A warning of class `fastlmer_not_converged` says so. lme4 ends wherever its optimizer does, often with
-#'   a warning that names no cause.
+#' * Where the random effects can fit the response all but exactly the likelihood may have no maximum: it rises as the residual variance
+#'   goes to zero, until rounding hides it. A warning of class `fastlmer_not_converged` says so. lme4 ends wherever its optimizer does,
+#'   often with a warning that names no cause.
 #' * `lmer()` has the further argument `threads`, after lme4's.
 #' * An optimizer that you name in `lmerControl(optimizer = )`, or any `optCtrl`, is used, on the engine's criterion. Naming has to be
 #'   seen: `lmerControl(optimizer = "nloptwrap")` inside the call counts, the same control object under a variable's name is taken for
