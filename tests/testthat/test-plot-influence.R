@@ -98,16 +98,6 @@ test_that("neighbours of very many share a bar from the least to the largest", {
   expect_equal(nrow(ggplot2::layer_data(picture, 4)), sum(utils::head(sort(picture$data$value, decreasing = TRUE), 10) > 4 / 6000))
 })
 
-test_that("leverages are hat values, against rstudent()", {
-  picture <- plot(by_row, "leverage", fit = fit)
-  expect_equal(picture$data$leverage, unname(hatvalues(fit)))
-  expect_equal(picture$data$value, unname(rstudent(fit)))
-  expect_equal(picture$data$cook, unname(cooks.distance(fit)))
-  out <- abs(rstudent(fit)) > 3 | hatvalues(fit) > 2 * mean(hatvalues(fit))
-  expect_identical(picture$data$deleted[picture$data$stands_out], names(which(out)))
-  expect_identical(ggplot2::fortify(influence(fit, do.coef = FALSE), type = "leverage", fit = fit), picture$data)
-})
-
 test_that("what couldn't be refitted is named", {
   data <- data.frame(y = c(1, 2, 4, 3, 5, 4, 6, 2), x = c(1, 2, 3, 4, 6, 6, 6, 6), g = gl(4, 2))
   data$arm <- factor(ifelse(data$g == "1", "a", "b"))
@@ -122,9 +112,6 @@ test_that("nonsense is refused by name", {
   expect_error(plot(by_row, "hat"), "'type' must be one of \"cook\", \"dfbetas\"", class = "fastlmer_argument_error")
   expect_error(plot(by_row, "dfbetas", which = "days"), "'which' must be numbers up to 2 or names among '\\(Intercept\\)', 'Days'")
   expect_error(plot(by_row, names = -1), "'names' must be a number")
-  expect_error(plot(by_row, "leverage"), "needs 'fit'")
-  expect_error(plot(by_subject, "leverage", fit = fit), "without 'groups'")
-  expect_error(plot(influence(fit, do.coef = FALSE)), "leverages only")
 })
 
 test_that("pictures are as they were", {
