@@ -9,9 +9,7 @@ use crate::factor::solution::factor_fixed;
 use crate::linalg::blocks::{congruence, nth, nth_mut, scale_rows};
 use crate::linalg::log_product::LogProduct;
 use crate::linalg::scratch::Scratch;
-use crate::linalg::small::{
-    axpy, cholesky, dot, lower_transpose_times, solve_lower, solve_lower_rows, solve_lower_transpose_rows, with_constant,
-};
+use crate::linalg::small::{axpy, cholesky, dot, lower_transpose_times, solve_lower, solve_lower_rows, with_constant};
 use crate::model::lambda::Lambda;
 use crate::parallel::{pieces, ranges, Workers};
 use crate::plan::adjacency::Adjacency;
@@ -190,46 +188,6 @@ impl Factor {
                 adjacency.for_each_pair(level, |c, d, at| rest[at] -= dot(nth(u, c, k), nth(u, d, k)));
             }
         }
-    }
-
-    /// L^-1 v for a vector of all random effects, in place (the rest comes back in the factor's order).
-    pub fn forward(&self, design: &System, v: &mut [f64], scratch: &mut Scratch, workers: &Workers) {
-        let k = design.structure.groups[0].k;
-        let (lead, rest) = v.split_at_mut(rest_begin(design));
-        for level in 0..design.structure.groups[0].levels {
-            let x = nth_mut(lead, level, k);
-            solve_lower(nth(&self.lead, level, k * k), k, x);
-            for t in design.plan.adjacency.span(level) {
-                rest[design.plan.adjacency.columns[t] as usize] -= dot(nth(&self.cross, t, k), x);
-            }
-        }
-        design.plan.layout.forward(&self.rest, rest, 1, scratch, workers);
-    }
-
-    /// L'^-1 V for rows of length m, in place.
-    pub fn backward(&self, design: &System, v: &mut [f64], m: usize, scratch: &mut Scratch, workers: &Workers) {
-        if m == 0 {
-            return;
-        }
-        let (lead, rest) = v.split_at_mut(rest_begin(design) * m);
-        design.plan.layout.backward(&self.rest, rest, m, scratch, workers);
-        self.backward_lead(design, lead, rest, m, workers);
-    }
-
-    /// The leading group's part of L'^-1 V, from the other groups' part of it.
-    fn backward_lead(&self, design: &System, lead: &mut [f64], rest: &[f64], m: usize, workers: &Workers) {
-        let (k, levels) = (design.structure.groups[0].k, design.structure.groups[0].levels);
-        let (adjacency, l, u) = (&design.plan.adjacency, &self.lead, &self.cross);
-        let items = level_ranges(levels).zip(pieces(lead, level_ranges(levels).map(|r| r.len() * k * m)));
-        workers.for_each(items, |(range, rows)| {
-            for (level, x) in range.zip(rows.chunks_exact_mut(k * m)) {
-                for t in adjacency.span(level) {
-                    let e = adjacency.columns[t] as usize;
-                    (0..k).for_each(|a| axpy(-u[t * k + a], nth(rest, e, m), nth_mut(x, a, m)));
-                }
-                solve_lower_transpose_rows(nth(l, level, k * k), k, x, m);
-            }
-        });
     }
 }
 

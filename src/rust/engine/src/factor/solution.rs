@@ -36,7 +36,7 @@ impl Solution {
         let p = design.p;
         self.half.copy_from_slice(&response.zy);
         scale_vector(&design.structure, &factor.lambda, &mut self.half);
-        factor.forward(design, &mut self.half, scratch, workers);
+        factor.forward(design, &mut self.half, 1, scratch, workers);
         let Solution { beta, u, pwrss, half } = self;
         solve_fixed(p, &factor.rzx, &factor.rx, response, half, beta, u, pwrss);
         factor.backward(design, u, 1, scratch, workers);

@@ -116,7 +116,7 @@ impl Factorisation for General {
     }
 
     fn derivatives(&self, setting: Setting, solution: &Solution, nu: f64, frame: &Frame, work: &mut Work) -> Derivatives {
-        let forward = |v: &mut [f64]| self.factor.forward(setting.design, v, &mut work.scratch, setting.workers);
+        let forward = |v: &mut [f64]| self.factor.forward(setting.design, v, 1, &mut work.scratch, setting.workers);
         average_information(setting.design, &self.factor, &self.curvature, solution, nu, frame, forward)
     }
 

@@ -60,7 +60,7 @@ impl<'a> Marginal<'a> {
         let (mut e, mut root) = whole.all_fixed_columns();
         let mut solved = e.clone();
         factor.scale_down(design, &mut solved, p);
-        factor.forward_rows(design, &mut solved, p, &mut scratch, workers);
+        factor.forward(design, &mut solved, p, &mut scratch, workers);
         add_cross_product(&mut root, &solved, p, -1.0);
         if !cholesky(&mut root, p) {
             return Err(Error::NotPositiveDefinite);

@@ -130,7 +130,7 @@ impl<'a> FirstStep<'a> {
             a.iter().enumerate().for_each(|(c, a)| axpy(-a, &self.products[(start + c) * p..(start + c + 1) * p], &mut x));
             own.push((start, a.to_vec()));
         }
-        self.factor.forward_rows(self.design, &mut v, 1, scratch, Workers::none());
+        self.factor.forward(self.design, &mut v, 1, scratch, Workers::none());
         self.factor.backward(self.design, &mut v, 1, scratch, Workers::none());
         own.iter().for_each(|(start, a)| form += dot(a, &v[*start..start + a.len()]));
         let mut t = x;

@@ -127,7 +127,7 @@ pub fn times_h(marginal: &Marginal, group: usize, mut v: Vec<f64>, m: usize, wor
     let mut scratch = Scratch::for_solving();
     let mut out = vec![0.0; v.len()];
     let mut solve = |v: &mut [f64]| {
-        factor.forward_rows(design, v, m, &mut scratch, workers);
+        factor.forward(design, v, m, &mut scratch, workers);
         factor.backward(design, v, m, &mut scratch, workers);
         factor.scale_up(design, v, m);
     };
