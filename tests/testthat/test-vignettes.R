@@ -39,6 +39,8 @@ prose_of <- function(lines) {
 for (source in vignettes) {
   test_that(paste("a vignette knits:", basename(source)), {
     skip_on_cran()
+    needs_lmerTest <- any(grepl("lmerTest::", readLines(source, encoding = "UTF-8"), fixed = TRUE))
+    if (needs_lmerTest && requireNamespace("lmerTest", quietly = TRUE)) skip_if_no_lmerTest()
     page <- knit(source)
     expect_identical(count("Error in |Error:", page$html), count("error = TRUE", page$source))
     expect_identical(count("<img[^>]* src=\"data:image/png", page$html), count("^```\\{r.*fig\\.cap", page$source))
