@@ -16,12 +16,12 @@
 #'   the fit, by their number or by their names. Without it the data that the fit's call names are looked up, if they are needed.
 #' @param maxfun most evaluations of one descent of a refit.
 #' @param do.coef if `FALSE` there are no refits, and the result has the hat values only.
-#' @param ncores,parallel,ncpus,cl the refits run on the engine's threads, whatever is asked for here; `ncores` or `ncpus` of two or more is
-#'   taken for their number.
+#' @param ncores the refits run on the engine's threads, whatever is asked for here; two or more is taken for their number.
 #' @param start where the refits start, a vector theta or a list with one; by default the fit's.
 #' @param threads number of threads to compute on. The results are the same for any number.
 #' @param fullHatMatrix if `TRUE`, all of the hat matrix, computed by lme4.
-#' @param ... ignored, in `influence()` with a warning.
+#' @param ... in `influence()` lme4's `parallel`, `ncpus` and `cl`, of which `ncpus` means what `ncores` does. All else is ignored, in
+#'   `influence()` with a warning.
 #' @return `influence()` returns a list of class `influence.merMod`: `fixed.effects` and `var.cov.comps` of the fit (the latter: the
 #'   residual variance, then the variances and covariances of each term), `vcov`, its covariance matrix of the fixed effects, and for
 #'   each deletion, in elements with `[-case]` or `[-<groups>]` in their names, the same: matrices with a row per deletion, and a list

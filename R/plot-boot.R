@@ -37,7 +37,8 @@
 #' @examples
 #' if (requireNamespace("ggplot2")) {
 #'   fit <- lmer(Reaction ~ Days + (Days | Subject), sleepstudy)
-#'   boot <- bootMer(fit, function(f) c(fixef(f), sd = attr(VarCorr(f)$Subject, "stddev")), nsim = 200, seed = 1)
+#'   statistics <- function(f) c(fixef(f), sd = attr(VarCorr(f)$Subject, "stddev"))
+#'   boot <- bootMer(fit, statistics, nsim = 200, seed = 1)
 #'   ggplot2::autoplot(boot)
 #'   ggplot2::autoplot(boot, c("perc", "basic", "shortest"), index = 3:4, geom = "density")
 #'   head(ggplot2::fortify(boot))

@@ -17,7 +17,8 @@
 #' if (requireNamespace("ggplot2")) {
 #'   fit <- lmer(Reaction ~ Days + (Days | Subject), sleepstudy)
 #'   power <- simulate_power(
-#'     fit, "Days", along = "Subject", sizes = c(6, 9, 12, 18), effects = list(Days = c(0, 3, 6)), nsim = 100, method = "z", seed = 1
+#'     fit, "Days", along = "Subject", sizes = c(6, 9, 12, 18), effects = list(Days = c(0, 3, 6)),
+#'     nsim = 100, method = "z", seed = 1
 #'   )
 #'   plot(power)
 #'   plot(power, along = "Days")

@@ -33,7 +33,10 @@
 #'   *Biometrika* 26, 404-413. \doi{10.1093/biomet/26.4.404}
 #' @examples
 #' fit <- lmer(Reaction ~ Days + (Days | Subject), sleepstudy)
-#' power <- simulate_power(fit, "Days", along = "Subject", sizes = c(6, 12, 18), effects = list(Days = c(3, 6)), nsim = 100, seed = 1)
+#' power <- simulate_power(
+#'   fit, "Days", along = "Subject", sizes = c(6, 12, 18), effects = list(Days = c(3, 6)),
+#'   nsim = 100, seed = 1
+#' )
 #' power
 #' if (requireNamespace("ggplot2")) plot(power)
 #' @export

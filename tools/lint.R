@@ -1,5 +1,5 @@
 # Run by tools/check.sh: lintr on the R code of the package, its tests and its tools, by the rules in .lintr; then what lintr doesn't see:
-# a name that two files of the package define, or two helpers of the tests, of which R would keep the last.
+# a name that two files of the package define, or two helpers of the tests, of which R would keep the last, and the manual's faults.
 #
 # A file in which lintr found nothing isn't read again until it changes, or the rules, or lintr: .check/clean has a hash for each.
 clean <- ".check/clean"
@@ -34,4 +34,10 @@ if (nrow(twice)) {
   cat("defined more than once:\n")
   print(twice[order(twice$name), ], row.names = FALSE)
 }
-quit(status = if (length(lints) > 0 || nrow(twice)) 1 else 0)
+
+# What R CMD check finds in the manual, in a third of a second.
+manual <- list(tools::checkDocFiles(dir = "."), tools:::.check_Rd_line_widths("."))
+wrong <- Filter(length, lapply(manual, format))
+for (text in wrong) writeLines(c("of the manual, see also its roxygen comments:", text))
+
+quit(status = if (length(lints) > 0 || nrow(twice) || length(wrong)) 1 else 0)
