@@ -44,11 +44,13 @@ run_chunk <- function(plan, responses, first, progress = NULL) {
     message = rep(singular_text, sum(batch$boundary, na.rm = TRUE) * tells_singular(plan$control, "message")),
     warning = c(
       rep(singular_text, sum(batch$boundary, na.rm = TRUE) * tells_singular(plan$control, "warning")),
-      rep(not_converged("no optimum was found"), sum(!batch$converged, na.rm = TRUE))
+      rep(not_converged(no_optimum), sum(!batch$converged, na.rm = TRUE))
     ),
     error = rep("the simulated response could not be fitted", sum(failed))
   ))
 }
+
+no_optimum <- "no optimum was found"
 
 singular_text <- "boundary (singular) fit: see help('isSingular')"
 
@@ -126,7 +128,7 @@ replicate_optinfo <- function(plan, batch, fit, i) {
     optinfo$conv$lme4 <- list(messages = singular_text)
   }
   if (!batch$converged[i]) {
-    optinfo$warnings <- list(not_converged("no optimum was found"))
+    optinfo$warnings <- list(not_converged(no_optimum))
     optinfo$conv$opt <- 5
     warn("not_converged", optinfo$warnings[[1L]])
   }

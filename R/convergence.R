@@ -54,8 +54,9 @@ convergence <- function(object, ..., threads = NULL) {
   names <- names(lme4::getME(object, "theta"))
   decrease <- max(0, here$criterion - best$criterion)
   scaled <- scaled_hessian(here$hessian, record)
+  optimal <- isTRUE(decrease <= 1e-4) && isTRUE(object@optinfo$conv$opt == 0 || decrease <= 1e-8)
   structure(list(
-    converged = isTRUE(decrease <= 1e-4) && isTRUE(object@optinfo$conv$opt == 0 || decrease <= 1e-8),
+    converged = optimal && !identical(best$converged, FALSE),
     decrease = decrease, criterion = here$criterion, REML = record$reml,
     gradient = stats::setNames(here$gradient, names), Hessian = structure(here$hessian, dimnames = list(names, names)),
     exact = here$exact, eigenvalues = eigen(scaled, symmetric = TRUE, only.values = TRUE)$values,
@@ -221,6 +222,8 @@ print.convergence <- function(x, ...) {
   name <- if (x$REML) "REML criterion" else "deviance"
   if (x$converged) {
     cat(sprintf("converged: the %s is %s, and a search from here finds none that is lower\n", name, format(x$criterion, digits = 10)))
+  } else if (x$decrease <= 0) {
+    cat(sprintf("not converged: the %s is %s, and a search from here ends without an optimum\n", name, format(x$criterion, digits = 10)))
   } else {
     cat(sprintf("not converged: the %s is %s, and a search from here lowers it by %s\n", name, format(x$criterion, digits = 10),
       format(x$decrease, digits = 3)))

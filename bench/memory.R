@@ -1,8 +1,8 @@
 # Does the memory of bootMer() grow with the number of replicates? Rscript bench/memory.R [output.md]
 #
 # Each row is an R process of its own, which reads its peak memory off Linux's /proc: after the fit (its peak is then reset), and after the
-# bootstrap. 100,000 rows, 2,000 groups with random slopes: the responses of 10,000 replicates would be 8 GB. And two crossed factors, whose
-# dense factorisation of order 2,000 each thread needs, and all have one of at the common start.
+# bootstrap. 100,000 rows, 2,000 groups with random slopes: the responses of 10,000 replicates would be 8 GB. And two crossed
+# factors: each thread works on a dense factorisation of order 2,000, and all read another one, where their searches start.
 library(fastlmer)
 rows <- 1e5
 groups <- 2000L
@@ -65,7 +65,7 @@ as_markdown <- function(table) {
       "replicate, 8,000 MB for 10,000. What grows with `rng = \"R\"` are the normals of the random effects, ", 8 * 2 * groups / 1e6,
       " MB per replicate here: lme4 draws them before all residuals. They are kept up to 512 MB, and beyond that drawn again chunk by chunk. Where `FUN` is R code the peak ",
       "has in it what R has not yet collected. The model with crossed factors has 40,000 rows and 3,000 x 2,000 levels: each thread holds a dense ",
-      "factor of order 2,000, its inverse and room to form it, 96 MB, and all read one more factor at their common start."
+      "factor of order 2,000, its inverse and room to form it, 96 MB, and all read one more factor and inverse, 64 MB, where they start."
     ), 130), "",
     "| model | rng | FUN computed by | replicates | threads | before, MB | peak, MB | bootMer(), s |", "|---|---|---|---|---|---|---|---|",
     sprintf("| %s | %s | %s | %s | %d | %.0f | %.0f | %.1f |", table$model, table$rng, ifelse(table$statistic == "R", "R, on each fit", "the engine"),

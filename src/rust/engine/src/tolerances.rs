@@ -74,7 +74,8 @@ pub const SHORT_STEP_PROMISE: f64 = 1e-8;
 /// A last step that promises too little for the value to tell is taken up to this length: beyond it nothing says that it squares the error.
 pub const LAST_STEP: f64 = 1e-2;
 
-/// Decrease that a search has to say that it didn't get, where it is lost in rounding: likelihood ratios are printed with three decimals.
+/// A search has found no optimum where rounding hides more of a decrease than this, and the step to it is longer than [`LAST_STEP`]:
+/// likelihood ratios are printed with three decimals.
 pub const UNRESOLVED: f64 = 1e-3;
 
 /// Decrease that still counts after [`crate::optimise::trust_region::PATIENCE`] evaluations.

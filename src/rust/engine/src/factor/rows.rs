@@ -17,6 +17,7 @@ impl Factor {
         for (level, x) in lead.chunks_exact_mut((k * m).max(1)).enumerate() {
             let l = nth(&self.lead, level, k * k);
             if m == 1 {
+                // no loops over rows of one element: every evaluation solves so
                 solve_lower(l, k, x);
                 adjacency.span(level).for_each(|t| rest[adjacency.columns[t] as usize] -= dot(nth(&self.cross, t, k), x));
                 continue;

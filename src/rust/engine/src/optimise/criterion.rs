@@ -109,15 +109,18 @@ impl<'a> Criterion<'a> {
         self.pls.set_response(response);
     }
 
-    /// Keeps the factorisation at a theta for all searches that start there (where that saves anything), and gives it to those who share it.
+    /// Keeps the factorisation at a theta for all searches that start there (where that saves anything), and returns it for other criteria
+    /// to share.
     pub fn pin(&mut self, theta: &[f64]) -> Option<Pinned> {
+        self.there = None;
         let structure = &self.design.structure;
         let x = self.admissible(free_elements(structure, &structure.lambda(theta)));
         self.pls.pin(&lambda_of(structure, &x))
     }
 
-    /// Keeps what another criterion of the same design has pinned.
+    /// Keeps what another criterion of the same design, with or without REML as this one, has pinned.
     pub fn share(&mut self, pinned: &Pinned) {
+        self.there = None;
         self.pls.share(pinned);
     }
 

@@ -16,7 +16,7 @@ const MOST_ESCAPES: usize = 5;
 pub fn descend(criterion: &mut Criterion, start: Vec<f64>, limit: usize) -> Option<Descent> {
     let mut best = minimise(criterion, start, limit)?;
     for _ in 0..MOST_ESCAPES {
-        if best.outcome != Outcome::Converged {
+        if !best.outcome.is_end() {
             break;
         }
         let Some(escape) = escape(criterion, &best.point) else { break };

@@ -170,17 +170,23 @@ impl<'a> HeldDeviance<'a> {
     /// A descent at whose end the last point with derivatives is.
     fn minimum(&mut self, start: Vec<f64>, limit: usize) -> Option<Descent> {
         let found = minimise(self, start, limit)?;
-        if self.there != found.point.value {
-            self.evaluate(found.point.x.clone())?;
-        }
+        self.return_to(&found.point)?;
         Some(found)
+    }
+
+    /// Makes the end of a descent the last point with derivatives.
+    pub fn return_to(&mut self, point: &Point) -> Option<()> {
+        if self.there != point.value {
+            self.evaluate(point.x.clone())?;
+        }
+        Some(())
     }
 
     /// A descent from free coordinates, and on from any boundary point at which a covariance has a direction of decrease.
     pub fn descend(&mut self, start: Vec<f64>, limit: usize) -> Option<Descent> {
         let mut best = self.minimum(start, limit)?;
         for _ in 0..MOST_ESCAPES {
-            if best.outcome != Outcome::Converged {
+            if !best.outcome.is_end() {
                 break;
             }
             let Some(escape) = self.escape(&best.point) else { break };
@@ -190,7 +196,7 @@ impl<'a> HeldDeviance<'a> {
                     best = Descent { evaluations: best.evaluations + other.evaluations, ..other };
                 }
                 _ => {
-                    self.evaluate(best.point.x.clone())?;
+                    self.return_to(&best.point)?;
                     break;
                 }
             }

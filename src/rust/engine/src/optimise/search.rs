@@ -64,7 +64,7 @@ impl<'a> Search<'a> {
             self.criterion.known = None;
             best = go_on(&mut self.criterion, best, limit, |criterion, x| descend(criterion, x, limit));
         }
-        if best.outcome == Outcome::Converged {
+        if best.outcome.is_end() {
             leave_ridges(&mut self.criterion, &mut best, limit);
         }
         let (lambda, theta) = self.settle(&best.point);

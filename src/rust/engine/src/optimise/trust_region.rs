@@ -69,7 +69,7 @@ pub enum Outcome {
     Converged,
     /// The evaluations ran out.
     EvaluationLimit,
-    /// The model promises a further decrease, but no more of it than rounding may have added to the value.
+    /// The model promises a further decrease far from here, but no more of it than rounding may have added to the value.
     Drowned,
     /// No step decreased the objective although its derivatives say that one should.
     Stalled,
@@ -77,6 +77,13 @@ pub enum Outcome {
     Interrupted,
     /// It was on its way to a point that is known already.
     LedNowhere,
+}
+
+impl Outcome {
+    /// Whether a descent went as far as it can: to an optimum, or to where rounding hides the way.
+    pub fn is_end(&self) -> bool {
+        matches!(self, Outcome::Converged | Outcome::Drowned)
+    }
 }
 
 /// An approximate Hessian that has not led to the end after so many evaluations gives way to differences of gradients, and
@@ -117,7 +124,15 @@ pub fn minimise(objective: &mut impl Objective, start: Vec<f64>, limit: usize) -
                 best.x.iter_mut().zip(&step.step).for_each(|(x, s)| *x += s);
                 best.value -= step.decrease;
             }
-            let outcome = if step.decrease > UNRESOLVED { Outcome::Drowned } else { Outcome::Converged };
+            let hidden = step.decrease > UNRESOLVED && step.length > LAST_STEP;
+            if hidden && step.newton && evaluations < limit {
+                evaluations += 1;
+                if let Some(next) = by_gradient(objective, &best, &step, &correction) {
+                    best = next;
+                    continue;
+                }
+            }
+            let outcome = if hidden { Outcome::Drowned } else { Outcome::Converged };
             return Some(Descent { point: best, outcome, evaluations });
         }
         if step.newton && objective.leads_nowhere(&best, step.decrease) {
@@ -160,6 +175,16 @@ pub fn minimise(objective: &mut impl Objective, start: Vec<f64>, limit: usize) -
             return Some(Descent { point: best, outcome: Outcome::Stalled, evaluations });
         }
     }
+}
+
+/// The end of a Newton step whose decrease the value can't show for rounding, where the gradient shows it: the next step would promise no
+/// more than a quarter.
+fn by_gradient(objective: &mut impl Objective, from: &Point, step: &Step, correction: &[f64]) -> Option<Point> {
+    let x = from.x.iter().zip(&step.step).map(|(x, s)| x + s).collect();
+    let next = objective.evaluate(x)?;
+    let scale = objective.step_scale(&next.x);
+    let further = Step::new(&next.gradient, &next.hessian, correction, &scale, f64::INFINITY);
+    (further.newton && further.decrease <= 0.25 * step.decrease).then_some(next)
 }
 
 /// How far along a step that disappointed the parabola through both values and the slope at the beginning has its
@@ -301,15 +326,13 @@ mod tests {
         assert!(point.x.iter().all(|x| x.abs() < 1e-8) && point.value.abs() < 1e-12, "{point:?}");
     }
 
-    /// A function of x > 0 that falls for ever, by value, slope and second derivative, with rounding that grows with x squared, pulls it
-    /// down and bends it.
-    struct Valley(fn(f64) -> [f64; 3]);
+    /// A function of x > 0 in x's own scale: value, slope, second derivative and what rounding adds.
+    struct Scaled(fn(f64) -> [f64; 4]);
 
-    impl Objective for Valley {
+    impl Objective for Scaled {
         fn evaluate(&mut self, x: Vec<f64>) -> Option<Point> {
-            let (noise, [value, slope, second]) = (1e-12 * x[0] * x[0], (self.0)(x[0]));
-            let (gradient, hessian) = (vec![slope - 2e-12 * x[0]], vec![second - 2e-12]);
-            Some(Point { x, value: value - noise, noise, gradient, hessian })
+            let [value, slope, second, noise] = (self.0)(x[0]);
+            Some(Point { x, value, noise, gradient: vec![slope], hessian: vec![second] })
         }
         fn step_scale(&self, x: &[f64]) -> Vec<f64> {
             x.to_vec()
@@ -322,20 +345,38 @@ mod tests {
         }
     }
 
+    /// With rounding that grows with x squared, pulls the function down and bends it.
+    fn pulled(x: f64, [value, slope, second]: [f64; 3]) -> [f64; 4] {
+        let noise = 1e-12 * x * x;
+        [value - noise, slope - 2e-12 * x, second - 2e-12, noise]
+    }
+
     #[test]
     fn rounding_leads_nowhere() {
-        let mut level = Valley(|x| [1.0 / x, -1.0 / (x * x), 2.0 / (x * x * x)]);
-        let Descent { point, .. } = minimise(&mut level, vec![1.0], 1000).unwrap();
+        let mut level = Scaled(|x| pulled(x, [1.0 / x, -1.0 / (x * x), 2.0 / (x * x * x)]));
+        let Descent { point, outcome, .. } = minimise(&mut level, vec![1.0], 1000).unwrap();
+        assert_eq!(outcome, Outcome::Converged);
         // from 1e4 on the second derivative is the rounding's
         assert!(point.x[0] > 1e3 && point.x[0] < 1.5e4, "{point:?}");
     }
 
     #[test]
     fn what_rounding_hides_is_no_end() {
-        let mut steep = Valley(|x| [-x.ln(), -1.0 / x, 1.0 / (x * x)]);
+        let mut steep = Scaled(|x| pulled(x, [-x.ln(), -1.0 / x, 1.0 / (x * x)]));
         let Descent { point, outcome, .. } = minimise(&mut steep, vec![1.0], 1000).unwrap();
         assert_eq!(outcome, Outcome::Drowned);
         assert!(point.x[0] > 1e5 && point.x[0] < 2e6, "{point:?}");
+    }
+
+    #[test]
+    fn the_gradient_leads_where_the_value_is_hidden() {
+        let mut bowl = Scaled(|x| {
+            let distance = (x / 1e3).ln();
+            [0.0, 2.0 * distance / x, 2.0 * (1.0 - distance) / (x * x), 1.0]
+        });
+        let Descent { point, outcome, evaluations } = minimise(&mut bowl, vec![800.0], 1000).unwrap();
+        assert_eq!(outcome, Outcome::Converged);
+        assert!((point.x[0] - 1e3).abs() < 0.1 && evaluations < 6, "{point:?}, {evaluations}");
     }
 
     #[test]

@@ -49,8 +49,8 @@ pub fn check_traces(columns: usize, effects: usize, parameters: usize, panel: us
     })
 }
 
-/// How many of `threads` can hold a factorisation that takes `one` bytes beside `own` bytes that aren't one, and whether a further one may
-/// be kept for all of them, at a common start: as many as there is memory for, but one at least.
+/// How many of `threads` there is memory for, one at least, where each has a factorisation of `one` bytes and `own` bytes besides; and
+/// whether there is memory for a further factorisation that all of them read.
 pub fn workers_that_fit(one: u64, own: u64, threads: usize) -> (usize, bool) {
     if (one + own) * threads as u64 + one <= SMALL {
         return (threads, true);

@@ -11,7 +11,7 @@ pub trait AtLambda {
     fn lambda(&self) -> Option<&Lambda>;
 }
 
-/// A factorisation to be read by all problems of its design, on any thread, whichever way it was made.
+/// A factorisation, and what derivatives share there, to be read by all problems of its design with the same criterion, on any thread.
 #[derive(Clone)]
 pub struct Pinned(Arc<dyn Any + Send + Sync>);
 
@@ -58,7 +58,7 @@ impl<F: AtLambda + Send + Sync + 'static> Kept<F> {
         Pinned(pinned)
     }
 
-    /// Keeps what another problem of the design has pinned.
+    /// Keeps what another problem of the design has pinned; there is no present factorisation until [`Kept::find`].
     pub fn share(&mut self, pinned: &Pinned) {
         if let Ok(pinned) = pinned.0.clone().downcast() {
             self.keep(pinned);

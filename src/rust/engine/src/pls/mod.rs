@@ -77,7 +77,7 @@ pub trait Pls {
         None
     }
 
-    /// Keeps what another problem of the same design, with or without REML as this one, has pinned.
+    /// Keeps what another problem of the same design, with or without REML as this one, has pinned. [`Pls::factorize`] has to follow.
     fn share(&mut self, _pinned: &Pinned) {}
 }
 
@@ -94,30 +94,38 @@ pub fn of_design<'a>(design: impl Into<DesignRef<'a>>, reml: bool, workers: &'a 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::model::absorbed::Absorbed;
     use crate::model::rows::{Rows, Term};
     use crate::plan::design::Design;
 
     /// Hands a small model of two crossed factors, the second with a slope, to `body`: by the dense way or by the general one.
     pub(crate) fn with_crossed(dense: bool, body: impl FnOnce(&Design, &Response)) {
-        with_terms(dense, false, body);
+        with_terms(dense, false, None, body);
     }
 
-    /// The same with its terms in this order or the other, whichever group leads.
-    fn with_terms(dense: bool, reversed: bool, body: impl FnOnce(&Design, &Response)) {
+    /// The same with its terms in this order or the other, whichever group leads, and with a third factor's levels for fixed effects, where
+    /// one is to be absorbed; then there is the general way only.
+    fn with_terms(dense: bool, reversed: bool, absorbed: Option<Absorbed>, body: impl FnOnce(&Design, &Response)) {
         let n = 60;
         let wave = |i: usize, a: f64| (i as f64 * a).sin();
         let x: Vec<f64> = (0..2 * n).map(|i| if i < n { 1.0 } else { wave(i, 0.7) }).collect();
         let y: Vec<f64> = (0..n).map(|i| wave(i, 1.3) + wave(i / 7, 2.1)).collect();
-        let codes = [(0..n).map(|i| (i * 7 % 12) as i32 + 1).collect::<Vec<_>>(), (0..n).map(|i| (i % 5) as i32 + 1).collect()];
+        let mut codes = vec![(0..n).map(|i| (i * 7 % 12) as i32 + 1).collect::<Vec<_>>(), (0..n).map(|i| (i % 5) as i32 + 1).collect()];
+        let (mut levels, mut fixed) = (vec![12, 5], &x[..]);
+        if absorbed.is_some() {
+            codes.push((0..n).map(|i| ((i * 13 + i / 7) % 7) as i32 + 1).collect());
+            levels.push(7);
+            fixed = &x[n..];
+        }
         let mut terms = vec![Term { factor: 0, z: None, k: 1 }, Term { factor: 1, z: Some(&x), k: 2 }];
         if reversed {
             terms.reverse();
         }
         let codes = codes.iter().map(|c| &c[..]).collect();
-        let rows = Rows { n, x: &x, p: 2, codes, levels: vec![12, 5], terms, weights: None, absorbed: None };
+        let rows = Rows { n, x: fixed, p: fixed.len() / n, codes, levels, terms, weights: None, absorbed };
         let mut design = Design::new(&rows).unwrap();
-        assert!(design.plan.coupling.is_some());
-        if !dense {
+        assert_eq!(design.plan.coupling.is_some(), absorbed.is_none());
+        if !dense && absorbed.is_none() {
             design = design.without_coupling();
         }
         let response = Response::new(&design, &rows, &y, Workers::none()).unwrap();
@@ -127,7 +135,7 @@ pub(crate) mod tests {
     #[test]
     fn the_gradient_in_lambda_is_that_of_the_covariance() {
         for (dense, reversed) in [(true, false), (true, true), (false, false), (false, true)] {
-            with_terms(dense, reversed, |design, response| {
+            with_terms(dense, reversed, None, |design, response| {
                 let theta = if reversed { [0.4, 0.1, 0.3, 0.7] } else { [0.7, 0.4, 0.1, 0.3] };
                 let lambda = design.structure.lambda(&theta);
                 let mut pls = of_design(design, true, Workers::none());
@@ -162,8 +170,10 @@ pub(crate) mod tests {
 
     #[test]
     fn all_is_read_where_the_problem_was_last_factored() {
-        for (dense, reml) in [(true, true), (true, false), (false, true), (false, false)] {
-            with_crossed(dense, |design, response| {
+        let factor = Some(Absorbed { factor: 2, intercept: true, first: 1 });
+        let ways = [(true, None), (false, None), (false, factor)];
+        for ((dense, absorbed), reml) in ways.into_iter().flat_map(|way| [(way, true), (way, false)]) {
+            with_terms(dense, false, absorbed, |design, response| {
                 let problem = || {
                     let mut pls = of_design(design, reml, Workers::none());
                     pls.set_response(response);

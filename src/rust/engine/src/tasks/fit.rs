@@ -288,7 +288,7 @@ fn message(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Converged => "converged: the gradient vanishes and no direction of decrease is left",
         Outcome::EvaluationLimit => "the limit of evaluations was reached",
-        Outcome::Drowned => "the residual variance goes to zero beside the random effects, and rounding hides what is left to be gained",
+        Outcome::Drowned => "the residual variance is all but zero beside the random effects, and rounding hides what is left to be gained",
         Outcome::Stalled => "no step decreases the criterion although its gradient does not vanish",
         Outcome::Interrupted => "interrupted",
         Outcome::LedNowhere => "given up on its way to a known point",

@@ -68,7 +68,7 @@ impl<'a> CovariancePath<'a> {
     /// The lower end of descents: along the path, else from where it was, else from the optimum.
     fn optimise(&mut self, held: f64) -> Option<Descent> {
         let (last, optimum) = (self.last.clone(), self.optimum.clone());
-        let good = |found: &Option<Descent>| found.as_ref().is_some_and(|f| matches!(f.outcome, Outcome::Converged | Outcome::Interrupted));
+        let good = |found: &Option<Descent>| found.as_ref().is_some_and(|f| f.outcome.is_end() || f.outcome == Outcome::Interrupted);
         let mut best = self.descend(held, &last, true);
         for from in [&last, &optimum] {
             if good(&best) {
@@ -83,7 +83,9 @@ impl<'a> CovariancePath<'a> {
                 best = other;
             }
         }
-        best
+        let best = best?;
+        self.deviance.return_to(&best.point)?;
+        Some(best)
     }
 }
 
