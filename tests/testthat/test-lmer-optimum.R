@@ -121,3 +121,18 @@ test_that("a residual variance that is small for a reason has its optimum", {
     expect_equal(getME(fit, "theta"), sqrt(between / residual), tolerance = 1e-4, ignore_attr = TRUE)
   }
 })
+
+test_that("crossed factors' variances are right beside a tiny residual variance", {
+  d <- withr::with_seed(1, data.frame(a = factor(rep_len(1:120, 1500)), b = factor(sample(80, 1500, TRUE)), e = rnorm(1500)))
+  effects <- withr::with_seed(2, rnorm(120)[d$a] + rnorm(80)[d$b])
+  deviations <- function(fit) vapply(VarCorr(fit), function(v) sqrt(v[[1L]]), 0)
+  plain <- lmer(y ~ 1 + (1 | a) + (1 | b), transform(d, y = effects + 1e-2 * e))
+  for (sd in c(3e-6, 1e-6)) {
+    tiny <- transform(d, y = effects + sd * e)
+    fit <- lmer(y ~ 1 + (1 | a) + (1 | b), tiny)
+    theirs <- suppressWarnings(lme4::lmer(y ~ 1 + (1 | a) + (1 | b), tiny))
+    # rounding of a sum of squares of which so little is left
+    expect_lt(REMLcrit(fit), REMLcrit(theirs) + 1500 * .Machine$double.eps * sum(effects^2) / sum((sd * d$e)^2))
+    expect_equal(deviations(fit), deviations(plain), tolerance = 0.01)
+  }
+})
