@@ -57,6 +57,8 @@
 #' * Where the random effects can fit the response all but exactly the likelihood may have no maximum: it rises as the residual variance
 #'   goes to zero, until rounding hides it. A warning of class `fastlmer_not_converged` says so. lme4 ends wherever its optimizer does,
 #'   often with a warning that names no cause.
+#'   Short of that the last steps of a search are led by the gradient: where the residual standard deviation is a millionth of the random
+#'   effects', theta of a balanced one-way layout is within 1e-4 of its closed form, lme4's by 1 percent off.
 #' * `lmer()` has the further argument `threads`, after lme4's.
 #' * An optimizer that you name in `lmerControl(optimizer = )`, or any `optCtrl`, is used, on the engine's criterion. Naming has to be
 #'   seen: `lmerControl(optimizer = "nloptwrap")` inside the call counts, the same control object under a variable's name is taken for
