@@ -108,7 +108,7 @@ fn variances_are_those_of_the_whole_system() {
         let theta = some_theta(&model);
         let singular: Vec<f64> = theta.iter().enumerate().map(|(i, t)| if i == 0 { 0.0 } else { *t }).collect();
         for theta in [&theta, &singular] {
-            let mut predictor = Predictor::new(&design, theta, Workers::none()).unwrap();
+            let predictor = Predictor::new(&design, theta, Workers::none()).unwrap();
             // few rows solve, many invert
             for (n, unseen) in [(7, false), (130, true), (400, false)] {
                 let new = New::draw(&model, n, unseen);
@@ -143,7 +143,7 @@ fn units_do_not_matter() {
         z[0][30..].iter_mut().for_each(|v| *v *= unit);
         let moved = New { n: 30, x, codes: new.codes.clone(), z };
         let design = Design::new(&other.rows()).unwrap();
-        let mut predictor = Predictor::new(&design, &theta, Workers::none()).unwrap();
+        let predictor = Predictor::new(&design, &theta, Workers::none()).unwrap();
         let ours = predictor.variances(&design, &moved.rows(), Workers::none()).unwrap();
         expect_equal(&ours, &expected, 1e-7, "units");
     }
@@ -191,7 +191,7 @@ fn any_number_of_threads_gives_the_same_bits() {
             let new = New::draw(&model, n, true);
             let bits = |threads: usize| -> Vec<u64> {
                 let workers = Workers::new(threads);
-                let mut predictor = Predictor::new(&design, &theta, &workers).unwrap();
+                let predictor = Predictor::new(&design, &theta, &workers).unwrap();
                 predictor.variances(&design, &new.rows(), &workers).unwrap().iter().map(|v| v.to_bits()).collect()
             };
             assert_eq!(bits(1), bits(3), "{n} rows");
@@ -204,7 +204,7 @@ fn what_makes_no_sense_is_refused() {
     let model = simulate(2, 80, 2, &[12], &[(0, 2)]);
     let design = Design::new(&model.rows()).unwrap();
     let theta = some_theta(&model);
-    let mut predictor = Predictor::new(&design, &theta, Workers::none()).unwrap();
+    let predictor = Predictor::new(&design, &theta, Workers::none()).unwrap();
     let new = New::draw(&model, 4, false);
     let bad = [
         NewRows { x: Some(&new.x[..5]), ..new.rows() },

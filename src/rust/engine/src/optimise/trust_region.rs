@@ -111,7 +111,7 @@ pub fn minimise(objective: &mut impl Objective, start: Vec<f64>, limit: usize) -
         if step.decrease <= tolerance && correction.iter().any(|c| *c != 0.0) {
             // The correction is a guess; the end must not hang on it.
             let plain = Step::new(&best.gradient, &best.hessian, &[], &scale, radius);
-            if plain.decrease > (1e3 * tolerance).min(UNRESOLVED.max(tolerance)) {
+            if plain.decrease > UNRESOLVED.clamp(tolerance, 1e3 * tolerance) {
                 correction.fill(0.0);
                 continue;
             }

@@ -20,7 +20,7 @@ use crate::linalg::blocks::nth;
 use crate::linalg::scratch::Scratch;
 use crate::linalg::small::{axpy, dot, lower_transpose_times, solve_lower};
 use crate::linalg::sparse::Path;
-use crate::linalg::symmetric::{Pattern, RestLayout};
+use crate::linalg::symmetric::Pattern;
 use crate::model::group::Group;
 use crate::parallel::{ranges, Workers};
 use crate::plan::design::Design;
@@ -43,7 +43,6 @@ pub struct NewRows<'a> {
 #[derive(Debug)]
 pub struct Predictor {
     factor: Factor,
-    scratch: Scratch,
     /// S^-1 times the part of Lambda'Z'WX that eliminating the leading group has left, a row of length p per effect.
     solved: Vec<f64>,
 }
@@ -82,7 +81,7 @@ impl Predictor {
         let (factor, mut scratch) = made?;
         let mut solved = factor.rzx[design.structure.groups[0].effects() * design.p..].to_vec();
         design.plan.layout.backward(&factor.rest, &mut solved, design.p, &mut scratch, workers);
-        Ok(Predictor { factor, scratch, solved })
+        Ok(Predictor { factor, solved })
     }
 
     /// The variance of each row's linear predictor in units of the residual variance, of `design`, which the predictor was made for. A row
@@ -90,7 +89,7 @@ impl Predictor {
     ///
     /// # Errors
     /// [`Error::Invalid`] where the rows aren't of this design, [`Error::Interrupted`] where the user stopped.
-    pub fn variances(&mut self, design: &Design, rows: &NewRows, workers: &Workers) -> Result<Vec<f64>, Error> {
+    pub fn variances(&self, design: &Design, rows: &NewRows, workers: &Workers) -> Result<Vec<f64>, Error> {
         rows.check(design)?;
         let layout = &design.plan.layout;
         let mut inverse = Vec::new();
@@ -100,14 +99,14 @@ impl Predictor {
             Way::Sparse
         } else if rows.n > layout.order {
             inverse.resize(layout.len(), 0.0);
-            layout.invert(&self.factor.rest, &mut inverse, &mut self.scratch, workers);
+            layout.invert(&self.factor.rest, &mut inverse, &mut Scratch::new(layout), workers);
             workers.check()?;
             Way::Inverse(&inverse)
         } else {
             Way::Dense
         };
-        let (this, way) = (&*self, &way);
-        let pieces = workers.map(ranges(rows.n, 64, 1 << 16), |range| this.piece(design, rows, range, way, workers));
+        let way = &way;
+        let pieces = workers.map(ranges(rows.n, 64, 1 << 16), |range| self.piece(design, rows, range, way, workers));
         workers.check()?;
         Ok(pieces.concat())
     }
@@ -138,8 +137,7 @@ impl Predictor {
         }
         if !dense.is_empty() {
             // on this thread alone, so that the bits are those of any number of threads
-            let mut scratch = Scratch::new(&RestLayout::default());
-            design.plan.layout.forward(&self.factor.rest, &mut dense, m, &mut scratch, Workers::none());
+            design.plan.layout.forward(&self.factor.rest, &mut dense, m, &mut Scratch::for_solving(), Workers::none());
             dense.chunks_exact(m).for_each(|row| out.iter_mut().zip(row).for_each(|(out, v)| *out += v * v));
         }
         out
